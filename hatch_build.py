@@ -60,7 +60,7 @@ def compile_core(inputs: list[Path]) -> None:
         partial.unlink(missing_ok=True)
 
 
-class CustomBuildHook(BuildHookInterface):
+class CustomBuildHook(BuildHookInterface[Any]):
     """Hatchling's entry: called once for each wheel, and for each editable install (`version == "editable"`)."""
 
     PLUGIN_NAME = "custom"

@@ -1,0 +1,6 @@
+"""Runs a plan: advance(state, snapshot, now) -> (state, effects).
+
+Owns steps, loops, end conditions and the totals of Ah and Wh. Must not await, read a clock or talk to a device: it
+returns effects and `packbench.run` carries them out. It exists as a pure function so that the same code drives the
+bench and the simulation, and a run can be replayed from its records.
+"""
