@@ -1,0 +1,140 @@
+"""An asyncio event loop whose clock jumps to the next deadline when nothing is ready.
+
+Owns virtual time. Deterministic: equal deadlines fire in the order they were set (a sequence
+number in the timer's key), and nothing here asks the operating system for anything. It must not
+be given real file descriptors, sockets or threads: those race the jump, so they are refused.
+No timer and nothing ready is a deadlock and raises, instead of hanging a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""The wall clock of a virtual run starts here, whatever the day: same seed, same bytes."""
+
+
+class DeadlockError(RuntimeError):
+    """Every task waits and no timer is set: virtual time can never move again."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """The loop. Make one with `run_virtual`, which also closes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now_ns = 0
+        self._sequence = 0
+        self._timers: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
+        self._soon: deque[asyncio.Handle] = deque()
+
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the loop was made."""
+        return self._now_ns
+
+    def time(self) -> float:
+        """The same in seconds, for asyncio's own use."""
+        return self._now_ns / 1e9
+
+    def at_ns(self, when_ns: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call back at an instant; cannot be cancelled (the cheap path: no handle is made)."""
+        self._sequence += 1
+        heappush(self._timers, (when_ns, self._sequence, callback, args))
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._soon.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self._timer(self._now_ns + max(round(delay * 1e9), 0), callback, args, context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self._timer(round(when * 1e9), callback, args, context)
+
+    def call_soon_threadsafe(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise RuntimeError("virtual time has no threads: their duration is not virtual")
+
+    def run_in_executor(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise RuntimeError("virtual time has no executor threads: their duration is not virtual")
+
+    def _timer(
+        self,
+        when_ns: int,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when_ns / 1e9, callback, args, self, context)
+        self.at_ns(when_ns, self._soon.append, handle)
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """asyncio's hook: a cancelled handle stays in the heap and is skipped when it comes up."""
+
+    def _run_once(self) -> None:
+        """asyncio's hook: one turn. Time moves only when nothing is ready."""
+        soon = self._soon
+        if not soon:
+            timers = self._timers
+            if not timers:
+                raise DeadlockError("nothing is ready and no timer is set")
+            when_ns = timers[0][0]
+            # A deadline in the past fires now: virtual time never runs backwards.
+            self._now_ns = max(self._now_ns, when_ns)
+            while timers and timers[0][0] <= self._now_ns:
+                _, _, callback, args = heappop(timers)
+                callback(*args)
+        for _ in range(len(soon)):
+            handle = soon.popleft()
+            if not handle.cancelled():
+                handle._run()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the loop is who runs handles
+
+
+class VirtualClock:
+    """packbench.clock.Clock on a VirtualLoop."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+
+    def now_ns(self) -> int:
+        return self._loop.now_ns()
+
+    async def sleep_until(self, t_ns: int) -> None:
+        future = self._loop.create_future()
+        self._loop.at_ns(t_ns, _wake, future)
+        await future
+
+    def wall(self) -> datetime:
+        return EPOCH + timedelta(microseconds=self._loop.now_ns() // 1000)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    """Finish a sleep, unless its sleeper was cancelled."""
+    if not future.done():
+        future.set_result(None)
+
+
+def run_virtual(main: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
+    """Run `main(clock)` to its end on a fresh virtual loop.
+
+    Raises whatever main raises; DeadlockError when everything waits for ever.
+    """
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        return runner.run(main(VirtualClock(loop)))

@@ -1,0 +1,47 @@
+"""The only module that reads a clock.
+
+Owns the seam of time: integer nanoseconds, monotonic, plus the wall clock for people. The
+composition root hands a Clock to whoever needs one; pure layers are told `now` as a value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Monotonic time and waiting for it."""
+
+    def now_ns(self) -> int:
+        """Monotonic nanoseconds from an arbitrary start."""
+        ...
+
+    async def sleep_until(self, t_ns: int) -> None:
+        """Return at or after the monotonic instant t_ns; at once when it has passed."""
+        ...
+
+    def wall(self) -> datetime:
+        """The wall clock in UTC: for people and records, never for control."""
+        ...
+
+
+class MonotonicClock:
+    """Real time."""
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    async def sleep_until(self, t_ns: int) -> None:
+        delay_ns = t_ns - time.monotonic_ns()
+        await asyncio.sleep(max(delay_ns, 0) / 1e9)
+
+    def wall(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def stopwatch_s() -> float:
+    """Seconds of real time from an arbitrary start, to tell people how long something took."""
+    return time.perf_counter()

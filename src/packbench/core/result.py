@@ -1,0 +1,127 @@
+"""The result of a run or of an imported file: the shape of result.json (DESIGN 10).
+
+Owns names and nesting alone. `analysis` fills it in, `report` shows it, `packbench schema result`
+prints its JSON Schema. Fractions for soc, soh, soce; indices count from 1; times are RFC 3339.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One line of an uncertainty budget (GUM 8)."""
+
+    name: str
+    """A stable key, e.g. "current_gain"; texts are in report/texts."""
+    standard_u: float
+    """Contribution to the standard uncertainty of the result, in the result's unit."""
+    dof: float | None
+    """Degrees of freedom; None: infinite (type B)."""
+    correlated: bool
+    """True: the same over the repeats of a run, so averaging does not reduce it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure with its expanded uncertainty: U = k u_c, coverage probability p.
+
+    U and k are None when nobody stated the accuracy of the instruments (a foreign file): a figure
+    without a known uncertainty says so, it is never given an invented one.
+    """
+
+    value: float
+    U: float | None  # noqa: N815 - the symbol of GUM 6.2.1
+    k: float | None
+    p: float
+    unit: str
+    budget: tuple[Contribution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader must know to judge the figures: a rule applied, a gap, a disagreement."""
+
+    key: str
+    """Stable, e.g. "capacity_rule"."""
+    text_en: str
+    text_zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeakestCell:
+    """The cell that ends the discharge; margin: what the next one would still give."""
+
+    index: int
+    reason: str
+    margin_ah: Measured | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One executed step in the result."""
+
+    number: int
+    label: str
+    kind: str
+    cycle: int
+    duration_s: float
+    charge_ah: float
+    energy_wh: float
+    end_reason: str
+    end_cell: int | None
+    voltage_end_v: float | None
+    current_end_a: float | None
+    cell_min_end_v: float | None
+    cell_max_end_v: float | None
+    temperature_max_c: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything a reader may ask of one run."""
+
+    provenance: str
+    run_id: str
+    serial: str
+    profile: str
+    pack: str
+    seed: int | None
+    started_at: str
+    ended_at: str
+    end_reason: str
+    verdict: str
+    """PASS, FAIL, INVALID or ABORTED."""
+    valid: bool
+    invalid_reasons: tuple[str, ...]
+    imbalance_limited: bool
+    capacity_ah: Measured | None
+    energy_wh: Measured | None
+    soh: Measured | None
+    soce: Measured | None
+    weakest_cell: WeakestCell | None
+    cell_spread_v: Measured | None
+    """At the end of the discharge that counts: highest minus lowest cell."""
+    steps: tuple[StepResult, ...]
+    gaps: tuple[dict[str, Any], ...]
+    limits: dict[str, Any]
+    """Limit name to {value, unit, origin}."""
+    trips: tuple[dict[str, Any], ...]
+    """Each {rule, fault_id, t_s, value, limit, text_en, text_zh}."""
+    hashes: dict[str, str]
+    paths: dict[str, str] = field(default_factory=dict[str, str])
+    operator: str | None = None
+    bench: str | None = None
+    capacities_ah: tuple[float, ...] = ()
+    """Capacity of each repeat, in order; the agreeing ones are `agreeing_cycles`."""
+    agreeing_cycles: tuple[int, ...] = ()
+    releasing: bool = False
+    """True: this result may release a pack. Only analysis/verdict.py sets it (DESIGN 1)."""
+    invalid_reasons_zh: tuple[str, ...] = ()
+    """The same reasons as `invalid_reasons`, in the same order, in Chinese."""
+    notes: tuple[Note, ...] = ()
+    schema_version: str = SCHEMA_VERSION

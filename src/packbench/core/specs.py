@@ -1,0 +1,124 @@
+"""What a pack and a bench are, once their files have been read and checked.
+
+Owns the frozen descriptions that every layer shares. Reading the YAML and reporting its errors is
+`config`; nothing here touches a file. SI units, suffixed names, positive current charges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from packbench.core.limits import LimitSet
+
+Distribution = Literal["rectangular", "normal"]
+
+
+@dataclass(frozen=True, slots=True)
+class PackSpec:
+    """A type of pack (or module or cell) under test, from configs/packs/*.yaml."""
+
+    name: str
+    title: str
+    chemistry: str
+    """"nmc", "lfp" or "lmo"."""
+    series: int
+    parallel: int
+    rated_capacity_ah: float
+    rated_energy_wh: float
+    cell_cutoff_v: float
+    """Discharge cut-off of a cell (maker's data)."""
+    cell_full_v: float
+    """Charge limit of a cell (maker's data)."""
+    temperature_sensors: int
+    max_power_w: float
+    limits: LimitSet
+    """What the pack's maker allows: the pack's layer of the effective limits."""
+    plant: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """How the simulator makes one (age, weak cell, imbalance); only `packbench_sim` reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """One accuracy statement of an instrument: an error bound and how it is distributed.
+
+    The bound of one reading x is `gain * |x| + offset`; GUM 4.3.7: a rectangular bound a has
+    standard uncertainty a / sqrt(3); "normal" bounds are expanded with k = 2 (certificate).
+    Gain and offset are constant over one run (fully correlated between its samples).
+    """
+
+    gain: float
+    """Relative, e.g. 0.001 for 0.1 % of reading."""
+    offset: float
+    """In the quantity's own SI unit (already multiplied out from % of full scale)."""
+    distribution: Distribution = "rectangular"
+    resolution: float = 0.0
+    """Least step of a reading, in the quantity's SI unit."""
+    noise: float = 0.0
+    """Standard deviation of one reading, independent between readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A measuring device of the bench with its paper trail."""
+
+    name: str
+    serial: str
+    certificate: str
+    calibrated_on: str
+    """YYYY-MM-DD"""
+    due_on: str
+    """YYYY-MM-DD; a run that ends after this day is invalid."""
+    quantities: MappingProxyType[str, Accuracy]
+    """Keys: "current_a", "voltage_v", "cell_voltage_v", "temperature_c", "time" (gain only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """One device of the bench: which map or driver, where it is, how often it is asked."""
+
+    role: Literal["cycler", "bms", "board"]
+    device: str
+    """A name of configs/devices (`ea-psb`) or `packbench-board`."""
+    url: str
+    """DESIGN 10; `emulated:` + scheme asks for a live emulator of our own on that transport."""
+    unit: int
+    poll_period_ns: int
+    stale_after_ns: int
+    reply_timeout_ns: int
+    settings: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Ratings and options of the device: e.g. rated_voltage_v, rated_current_a, rated_power_w."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchSpec:
+    """A bench, from configs/benches/*.yaml."""
+
+    name: str
+    title: str
+    cycler: DeviceSpec
+    bms: DeviceSpec
+    board: DeviceSpec
+    heartbeat_period_ns: int
+    lease_ns: int
+    contactor_release_ns: int
+    sense_point: Literal["pack", "cycler"]
+    cable_resistance_ohm: float
+    cable_resistance_u_ohm: float
+    """Standard uncertainty of the cable's resistance."""
+    ambient_c: float
+    limits: MappingProxyType[str, LimitSet]
+    """Layers besides the pack: "cycler", "cable", "board"."""
+    setpoint_tolerance_a: float
+    setpoint_delay_ns: int
+    alarm_policy: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """BMS alarm name to "stop" or "log"; an alarm not named stops."""
+    instruments: tuple[Instrument, ...] = ()
+
+    def accuracy(self, instrument: str, quantity: str) -> Accuracy:
+        """The accuracy of a quantity as an instrument ("cycler", "bms") reads it; KeyError if not stated."""
+        for candidate in self.instruments:
+            if candidate.name == instrument:
+                return candidate.quantities[quantity]
+        raise KeyError(instrument)

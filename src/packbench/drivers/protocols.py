@@ -1,0 +1,106 @@
+"""The few protocols that every device comes out as: an operator's profile never knows the vendor.
+
+Owns the seam between `run` and the devices. A driver does one exchange a call and raises a
+DeviceError; it never retries, never sleeps for policy and never reads a clock (the port stamps
+the reply's instant). Positive current charges the pack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from packbench.core.samples import BmsSample, BoardSample, CyclerSample
+
+
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """What the cycler is to do: a signed current and the voltage at which it may go no further.
+
+    Charging (current_a > 0): `voltage_v` is the upper clamp (CV). Discharging: the lower clamp.
+    `voltage_v` is at the cycler's own terminals.
+    """
+
+    current_a: float
+    voltage_v: float
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answered."""
+
+    model: str
+    serial: str
+    firmware: str
+
+
+class Cycler(Protocol):
+    """A bidirectional cycler."""
+
+    async def identify(self) -> Identity:
+        """Ask who it is; also fetches what scaling the driver needs (ratings)."""
+        ...
+
+    async def prepare(self) -> None:
+        """Take remote control, output off, device protections set from the bench's ratings."""
+        ...
+
+    async def read(self) -> CyclerSample:
+        """One reading."""
+        ...
+
+    async def apply(self, setpoint: Setpoint) -> None:
+        """Write absolute set-points, read back, then output on. Raises BadReply when it differs."""
+        ...
+
+    async def off(self) -> None:
+        """Output off, ahead of anything queued on the bus. Idempotent."""
+        ...
+
+    async def release(self) -> None:
+        """Output off and give remote control back."""
+        ...
+
+
+class Bms(Protocol):
+    """A battery management system."""
+
+    async def identify(self) -> Identity:
+        """Ask who it is."""
+        ...
+
+    async def read(self) -> BmsSample:
+        """One reading of all cells, temperatures and states."""
+        ...
+
+
+class Board(Protocol):
+    """The interlock board that holds the contactor (firmware_bridge)."""
+
+    async def identify(self) -> Identity:
+        """HELLO: protocol hash, firmware hash, configuration CRC. Raises BadReply on a mismatch."""
+        ...
+
+    async def arm(self, token: int) -> None:
+        """Arm with an operator's token and start the lease."""
+        ...
+
+    async def close(self) -> None:
+        """Ask the board to close the contactor."""
+        ...
+
+    async def open(self) -> None:
+        """Ask the board to open the contactor. Idempotent."""
+        ...
+
+    async def trip(self, code: int) -> None:
+        """Tell the board to trip and latch."""
+        ...
+
+    async def heartbeat(self) -> BoardSample:
+        """Renew the lease; the reply is the board's status."""
+        ...
+
+    async def read(self) -> BoardSample:
+        """The board's status without renewing anything."""
+        ...

@@ -1,0 +1,164 @@
+"""Rules on voltages and currents: of the pack, of its cells, and of the cycler against its orders.
+
+Owns one function a rule. Values beyond a limit trip on the first good sample; those that a
+transient can cause by itself carry a delay in the table (safety/rules.py).
+"""
+
+from __future__ import annotations
+
+from packbench.safety.view import View, Violation
+
+CELL_SUM_TOLERANCE = 0.01
+"""Cycler and sum of cells agree within 1 % (faults catalogue, sensor.scale)."""
+CLAMP_TOLERANCE = 0.005
+"""Within 0.5 % of the clamp the cycler is in constant voltage, and less current is right."""
+
+
+def pack_over_voltage(view: View) -> Violation | None:
+    """Pack voltage above the effective limit."""
+    value, limit = view.snapshot.pack_voltage_v, view.limits.pack_voltage_max_v
+    if not view.expected.contactor_closed or value <= limit:
+        return None
+    return Violation(
+        value,
+        limit,
+        "V",
+        f"The pack's voltage rose to {value:.2f} V; it must stay below {limit:.2f} V.",
+        f"电池包电压升至 {value:.2f} V，超过上限 {limit:.2f} V。",
+    )
+
+
+def pack_under_voltage(view: View) -> Violation | None:
+    """Pack voltage below the effective limit."""
+    value, limit = view.snapshot.pack_voltage_v, view.limits.pack_voltage_min_v
+    if not view.expected.contactor_closed or value >= limit:
+        return None
+    return Violation(
+        value,
+        limit,
+        "V",
+        f"The pack's voltage fell to {value:.2f} V; it must stay above {limit:.2f} V.",
+        f"电池包电压降至 {value:.2f} V，低于下限 {limit:.2f} V。",
+    )
+
+
+def charge_over_current(view: View) -> Violation | None:
+    """More charging current than the tightest layer or the BMS allows."""
+    limit = view.limits.charge_current_max_a
+    bms = view.snapshot.bms
+    if bms is not None and bms.charge_limit_a is not None and bms.charge_limit_a < limit:
+        limit = bms.charge_limit_a
+    value = view.cycler().current_a
+    if value <= limit + view.expected.setpoint_tolerance_a:
+        return None
+    return Violation(
+        value,
+        limit,
+        "A",
+        f"The charging current was {value:.1f} A; at most {limit:.1f} A is allowed.",
+        f"充电电流为 {value:.1f} A，允许的最大值为 {limit:.1f} A。",
+    )
+
+
+def discharge_over_current(view: View) -> Violation | None:
+    """More discharging current than the tightest layer or the BMS allows."""
+    limit = view.limits.discharge_current_max_a
+    bms = view.snapshot.bms
+    if bms is not None and bms.discharge_limit_a is not None and bms.discharge_limit_a < limit:
+        limit = bms.discharge_limit_a
+    value = -view.cycler().current_a
+    if value <= limit + view.expected.setpoint_tolerance_a:
+        return None
+    return Violation(
+        value,
+        limit,
+        "A",
+        f"The discharging current was {value:.1f} A; at most {limit:.1f} A is allowed.",
+        f"放电电流为 {value:.1f} A，允许的最大值为 {limit:.1f} A。",
+    )
+
+
+def setpoint_not_followed(view: View) -> Violation | None:
+    """The current is not what the cycler was told, and constant voltage does not explain it."""
+    expected = view.expected
+    sample = view.cycler()
+    if sample.t_ns < expected.commanded_ns:
+        return None
+    wanted_a = 0.0 if expected.current_a is None else expected.current_a
+    deviation_a = sample.current_a - wanted_a
+    if abs(deviation_a) <= expected.setpoint_tolerance_a:
+        return None
+    if expected.clamp_v is not None and abs(sample.current_a) < abs(wanted_a) and sample.current_a * wanted_a >= 0:
+        voltage_v = view.snapshot.pack_voltage_v
+        if wanted_a > 0 and voltage_v >= expected.clamp_v * (1 - CLAMP_TOLERANCE):
+            return None
+        if wanted_a < 0 and voltage_v <= expected.clamp_v * (1 + CLAMP_TOLERANCE):
+            return None
+    return Violation(
+        sample.current_a,
+        wanted_a,
+        "A",
+        f"The cycler was told {wanted_a:.1f} A but delivered {sample.current_a:.1f} A.",
+        f"充放电设备的设定电流为 {wanted_a:.1f} A，实际为 {sample.current_a:.1f} A。",
+    )
+
+
+def cell_over_voltage(view: View) -> Violation | None:
+    """Any cell above the effective limit."""
+    bms, limit = view.bms(), view.limits.cell_voltage_max_v
+    if bms.cell_max_v <= limit:
+        return None
+    return Violation(
+        bms.cell_max_v,
+        limit,
+        "V",
+        f"Cell {bms.cell_max_index} rose to {bms.cell_max_v:.3f} V; no cell may exceed {limit:.3f} V.",
+        f"第 {bms.cell_max_index} 号单体电压升至 {bms.cell_max_v:.3f} V，超过单体上限 {limit:.3f} V。",
+    )
+
+
+def cell_under_voltage(view: View) -> Violation | None:
+    """Any cell below the effective limit."""
+    bms, limit = view.bms(), view.limits.cell_voltage_min_v
+    if bms.cell_min_v >= limit:
+        return None
+    return Violation(
+        bms.cell_min_v,
+        limit,
+        "V",
+        f"Cell {bms.cell_min_index} fell to {bms.cell_min_v:.3f} V; no cell may go below {limit:.3f} V.",
+        f"第 {bms.cell_min_index} 号单体电压降至 {bms.cell_min_v:.3f} V，低于单体下限 {limit:.3f} V。",
+    )
+
+
+def cell_spread(view: View) -> Violation | None:
+    """Cells further apart than the effective limit."""
+    bms, limit = view.bms(), view.limits.cell_spread_max_v
+    value = bms.cell_max_v - bms.cell_min_v
+    if value <= limit:
+        return None
+    return Violation(
+        value,
+        limit,
+        "V",
+        f"Cells {bms.cell_min_index} and {bms.cell_max_index} are {value:.3f} V apart; "
+        f"at most {limit:.3f} V is allowed.",
+        f"第 {bms.cell_min_index} 号与第 {bms.cell_max_index} 号单体压差为 {value:.3f} V，允许的最大值为 {limit:.3f} V。",
+    )
+
+
+def cell_sum(view: View) -> Violation | None:
+    """The sum of the cells against the pack voltage that the cycler measures."""
+    voltage_v = view.snapshot.pack_voltage_v
+    if not view.expected.contactor_closed or not voltage_v > 0:
+        return None
+    total_v = view.bms().cell_sum_v
+    if abs(total_v - voltage_v) <= CELL_SUM_TOLERANCE * voltage_v:
+        return None
+    return Violation(
+        total_v,
+        voltage_v,
+        "V",
+        f"The cells add up to {total_v:.2f} V but the pack measures {voltage_v:.2f} V: one of the two is wrong.",
+        f"单体电压之和为 {total_v:.2f} V，而电池包总电压为 {voltage_v:.2f} V，二者必有一错。",
+    )

@@ -1,0 +1,129 @@
+"""The judge: (state, snapshot, limits, now) -> (state, trip or None).
+
+Owns the memory the rules need: since when a violation lasts, how fast the temperature moves, and
+the latch. A trip latches: from then on every judgement returns it, until a named person clears it
+with a new run. Asked on every new sample, and at every heartbeat for what only time brings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packbench.core.limits import Limits
+from packbench.core.records import Trip
+from packbench.core.samples import Snapshot
+from packbench.safety.rules import RULES
+from packbench.safety.view import Expectation, Reaction, Rule, View, Violation
+
+RATE_WINDOW_NS = 60_000_000_000
+"""dT/dt is taken over a minute: a 1 K sensor step must not look like 60 K/min."""
+
+_BY_SOURCE: dict[str, tuple[tuple[int, Rule], ...]] = {
+    source: tuple((index, rule) for index, rule in enumerate(RULES) if rule.source == source)
+    for source in ("time", "cycler", "bms")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """A trip and how to react to it."""
+
+    trip: Trip
+    reaction: Reaction
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyState:
+    """What the judge remembers."""
+
+    started_ns: int
+    cycler_ns: int = -1
+    """Instant of the newest cycler sample already judged."""
+    bms_ns: int = -1
+    """Instant of the newest BMS sample already judged."""
+    pending: tuple[tuple[int, int, Violation], ...] = ()
+    """(rule index, since ns, what was seen last) of violations that wait for their delay."""
+    temperatures: tuple[tuple[int, float], ...] = ()
+    """(t_ns, hottest degC): one point every few seconds over the rate window."""
+    latched: Latched | None = None
+
+
+def judge(
+    state: SafetyState,
+    snapshot: Snapshot,
+    limits: Limits,
+    expected: Expectation,
+    lost: tuple[tuple[str, str], ...] = (),
+) -> SafetyState:
+    """Judge one moment. The new state's `latched` is the verdict: None means go on."""
+    if state.latched is not None:
+        return state
+    cycler_ns = -1 if snapshot.cycler is None else snapshot.cycler.t_ns
+    bms_ns = -1 if snapshot.bms is None else snapshot.bms.t_ns
+    temperatures, rate = state.temperatures, float("nan")
+    if bms_ns > state.bms_ns and snapshot.bms is not None:
+        temperatures, rate = _moved(temperatures, bms_ns, snapshot.bms.temperature_max_c)
+    view = View(snapshot, limits, expected, rate, lost)
+    asked = _BY_SOURCE["time"]
+    if cycler_ns > state.cycler_ns:
+        asked += _BY_SOURCE["cycler"]
+    if bms_ns > state.bms_ns:
+        asked += _BY_SOURCE["bms"]
+    found: list[tuple[int, Violation]] = []
+    for index, rule in asked:
+        violation = rule.check(view)
+        if violation is not None:
+            found.append((index, violation))
+    pending: tuple[tuple[int, int, Violation], ...] = ()
+    if found or state.pending:
+        pending = _merged(state.pending, found, frozenset(index for index, _ in asked), snapshot.t_ns)
+    latched = _due(pending, snapshot.t_ns, state.started_ns) if pending else None
+    return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched)
+
+
+def _merged(
+    before: tuple[tuple[int, int, Violation], ...],
+    found: list[tuple[int, Violation]],
+    asked: frozenset[int],
+    now_ns: int,
+) -> tuple[tuple[int, int, Violation], ...]:
+    """Violations that last: those seen again keep their beginning, those not asked stay as they were."""
+    since = {index: since_ns for index, since_ns, _ in before}
+    kept = [entry for entry in before if entry[0] not in asked]
+    kept += [(index, since.get(index, now_ns), violation) for index, violation in found]
+    return tuple(sorted(kept, key=lambda entry: entry[0]))
+
+
+def _due(pending: tuple[tuple[int, int, Violation], ...], now_ns: int, started_ns: int) -> Latched | None:
+    """The first violation whose delay is over, as a trip."""
+    for index, since_ns, violation in pending:
+        rule = RULES[index]
+        if now_ns - since_ns >= rule.delay_ns:
+            trip = Trip(
+                rule.name,
+                rule.fault_id,
+                now_ns - started_ns,
+                violation.value,
+                violation.limit,
+                violation.unit,
+                violation.text_en,
+                violation.text_zh,
+            )
+            return Latched(trip, rule.reaction)
+    return None
+
+
+def _moved(
+    points: tuple[tuple[int, float], ...], t_ns: int, hottest_c: float
+) -> tuple[tuple[tuple[int, float], ...], float]:
+    """The window with a new point, and the rate over it in K/min (NaN while it is shorter than the window)."""
+    if points and t_ns - points[-1][0] < RATE_WINDOW_NS // 12:
+        if t_ns - points[0][0] < RATE_WINDOW_NS:
+            return points, float("nan")
+        return points, (hottest_c - points[0][1]) / ((t_ns - points[0][0]) / 60e9)
+    points = (*points, (t_ns, hottest_c))
+    while len(points) > 1 and t_ns - points[1][0] >= RATE_WINDOW_NS:
+        points = points[1:]
+    if t_ns - points[0][0] < RATE_WINDOW_NS:
+        return points, float("nan")
+    return points, (hottest_c - points[0][1]) / ((t_ns - points[0][0]) / 60e9)

@@ -1,0 +1,34 @@
+"""The table of rules: what is asked, when, and how fast it must act.
+
+Owns the delays and the reactions. Adding a rule is one function, one line here, one fault
+scenario. Delays are house rules within the budgets of the faults catalogue; a limit itself is
+never here (it comes merged from profile, pack, BMS, cycler, cable and board).
+"""
+
+from __future__ import annotations
+
+from packbench.safety import electrical, sources, thermal
+from packbench.safety.view import Rule
+
+S = 1_000_000_000
+
+RULES: tuple[Rule, ...] = (
+    Rule("cycler_stale", "comms.cycler_lost", "time", sources.cycler_stale, 0, "S0"),
+    Rule("bms_stale", "comms.bms_lost", "time", sources.bms_stale, 0, "S1"),
+    Rule("link_lost", "comms.reconnect", "time", sources.link_lost, 0, "S1"),
+    Rule("pack_over_voltage", "power.load_dump", "cycler", electrical.pack_over_voltage, 0, "S1"),
+    Rule("pack_under_voltage", "pack.deep_cell", "cycler", electrical.pack_under_voltage, 0, "S1"),
+    Rule("charge_over_current", "power.overcurrent", "cycler", electrical.charge_over_current, 0, "S0"),
+    Rule("discharge_over_current", "power.overcurrent", "cycler", electrical.discharge_over_current, 0, "S0"),
+    Rule("setpoint_not_followed", "power.setpoint", "cycler", electrical.setpoint_not_followed, 2 * S, "S1"),
+    Rule("cycler_alarm", "power.setpoint", "cycler", sources.cycler_alarm, 0, "S1"),
+    Rule("cells_missing", "sensor.cells_missing", "bms", sources.cells_missing, 0, "S1"),
+    Rule("cell_over_voltage", "sensor.weak_cell", "bms", electrical.cell_over_voltage, 0, "S1"),
+    Rule("cell_under_voltage", "sensor.weak_cell", "bms", electrical.cell_under_voltage, 0, "S1"),
+    Rule("cell_spread", "sensor.weak_cell", "bms", electrical.cell_spread, 1 * S, "S1"),
+    Rule("cell_sum", "sensor.scale", "bms", electrical.cell_sum, 1 * S, "S1"),
+    Rule("temperature_high", "power.cooling", "bms", thermal.temperature_high, 0, "S1"),
+    Rule("temperature_low", "power.cooling", "bms", thermal.temperature_low, 0, "S1"),
+    Rule("temperature_rate", "pack.runaway", "bms", thermal.temperature_rate, 0, "S0"),
+    Rule("bms_alarm", "pack.bms_reset", "bms", sources.bms_alarm, 0, "S1"),
+)

@@ -1,0 +1,103 @@
+"""Rules on the sources themselves: silent, lost, incomplete, or complaining.
+
+Owns one function a rule. Unknown, stale or implausible data means stop: a limit that cannot be
+seen is a limit that is not kept.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from packbench.core.samples import Quality
+from packbench.safety.view import View, Violation
+
+NAMES = {"cycler": ("cycler", "充放电设备"), "bms": ("BMS", "电池管理系统（BMS）"), "board": ("board", "联锁板")}
+
+
+def _stale(view: View, source: str, t_ns: int | None) -> Violation | None:
+    limit_s = view.expected.stale_after_ns[source] / 1e9
+    age_s = float("inf") if t_ns is None else (view.snapshot.t_ns - t_ns) / 1e9
+    if age_s <= limit_s:
+        return None
+    name_en, name_zh = NAMES[source]
+    if t_ns is None:
+        return Violation(
+            None, limit_s, "s", f"The {name_en} has given no usable reading.", f"{name_zh}没有给出任何可用读数。"
+        )
+    return Violation(
+        age_s,
+        limit_s,
+        "s",
+        f"The {name_en} has been silent for {age_s:.1f} s; its readings may be at most {limit_s:.1f} s old.",
+        f"{name_zh}已 {age_s:.1f} s 没有应答，读数最多允许滞后 {limit_s:.1f} s。",
+    )
+
+
+def cycler_stale(view: View) -> Violation | None:
+    """The cycler's newest good reading is too old."""
+    sample = view.snapshot.cycler
+    return _stale(view, "cycler", None if sample is None else sample.t_ns)
+
+
+def bms_stale(view: View) -> Violation | None:
+    """The BMS's newest good reading is too old."""
+    sample = view.snapshot.bms
+    return _stale(view, "bms", None if sample is None else sample.t_ns)
+
+
+def link_lost(view: View) -> Violation | None:
+    """A link that is gone: the port says so before staleness would."""
+    if not view.lost:
+        return None
+    source, reason = view.lost[0]
+    name_en, name_zh = NAMES[source]
+    return Violation(
+        None, None, "", f"The link to the {name_en} was lost: {reason}.", f"与{name_zh}的通信已断开：{reason}。"
+    )
+
+
+def cells_missing(view: View) -> Violation | None:
+    """Every cell of the pack must be there, and read like a cell."""
+    bms, series = view.bms(), view.expected.series
+    count = int(bms.cell_voltages_v.size)
+    plausible = isfinite(bms.cell_sum_v) and bms.cell_min_v > 0 and bms.quality is Quality.GOOD
+    if count == series and plausible:
+        return None
+    if count != series:
+        return Violation(
+            count,
+            series,
+            "cells",
+            f"The BMS reports {count} cells; the pack has {series}.",
+            f"BMS 上报 {count} 个单体，电池包应有 {series} 个。",
+        )
+    return Violation(
+        None,
+        None,
+        "",
+        f"The BMS reports cell {bms.cell_min_index} as {bms.cell_min_v:.3f} V and cell {bms.cell_max_index} as "
+        f"{bms.cell_max_v:.3f} V, which no real cell can be.",
+        f"BMS 上报第 {bms.cell_min_index} 号单体 {bms.cell_min_v:.3f} V、第 {bms.cell_max_index} 号单体 "
+        f"{bms.cell_max_v:.3f} V，数值不可信。",
+    )
+
+
+def bms_alarm(view: View) -> Violation | None:
+    """An alarm of the BMS that the bench file does not say to ignore."""
+    alarms = view.bms().alarms
+    if not alarms:
+        return None
+    stopping = [alarm for alarm in alarms if alarm not in view.expected.ignored_alarms]
+    if not stopping:
+        return None
+    listed = ", ".join(alarm.replace("_", " ") for alarm in stopping)
+    return Violation(None, None, "", f"The BMS raised an alarm: {listed}.", f"BMS 报警：{listed}。")
+
+
+def cycler_alarm(view: View) -> Violation | None:
+    """An alarm of the cycler: it has stopped by itself, or is about to."""
+    alarms = view.cycler().alarms
+    if not alarms:
+        return None
+    listed = ", ".join(alarm.replace("_", " ") for alarm in alarms)
+    return Violation(None, None, "", f"The cycler raised an alarm: {listed}.", f"充放电设备报警：{listed}。")
