@@ -37,6 +37,9 @@ class PackSpec:
     """What the pack's maker allows: the pack's layer of the effective limits."""
     plant: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """How the simulator makes one (age, weak cell, imbalance); only `packbench_sim` reads it."""
+    title_zh: str = ""
+    default_bench: str | None = None
+    """Name of the bench that suits it when a command names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class BenchSpec:
     alarm_policy: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """BMS alarm name to "stop" or "log"; an alarm not named stops."""
     instruments: tuple[Instrument, ...] = ()
+    title_zh: str = ""
 
     def accuracy(self, instrument: str, quantity: str) -> Accuracy:
         """The accuracy of a quantity as an instrument ("cycler", "bms") reads it; KeyError if not stated."""

@@ -1,0 +1,160 @@
+"""The field types that configuration files share: quantities, names, limits.
+
+Owns the bridge from `core.units` to pydantic and the YAML form of a LimitSet. Must not resolve
+anything against a pack or a bench. Each type carries its dimension in its name, so that a model
+reads like its file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from packbench.config.validation import StrictModel
+from packbench.core.errors import Problem
+from packbench.core.limits import LIMIT_NAMES, LimitSet
+from packbench.core.units import EXPECTED, Dimension, Rate, UnitError, parse_current, parse_quantity, parse_time_ns
+
+_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def refuse(found: str, expected: str, message: str = "") -> PydanticCustomError:
+    """The error that a validator raises so that the file's author reads `found` and `expected`."""
+    return PydanticCustomError(
+        "refused", "{found}, expected {expected}", {"found": found, "expected": expected, "message": message}
+    )
+
+
+def reading(parse: Callable[[Any], Any]) -> BeforeValidator:
+    """A pydantic validator from a parser that raises UnitError."""
+
+    def validator(value: Any) -> Any:
+        try:
+            return parse(value)
+        except UnitError as error:
+            raise refuse(error.found, error.expected) from error
+
+    return BeforeValidator(validator)
+
+
+def _quantity(dimension: Dimension, low: float | None = None, *, above: bool = False) -> BeforeValidator:
+    def parse(value: Any) -> float:
+        number = parse_quantity(value, dimension)
+        if low is not None and (number <= low if above else number < low):
+            raise UnitError(repr(value), f"{EXPECTED[dimension]}, {'more than' if above else 'not below'} {low:g}")
+        return number
+
+    return reading(parse)
+
+
+def _time_ns(value: Any) -> int:
+    t_ns = parse_time_ns(value)
+    if t_ns <= 0:
+        raise UnitError(repr(value), f"{EXPECTED['time']}, more than 0")
+    return t_ns
+
+
+def _current(value: Any) -> float | Rate:
+    current = parse_current(value)
+    if (current.per_hour if isinstance(current, Rate) else current) <= 0.0:
+        raise UnitError(
+            repr(value), f"{EXPECTED['current']}, more than 0 (the step's name says which way it flows)"
+        )
+    return current
+
+
+def parse_name(value: Any) -> str:
+    """A name that can stand in a file name, a command and a report. Raises UnitError."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or len(value) > 64:
+        raise UnitError(repr(value), "a name of lower-case letters, digits, - and _, such as nmc-96s")
+    return value
+
+
+def parse_date(value: Any) -> str:
+    """A day as YYYY-MM-DD. Raises UnitError."""
+    match = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        year, month, day = (int(part) for part in match.groups())
+        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        if year >= 1900 and 1 <= month <= 12 and 1 <= day <= _MONTH_DAYS[month - 1]:
+            if month != 2 or day <= 28 or leap:
+                return str(value)
+    raise UnitError(repr(value), "a day that exists, as YYYY-MM-DD")
+
+
+Name = Annotated[str, reading(parse_name)]
+Date = Annotated[str, reading(parse_date)]
+VoltageV = Annotated[float, _quantity("voltage")]
+CurrentA = Annotated[float, _quantity("current", 0.0, above=True)]
+PowerW = Annotated[float, _quantity("power", 0.0, above=True)]
+ChargeAh = Annotated[float, _quantity("charge", 0.0, above=True)]
+EnergyWh = Annotated[float, _quantity("energy", 0.0, above=True)]
+TemperatureC = Annotated[float, _quantity("temperature", -273.15)]
+ResistanceOhm = Annotated[float, _quantity("resistance", 0.0)]
+RatioText = Annotated[float, _quantity("ratio", 0.0)]
+TimeNs = Annotated[int, reading(_time_ns)]
+CurrentOrRate = Annotated[Any, reading(_current)]
+"""A magnitude: float in A, or a Rate that the pack turns into one."""
+
+_LIMIT_VOLTAGE = Annotated[float, _quantity("voltage", 0.0, above=True)]
+_LIMIT_SPREAD = Annotated[float, _quantity("voltage", 0.0, above=True)]
+_LIMIT_RATE = Annotated[float, _quantity("temperature_rate", 0.0, above=True)]
+
+
+class LimitsModel(StrictModel):
+    """A LimitSet as a file writes it: the same names without unit suffixes, values with units."""
+
+    pack_voltage_max: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
+    pack_voltage_min: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
+    cell_voltage_max: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
+    cell_voltage_min: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
+    charge_current_max: CurrentOrRate | None = Field(None, description=EXPECTED["current"])
+    discharge_current_max: CurrentOrRate | None = Field(None, description=EXPECTED["current"])
+    temperature_max: TemperatureC | None = Field(None, description=EXPECTED["temperature"])
+    temperature_min: TemperatureC | None = Field(None, description=EXPECTED["temperature"])
+    temperature_rate_max: _LIMIT_RATE | None = Field(None, description=EXPECTED["temperature_rate"])
+    cell_spread_max: _LIMIT_SPREAD | None = Field(None, description=EXPECTED["voltage"])
+
+    def limit_set(self, rated_capacity_ah: float | None) -> LimitSet:
+        """The LimitSet in SI; rates are resolved against the rated capacity (ValueError without one)."""
+        return LimitSet(**{name: _resolved(getattr(self, key), rated_capacity_ah) for name, key in LIMIT_KEYS.items()})
+
+
+def _resolved(value: float | Rate | None, rated_capacity_ah: float | None) -> float | None:
+    if not isinstance(value, Rate):
+        return value
+    if rated_capacity_ah is None:
+        raise ValueError("a rate needs a rated capacity")
+    return value.amperes(rated_capacity_ah)
+
+
+LIMIT_KEYS: dict[str, str] = {
+    name: next(key for key in LimitsModel.model_fields if name.startswith(key)) for name in LIMIT_NAMES
+}
+"""LimitSet field to the key that a file uses, in field order."""
+
+LIMIT_PAIRS: tuple[tuple[str, str], ...] = (
+    ("pack_voltage_min_v", "pack_voltage_max_v"),
+    ("cell_voltage_min_v", "cell_voltage_max_v"),
+    ("temperature_min_c", "temperature_max_c"),
+)
+"""Lower and upper limit that leave a window between them."""
+
+
+def limit_unit(name: str) -> str:
+    """The unit of a LimitSet field, for texts."""
+    for suffix, unit in (("_v", "V"), ("_a", "A"), ("_k_min", "K/min"), ("_c", "degC")):
+        if name.endswith(suffix):
+            return unit
+    raise AssertionError(f"no unit known for {name}")
+
+
+def join_problems(*groups: list[Problem]) -> list[Problem]:
+    """Concatenate problem lists."""
+    return [problem for group in groups for problem in group]

@@ -1,0 +1,162 @@
+"""From a Document to a validated pydantic model, with every problem of the file at once.
+
+Owns the translation of pydantic's errors into Problems that say where, what was found and what was
+expected in the file's own words. Must not know any one file type. It exists so that every kind of
+configuration file is refused in the same shape (DESIGN.md 10).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from packbench.config.document import Document, Path, field_text
+from packbench.core.errors import InputError, Problem
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_TYPE_WORDS: dict[str, str] = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "finite_number": "a finite number",
+}
+
+_BOUND_WORDS: dict[str, str] = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "string_too_short": "a text of at least {min_length} characters",
+    "string_too_long": "a text of at most {max_length} characters",
+}
+
+
+class StrictModel(BaseModel):
+    """Base of every file's model: no unknown keys, no coercion, no change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+def validate(model: type[_Model], document: Document) -> _Model:
+    """Validate a whole document. Raises one InputError with every problem, in the file's order."""
+    value, problems = check_model(model, document, ())
+    if value is None or problems or document.problems:
+        raise InputError(sort_problems([*document.problems, *problems]))
+    return value
+
+
+def check_model(model: type[_Model], document: Document, path: Path) -> tuple[_Model | None, list[Problem]]:
+    """Validate the part of a document at `path`; the model, or the problems (one a place).
+
+    Places that the reader already refused (typing traps) are not reported a second time.
+    """
+    data = document.data
+    for part in path:
+        data = data[part]
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    known = {(problem.line, problem.column) for problem in document.problems}
+    problems = [_problem(model, document, path, detail) for detail in details]
+    return None, [problem for problem in problems if (problem.line, problem.column) not in known]
+
+
+def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """In the order in which a reader of the file meets them, each once."""
+    unique = dict.fromkeys(problems)
+    return sorted(unique, key=lambda problem: (problem.line or 0, problem.column or 0))
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`one of a, b, c`, and the nearest one when `word` looks like a slip."""
+    names = sorted(known)
+    listing = f"one of {', '.join(names)}" if names else "nothing here"
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"{listing} (did you mean {near[0]!r}?)" if near else listing
+
+
+def _problem(model: type[BaseModel], document: Document, base: Path, detail: Any) -> Problem:
+    loc: Path = tuple(detail["loc"])
+    kind: str = detail["type"]
+    context: dict[str, Any] = detail.get("ctx", {})
+    path = (*base, *loc)
+    if kind == "extra_forbidden":
+        owner = _model_at(model, loc[:-1])
+        known = _keys(owner) if owner is not None else ()
+        key = str(loc[-1])
+        return document.problem("unknown key", path, repr(key), suggestion(key, known), key=True)
+    if kind == "missing":
+        owner = _model_at(model, loc[:-1])
+        near = document.nearest(path)
+        at = near if near in document.keys else path
+        return _at_key(document, path, at, _description(owner, str(loc[-1])) or "a value")
+    shown = document.nearest(path)
+    if "found" in context and "expected" in context:
+        return document.problem(str(context.get("message", "")), shown, context["found"], context["expected"])
+    expected = _expected(kind, context, model, loc) or detail["msg"]
+    return document.problem("", shown, document.found(shown), expected)
+
+
+def _at_key(document: Document, path: Path, at: Path, expected: str) -> Problem:
+    mark = document.mark(at, key=True)
+    text = field_text(path)
+    return Problem("required", document.file, mark.line, mark.column, text, "nothing", expected)
+
+
+def _expected(kind: str, context: dict[str, Any], model: type[BaseModel], loc: Path) -> str | None:
+    if kind == "literal_error":
+        return f"one of {context['expected']}"
+    if kind in _BOUND_WORDS:
+        return _BOUND_WORDS[kind].format(**context)
+    owner = _model_at(model, loc[:-1])
+    described = _description(owner, str(loc[-1])) if loc else None
+    return described or _TYPE_WORDS.get(kind)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _description(model: type[BaseModel] | None, key: str) -> str | None:
+    if model is None:
+        return None
+    for name, info in model.model_fields.items():
+        if (info.alias or name) == key:
+            return info.description
+    return None
+
+
+def _model_at(model: type[BaseModel], loc: Path) -> type[BaseModel] | None:
+    """The model class whose fields live at `loc` (list indices and mapping keys are stepped over)."""
+    current: type[BaseModel] | None = model
+    for part in loc:
+        if current is None:
+            return None
+        for name, info in current.model_fields.items():
+            if (info.alias or name) == part:
+                current = _inner_model(info.annotation)
+                break
+        # Anything else is a list index or the key of a free mapping: the model stays the same.
+    return current
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if (found := _inner_model(argument)) is not None:
+            return found
+    return None
