@@ -1,7 +1,7 @@
-"""Build hook: compiles the board's C core into the wheel and into the working tree.
+"""Build hook: what a wheel carries besides Python: the compiled C core of the board, and the configurations.
 
 Owns: turning `firmware_bridge/firmware/core/*.c` and `boards/host/*.c` into
-`firmware_bridge/packbench_board/libpackbench_core.so`, and the wheel's platform tag.
+`firmware_bridge/packbench_board/libpackbench_core.so`, the wheel's platform tag, and `configs/` inside the wheel.
 Must not: change or generate sources (`firmware_bridge/protocol` does that), or download anything.
 Why: the simulated bench runs the very C that a real board runs. An installed wheel has to do that on a machine
 with no compiler, so the wheel carries the library; an editable install compiles it once, and again when a source
@@ -22,6 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 FIRMWARE = ROOT / "firmware_bridge" / "firmware"
 SOURCE_FOLDERS = (FIRMWARE / "core", FIRMWARE / "boards" / "host")
+CONFIGS = ROOT / "configs"
 LIBRARY = ROOT / "firmware_bridge" / "packbench_board" / "libpackbench_core.so"
 CFLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 COMPILE_TIMEOUT_S = 300
@@ -66,19 +67,20 @@ class CustomBuildHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile when stale, and hand the library and the platform tag to the builder."""
+        """Compile when stale. An editable install takes everything from the checkout; a wheel takes it along."""
         inputs = sources()
+        if inputs and is_stale(inputs):
+            compile_core(inputs)
+        if version == "editable":
+            return
         if not inputs:
-            if version == "editable":
-                return
             folders = ", ".join(str(folder.relative_to(ROOT)) for folder in SOURCE_FOLDERS)
             raise RuntimeError(f"no C sources in {folders}: a wheel without the board's core could not run")
-        if is_stale(inputs):
-            compile_core(inputs)
         build_data["pure_python"] = False
         # ctypes loads the library, so any CPython 3 will do; only the machine matters.
         build_data["tag"] = f"py3-none-linux_{platform.machine()}"
         build_data["force_include"][str(LIBRARY)] = f"packbench_board/{LIBRARY.name}"
+        build_data["force_include"][str(CONFIGS)] = "packbench/_configs"
 
 
 if __name__ == "__main__":
