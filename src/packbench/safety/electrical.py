@@ -82,7 +82,7 @@ def setpoint_not_followed(view: View) -> Violation | None:
     """The current is not what the cycler was told, and constant voltage does not explain it."""
     expected = view.expected
     sample = view.cycler()
-    if sample.t_ns < expected.commanded_ns:
+    if sample.t_ns < expected.commanded_ns + expected.setpoint_delay_ns:
         return None
     wanted_a = 0.0 if expected.current_a is None else expected.current_a
     deviation_a = sample.current_a - wanted_a

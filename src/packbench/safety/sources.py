@@ -11,7 +11,12 @@ from math import isfinite
 from packbench.core.samples import Quality
 from packbench.safety.view import View, Violation
 
-NAMES = {"cycler": ("cycler", "充放电设备"), "bms": ("BMS", "电池管理系统（BMS）"), "board": ("board", "联锁板")}
+NAMES = {
+    "cycler": ("cycler", "充放电设备"),
+    "bms": ("BMS", "电池管理系统（BMS）"),
+    "board": ("interlock board", "联锁板"),
+    "store": ("record store", "数据存储"),
+}
 
 
 def _stale(view: View, source: str, t_ns: int | None) -> Violation | None:
@@ -43,6 +48,29 @@ def bms_stale(view: View) -> Violation | None:
     """The BMS's newest good reading is too old."""
     sample = view.snapshot.bms
     return _stale(view, "bms", None if sample is None else sample.t_ns)
+
+
+def board_stale(view: View) -> Violation | None:
+    """The board's newest status is too old while it should hold the contactor."""
+    if not view.expected.contactor_closed:
+        return None
+    sample = view.snapshot.board
+    return _stale(view, "board", None if sample is None else sample.t_ns)
+
+
+def board_open(view: View) -> Violation | None:
+    """The board has opened the contactor, or tripped, without being told to."""
+    board = view.snapshot.board
+    if not view.expected.contactor_closed or board is None or (board.contactor_closed and board.state == "closed"):
+        return None
+    why = f" ({board.trip_name.replace('_', ' ')})" if board.trip_name else ""
+    return Violation(
+        None,
+        None,
+        "",
+        f"The interlock board opened the contactor by itself{why}.",
+        f"联锁板自行断开了接触器{why}。",
+    )
 
 
 def link_lost(view: View) -> Violation | None:

@@ -36,6 +36,7 @@ class Expectation:
     """When the set-point in force was accepted by the cycler."""
     setpoint_tolerance_a: float
     setpoint_delay_ns: int
+    """How long the cycler may take to ramp after accepting a command."""
     contactor_closed: bool
     """Whether the board has been told to hold the contactor closed."""
     ignored_alarms: frozenset[str]
@@ -82,7 +83,7 @@ class Rule:
 
     name: str
     fault_id: str
-    """A row of the faults catalogue."""
+    """A row of the faults catalogue, or an id of the same form where the catalogue has no row."""
     source: Source
     check: Callable[[View], Violation | None]
     delay_ns: int

@@ -1,0 +1,94 @@
+"""What a command prints, and where.
+
+Owns stdout and stderr. With --json exactly one object goes to stdout and nothing else; progress
+and remarks always go to stderr. No command prints by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from packbench.core.errors import InputError, PackbenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command came to."""
+
+    data: dict[str, Any]
+    """The JSON object of --json."""
+    renderables: tuple[RenderableType, ...] = ()
+    """What a person sees instead."""
+    exit_code: int = 0
+
+
+class Terminal:
+    """The two streams of one invocation."""
+
+    def __init__(self, *, as_json: bool, lang: str) -> None:
+        self.as_json = as_json
+        self.lang = lang
+        # A pipe has no width of its own; 100 columns keep the tables whole in a log.
+        width = None if sys.stdout.isatty() else 100
+        self.out = Console(file=sys.stdout, width=width, highlight=False)
+        self.err = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100, highlight=False)
+
+    def finish(self, done: Done) -> int:
+        """Print the outcome; returns the exit code."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(done.data, ensure_ascii=False, allow_nan=False) + "\n")
+        else:
+            for renderable in done.renderables:
+                self.out.print(renderable)
+        return done.exit_code
+
+    def fail(self, error: PackbenchError) -> int:
+        """Print an error of ours, in one sentence a problem; returns the exit code."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(error_object(error), ensure_ascii=False) + "\n")
+        else:
+            for line in str(error).splitlines():
+                self.err.print(f"packbench: {line}", style="red", markup=False, soft_wrap=True)
+        return error.exit_code
+
+
+def error_object(error: PackbenchError) -> dict[str, Any]:
+    """The JSON of an error (DESIGN 10)."""
+    problems = error.problems if isinstance(error, InputError) else ()
+    errors = [
+        {
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "field": problem.field,
+            "found": problem.found,
+            "expected": problem.expected,
+            "message": str(problem),
+        }
+        for problem in problems
+    ] or [
+        {
+            "file": None,
+            "line": None,
+            "column": None,
+            "field": None,
+            "found": None,
+            "expected": None,
+            "message": str(error),
+        }
+    ]
+    return {"ok": False, "code": error.exit_code, "errors": errors}
+
+
+def language() -> str:
+    """The language people are spoken to in: PACKBENCH_LANG, en or zh. Raises InputError for another."""
+    lang = os.environ.get("PACKBENCH_LANG") or "en"
+    if lang not in ("en", "zh"):
+        raise InputError(f"PACKBENCH_LANG: found {lang!r}, expected 'en' or 'zh'")
+    return lang

@@ -1,0 +1,32 @@
+"""Words that several commands share: the options of a command that makes a run, and --json.
+
+Owns their spelling, so that a command line learned once holds everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+Subparsers = Any
+"""argparse's subparsers action; its class is private to argparse."""
+
+
+def command(subparsers: Subparsers, name: str, help_text: str, example: str) -> argparse.ArgumentParser:
+    """Add a command with its --json option and an example that works."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=help_text, description=help_text, epilog=f"example: {example}"
+    )
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser, *, default_bench: str | None) -> None:
+    """--out, --bench, --seed, --serial, --operator: of every command that makes a run."""
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where result, report and data go")
+    parser.add_argument("--bench", default=default_bench, metavar="B", help="bench file or its name")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of everything random (default 1)")
+    parser.add_argument("--serial", default="", metavar="CODE", help="serial number or battery code of the pack")
+    parser.add_argument("--operator", default="", metavar="NAME", help="who is responsible for the run")
+    parser.add_argument("--no-report", action="store_true", help="leave out the HTML and PDF report")

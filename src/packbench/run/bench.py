@@ -1,0 +1,260 @@
+"""One run on one bench, from "who is there?" to "contactor open, remote control given back".
+
+Owns the order of a run: identify, take control, watch, arm, match the voltage, close, test, open.
+It must not decide (the channel does) nor choose devices (the composition root does). The order in
+which things are shut down is explicit, because a task group's is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from packbench.clock import Clock
+from packbench.core.errors import DeviceError, SafetyStop, StoreError
+from packbench.core.limits import Limits
+from packbench.core.records import Event, Row
+from packbench.core.samples import BmsSample, CyclerSample, Snapshot
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench.drivers.protocols import Bms, Board, Cycler, Setpoint
+from packbench.engine.effects import Finish
+from packbench.engine.state import EngineState
+from packbench.profile.plan import Plan
+from packbench.run.actor import Actor, Journal
+from packbench.run.channel import Channel, Outbox
+from packbench.run.poller import Poller
+from packbench.run.supervisor import Supervisor
+from packbench.safety.judge import Latched
+from packbench.safety.view import Expectation
+
+FIRST_READINGS_NS = 10_000_000_000
+"""Every source must have answered once within this time."""
+MATCH_NS = 20_000_000_000
+"""The cycler must have matched the pack's voltage, and the contactor closed, within this time."""
+MATCH_TOLERANCE_V = 2.0
+"""Voltage difference over the open contactor at which the board is asked; its own limit decides."""
+LOOK_NS = 100_000_000
+
+
+class Recorder(Journal):
+    """What a run needs of the recorder besides the actor's share."""
+
+    def put_row(self, row: Row) -> None:
+        """Queue a recorded sample."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The bench's devices, already connected."""
+
+    cycler: Cycler
+    bms: Bms
+    board: Board
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended, and how much was asked on the way."""
+
+    finish: Finish
+    latched: Latched | None
+    polls: int
+    heartbeats: int
+    bench_ns: int
+    """From the profile's first step to its end."""
+
+
+class BenchRun:
+    """One execution of one plan. Make it, `await run()`, look at the outcome."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        devices: Devices,
+        plan: Plan,
+        limits: Limits,
+        bench: BenchSpec,
+        pack: PackSpec,
+        recorder: Recorder,
+        observe: Callable[[Snapshot, EngineState], None],
+    ) -> None:
+        self._clock = clock
+        self._devices = devices
+        self._bench = bench
+        self._recorder = recorder
+        self._actor = Actor(clock, bench, devices.cycler, devices.board, recorder)
+        outbox = Outbox(self._actor.effects, self._actor.trip, self._row, observe)
+        expected = _expectation(bench, pack)
+        self.channel = Channel(clock, plan, limits, expected, bench, outbox)
+        self._actor.attach(self.channel)
+        self._cycler_poller = Poller[CyclerSample](
+            clock, bench.cycler.poll_period_ns, devices.cycler.read, self.channel.on_cycler, self._failed("cycler")
+        )
+        self._bms_poller = Poller[BmsSample](
+            clock, bench.bms.poll_period_ns, devices.bms.read, self.channel.on_bms, self._failed("bms")
+        )
+        self._supervisor = Supervisor(
+            clock,
+            bench.heartbeat_period_ns,
+            devices.board,
+            self.channel.ping,
+            self.channel.on_board,
+            self._failed("board"),
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def abort(self, reason: str) -> None:
+        """Stop safely by an operator's word."""
+        self.channel.abort(reason)
+
+    async def run(self, token: int) -> RunOutcome:
+        """Run the plan to its end. `token` is the operator's word to arm, newer than any before.
+
+        Raises SafetyStop when the bench refuses to start, DeviceError when it cannot be reached.
+        """
+        started_ns = self._clock.now_ns()
+        try:
+            await self._connect()
+            await self._watch()
+            await self._close_contactor(token)
+            self._actor.begin()
+            started_ns = self._clock.now_ns()
+            self.channel.begin()
+            finish = await self._actor.finished
+            bench_ns = self._clock.now_ns() - started_ns
+        finally:
+            await self._shut_down()
+        return RunOutcome(
+            finish,
+            self.channel.latched,
+            self._cycler_poller.polls + self._bms_poller.polls,
+            self._supervisor.heartbeats,
+            bench_ns,
+        )
+
+    async def _connect(self) -> None:
+        """Ask everyone who they are; all failures at once, not the first alone."""
+        names = ("board", "cycler", "bms")
+        devices = (self._devices.board, self._devices.cycler, self._devices.bms)
+        answers = await asyncio.gather(*(device.identify() for device in devices), return_exceptions=True)
+        failures = [f"{name}: {answer}" for name, answer in zip(names, answers, strict=True) if isinstance(answer, Exception)]
+        if failures:
+            raise DeviceError("; ".join(failures))
+        for name, answer in zip(names, answers, strict=True):
+            self._note("identified", device=name, **_public(answer))
+        await self._devices.cycler.prepare()
+
+    async def _watch(self) -> None:
+        """Start polling, and wait until every source has answered once."""
+        now_ns = self._clock.now_ns()
+        self._start(self._cycler_poller.run(now_ns), "poll cycler")
+        self._start(self._bms_poller.run(now_ns), "poll bms")
+        await self._until(
+            lambda: (view := self.channel.snapshot()).cycler is not None and view.bms is not None,
+            FIRST_READINGS_NS,
+            "the cycler and the BMS did not both give a good reading",
+        )
+
+    async def _close_contactor(self, token: int) -> None:
+        """Arm, match the cycler's voltage to the pack's, and have the board close the contactor."""
+        await self._devices.board.arm(token)
+        self._start(self._supervisor.run(self._clock.now_ns()), "supervisor")
+        bms = self.channel.snapshot().bms
+        assert bms is not None
+        pack_v = bms.cell_sum_v
+        await self._devices.cycler.apply(Setpoint(0.0, pack_v))
+        self.channel.expected = replace(self.channel.expected, current_a=0.0, commanded_ns=self._clock.now_ns())
+        await self._until(
+            lambda: abs(self.channel.snapshot().pack_voltage_v - pack_v) < MATCH_TOLERANCE_V,
+            MATCH_NS,
+            "the cycler did not reach the pack's voltage before the contactor was to close",
+        )
+        await self._devices.board.close()
+        await self._until(
+            lambda: (board := self.channel.snapshot().board) is not None and board.contactor_closed,
+            MATCH_NS,
+            "the board did not close the contactor",
+        )
+        self.channel.expected = replace(self.channel.expected, contactor_closed=True)
+        self._note("contactor_closed")
+
+    async def _until(self, met: Callable[[], bool], limit_ns: int, complaint: str) -> None:
+        deadline_ns = self._clock.now_ns() + limit_ns
+        while not met():
+            if self._actor.finished.done():
+                raise SafetyStop(f"the run was stopped before it began: {self._actor.finished.result().reason}")
+            latched = self.channel.latched
+            if latched is not None:
+                raise SafetyStop(latched.trip.text_en)
+            if self._clock.now_ns() >= deadline_ns:
+                raise SafetyStop(f"the run was refused: {complaint} within {limit_ns / 1e9:g} s")
+            await self._clock.sleep_until(self._clock.now_ns() + LOOK_NS)
+
+    async def _shut_down(self) -> None:
+        """Output off, contactor open, remote control back, then the watchers; each whatever the others do."""
+        problems: list[str] = []
+        await self._actor.close()
+        for name, command in (
+            ("cycler off", self._devices.cycler.off),
+            ("board open", self._devices.board.open),
+            ("cycler release", self._devices.cycler.release),
+        ):
+            try:
+                await command()
+            except DeviceError as error:
+                problems.append(f"{name}: {error}")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._note("shut_down", problems=problems)
+        await self._recorder.flush()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(coroutine, name=name))
+
+    def _row(self, row: Row) -> None:
+        try:
+            self._recorder.put_row(row)
+        except StoreError as error:
+            # Not from within the judgement that recorded the row: after it.
+            asyncio.get_running_loop().call_soon(self.channel.on_lost, "store", str(error))
+
+    def _note(self, kind: str, **data: Any) -> None:
+        self._recorder.put_event(Event(0, kind, data))
+
+    def _failed(self, source: str) -> Callable[[DeviceError], None]:
+        """What a failed poll does: a line in the log. Going stale is what stops the run."""
+
+        def on_error(error: DeviceError) -> None:
+            self._note("poll_failed", source=source, error=str(error))
+
+        return on_error
+
+
+def _public(answer: object) -> dict[str, Any]:
+    """The identity a device gave, for the log; the board's identify gives none."""
+    return {name: getattr(answer, name) for name in ("model", "serial", "firmware") if hasattr(answer, name)}
+
+
+def _expectation(bench: BenchSpec, pack: PackSpec) -> Expectation:
+    stale = {
+        "cycler": bench.cycler.stale_after_ns,
+        "bms": bench.bms.stale_after_ns,
+        "board": bench.board.stale_after_ns,
+    }
+    return Expectation(
+        series=pack.series,
+        stale_after_ns=MappingProxyType(stale),
+        current_a=None,
+        clamp_v=None,
+        commanded_ns=0,
+        setpoint_tolerance_a=bench.setpoint_tolerance_a,
+        setpoint_delay_ns=bench.setpoint_delay_ns,
+        contactor_closed=False,
+        ignored_alarms=frozenset(name for name, policy in bench.alarm_policy.items() if policy == "log"),
+    )
+

@@ -1,0 +1,187 @@
+"""One pack under test: the owner of its snapshot, its safety state and its engine state.
+
+Owns the decisions' state and nothing else's: samples come in, safety judges first, the engine
+advances, effects go to the actor (run/actor.py). Everything here is synchronous, so a sample is
+judged in the same loop turn it arrives in and nothing can be decided on half-updated state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from packbench.clock import Clock
+from packbench.core.limits import Limits
+from packbench.core.records import Row, StepRecord
+from packbench.core.samples import BmsSample, BoardSample, CyclerSample, Quality, Snapshot
+from packbench.core.specs import BenchSpec
+from packbench.engine.advance import advance, start, stop
+from packbench.engine.effects import Effect, Finish
+from packbench.engine.recording import due
+from packbench.engine.state import EngineState
+from packbench.profile.plan import Plan
+from packbench.run.limits import StepLimits
+from packbench.safety.judge import Latched, SafetyState, judge
+from packbench.safety.view import Expectation
+
+_NO_CELLS = np.empty(0)
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Where the channel's decisions go. Set by the bench before the first sample."""
+
+    effects: Callable[[tuple[Effect, ...]], None]
+    trip: Callable[[Latched], None]
+    row: Callable[[Row], None]
+    observe: Callable[[Snapshot, EngineState], None]
+
+
+class Channel:
+    """Judges and advances on every sample."""
+
+    def __init__(
+        self, clock: Clock, plan: Plan, limits: Limits, expected: Expectation, bench: BenchSpec, outbox: Outbox
+    ) -> None:
+        self.expected = expected
+        """What the bench should be doing; the actor replaces it when a command is acknowledged."""
+        self.lost: tuple[tuple[str, str], ...] = ()
+        """Links that are gone."""
+        self.engine: EngineState | None = None
+        self._clock = clock
+        self._plan = plan
+        self._step_limits = StepLimits(limits, plan)
+        self._outbox = outbox
+        self._safety = SafetyState(clock.now_ns())
+        # Positive current charges: the cycler's terminals then stand above the pack's.
+        self._cable_ohm = bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0
+        self._fresh_ns = min(bench.cycler.stale_after_ns, bench.bms.stale_after_ns, bench.board.stale_after_ns)
+        self._cycler: CyclerSample | None = None
+        self._bms: BmsSample | None = None
+        self._board: BoardSample | None = None
+        self._last_row: Row | None = None
+
+    @property
+    def latched(self) -> Latched | None:
+        """The trip, once there is one."""
+        return self._safety.latched
+
+    def snapshot(self) -> Snapshot:
+        """The newest sample of every source, now."""
+        cycler = self._cycler
+        voltage_v = float("nan") if cycler is None else cycler.voltage_v - cycler.current_a * self._cable_ohm
+        return Snapshot(self._clock.now_ns(), cycler, self._bms, self._board, voltage_v)
+
+    def begin(self) -> None:
+        """Start the profile, on the newest samples."""
+        snapshot = self.snapshot()
+        self._safety = replace(self._safety, started_ns=snapshot.t_ns)
+        self.engine, effects = start(self._plan, snapshot, snapshot.t_ns)
+        self._outbox.effects(effects)
+
+    def on_cycler(self, sample: CyclerSample) -> None:
+        """A reading of the cycler. One that is not good is no reading: the source goes stale."""
+        if sample.quality is Quality.GOOD:
+            self._cycler = sample
+            self._decide(record=True)
+
+    def on_bms(self, sample: BmsSample) -> None:
+        """A reading of the BMS. One that is not good is no reading: the source goes stale."""
+        if sample.quality is Quality.GOOD:
+            self._bms = sample
+            self._decide(record=False)
+
+    def on_board(self, sample: BoardSample) -> None:
+        """The board's status. Judged at once when it is not what was asked of it."""
+        self._board = sample
+        if self.expected.contactor_closed and not sample.contactor_closed:
+            self._decide(record=False)
+
+    def on_lost(self, source: str, reason: str) -> None:
+        """A link is gone."""
+        self.lost = (*self.lost, (source, reason))
+        self._decide(record=False)
+
+    def ping(self, now_ns: int) -> bool:
+        """Whether the lease may be renewed: nothing latched, and every source fresh right now."""
+        if self._safety.latched is not None:
+            return False
+        cycler, bms = self._cycler, self._bms
+        if cycler is None or bms is None:
+            return False
+        if now_ns - cycler.t_ns > self._fresh_ns or now_ns - bms.t_ns > self._fresh_ns:
+            # Some source is older than the shortest stale-after: let the rules look at each.
+            self._decide(record=False)
+        return self._safety.latched is None
+
+    def abort(self, reason: str) -> None:
+        """End the run by an operator's word: output off first, then the profile's end."""
+        if self.engine is None:
+            self._outbox.effects((Finish("aborted", reason),))
+            return
+        snapshot = self.snapshot()
+        self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, reason)
+        self._outbox.effects(effects)
+
+    def _decide(self, *, record: bool) -> None:
+        snapshot = self.snapshot()
+        engine = self.engine
+        already = self._safety.latched is not None
+        limits = self._step_limits.at(engine, snapshot.t_ns)
+        self._safety = judge(self._safety, snapshot, limits, self.expected, self.lost)
+        latched = self._safety.latched
+        if latched is not None:
+            if engine is not None and record:
+                self._write(engine, snapshot, engine, force=True)
+            if not already:
+                self._trip(latched, snapshot)
+            return
+        if engine is None or engine.step.finished:
+            return
+        after, effects = advance(self._plan, engine, snapshot, snapshot.t_ns)
+        self.engine = after
+        ended = after.step.number != engine.step.number
+        if record or ended:
+            self._write(engine, snapshot, after, force=ended)
+        if effects:
+            self._outbox.effects(effects)
+
+    def _trip(self, latched: Latched, snapshot: Snapshot) -> None:
+        """Stop the engine where it stands; the actor has already been told to stop the current."""
+        self._outbox.trip(latched)
+        if self.engine is not None:
+            self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, latched.trip.text_en)
+            self._outbox.effects(effects)
+
+    def _write(self, before: EngineState, snapshot: Snapshot, after: EngineState, *, force: bool) -> None:
+        """Record the reading under the step it belongs to: the one that was running when it came."""
+        cycler, bms = snapshot.cycler, snapshot.bms
+        if cycler is None:
+            return
+        planned = self._plan.steps[before.step.index]
+        last = self._last_row if self._last_row is not None and self._last_row.step == before.step.index + 1 else None
+        t_ns = snapshot.t_ns - before.started_ns
+        if not force and not due(planned.record, last, t_ns, snapshot.pack_voltage_v, cycler.current_a):
+            return
+        ah, wh = after.meter.ah, after.meter.wh
+        if after.step.number != before.step.number and isinstance(after.step.closing, StepRecord):
+            ah, wh = after.step.closing.charge_ah, after.step.closing.energy_wh
+        row = Row(
+            t_ns=t_ns,
+            step=before.step.index + 1,
+            cycle=before.step.cycle,
+            voltage_v=snapshot.pack_voltage_v,
+            cycler_voltage_v=cycler.voltage_v,
+            current_a=cycler.current_a,
+            step_ah=ah,
+            step_wh=wh,
+            bms_t_ns=-1 if bms is None else bms.t_ns - before.started_ns,
+            cell_voltages_v=_NO_CELLS if bms is None else bms.cell_voltages_v,
+            temperatures_c=() if bms is None else bms.temperatures_c,
+            bms_current_a=None if bms is None else bms.current_a,
+            soc=None if bms is None else bms.soc,
+        )
+        self._last_row = row
+        self._outbox.row(row)

@@ -1,0 +1,196 @@
+"""Each safety rule on hand-made snapshots, the delays and the latch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from packbench.core.errors import InputError
+from packbench.core.limits import LIMIT_NAMES, Limits, LimitSet, merge_limits
+from packbench.core.samples import BoardSample, CyclerSample, Snapshot, bms_sample
+from packbench.safety.judge import SafetyState, judge
+from packbench.safety.rules import RULES
+from packbench.safety.view import Expectation
+
+S = 1_000_000_000
+LIMITS = Limits(
+    pack_voltage_max_v=17.0,
+    pack_voltage_min_v=10.0,
+    cell_voltage_max_v=4.25,
+    cell_voltage_min_v=2.7,
+    charge_current_max_a=50.0,
+    discharge_current_max_a=60.0,
+    temperature_max_c=55.0,
+    temperature_min_c=5.0,
+    temperature_rate_max_k_min=2.0,
+    cell_spread_max_v=0.4,
+)
+EXPECTED = Expectation(
+    series=4,
+    stale_after_ns=MappingProxyType({"cycler": S, "bms": 2 * S, "board": S}),
+    current_a=20.0,
+    clamp_v=16.8,
+    commanded_ns=0,
+    setpoint_tolerance_a=1.0,
+    setpoint_delay_ns=0,
+    contactor_closed=True,
+    ignored_alarms=frozenset({"low_capacity"}),
+)
+
+
+def view(t_s: float, *, current_a: float = 20.0, cells: tuple[float, ...] = (3.7, 3.7, 3.7, 3.7), **other: object) -> Snapshot:
+    t_ns = round(t_s * S)
+    voltage_v = other.pop("voltage_v", sum(cells))
+    cycler = CyclerSample(t_ns, voltage_v, current_a, True, "cc", other.pop("cycler_alarms", ()))  # type: ignore[arg-type]
+    bms = bms_sample(t_ns, np.array(cells), other.pop("temperatures_c", (25.0, 26.0)), **other)  # type: ignore[arg-type]
+    return Snapshot(t_ns, cycler, bms, BoardSample(t_ns, "closed", True), voltage_v)  # type: ignore[arg-type]
+
+
+def tripped(*views: Snapshot, expected: Expectation = EXPECTED) -> str | None:
+    state = SafetyState(0)
+    for snapshot in views:
+        state = judge(state, snapshot, LIMITS, expected)
+    return None if state.latched is None else state.latched.trip.rule
+
+
+def test_all_is_well() -> None:
+    assert tripped(*(view(t) for t in range(200))) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "snapshot"),
+    [
+        ("pack_over_voltage", view(1, voltage_v=17.01, cells=(4.24, 4.24, 4.24, 4.24))),
+        ("pack_under_voltage", view(1, voltage_v=9.99)),
+        ("charge_over_current", view(1, current_a=51.1)),
+        ("charge_over_current", view(1, current_a=20.0, charge_limit_a=18.0)),
+        ("discharge_over_current", view(1, current_a=-61.1)),
+        ("discharge_over_current", view(1, current_a=-20.0, discharge_limit_a=5.0)),
+        ("cells_missing", view(1, cells=(3.7, 3.7, 3.7))),
+        ("cells_missing", view(1, cells=(3.7, 3.7, 3.7, float("nan")), voltage_v=14.8)),
+        ("cells_missing", view(1, cells=(3.7, 3.7, 3.7, 0.0))),
+        ("cell_over_voltage", view(1, cells=(3.9, 3.9, 3.9, 4.251))),
+        ("cell_under_voltage", view(1, cells=(2.9, 2.9, 2.9, 2.699))),
+        ("temperature_high", view(1, temperatures_c=(25.0, 55.1))),
+        ("temperature_low", view(1, temperatures_c=(4.9, 25.0))),
+        ("bms_alarm", view(1, alarms=("cell_over_voltage",))),
+        ("cycler_alarm", view(1, cycler_alarms=("over_temperature",))),
+    ],
+)
+def test_trips_on_the_first_sample(rule: str, snapshot: Snapshot) -> None:
+    assert tripped(snapshot) == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "snapshot", "delay_s"),
+    [
+        ("cell_spread", view(1, cells=(3.4, 3.7, 3.7, 3.801)), 1.0),
+        ("cell_sum", view(1, voltage_v=14.8 * 1.011), 1.0),
+        ("setpoint_not_followed", view(1, current_a=18.0), 2.0),
+        ("setpoint_not_followed", view(1, current_a=-20.0), 2.0),
+    ],
+)
+def test_trips_after_its_delay_and_not_before(rule: str, snapshot: Snapshot, delay_s: float) -> None:
+    def again(t_s: float) -> Snapshot:
+        t_ns = round(t_s * S)
+        assert snapshot.cycler is not None
+        assert snapshot.bms is not None
+        return replace(
+            snapshot,
+            t_ns=t_ns,
+            cycler=replace(snapshot.cycler, t_ns=t_ns),
+            bms=replace(snapshot.bms, t_ns=t_ns),
+            board=BoardSample(t_ns, "closed", True),
+        )
+
+    assert tripped(snapshot, again(1 + delay_s - 0.1)) is None
+    assert tripped(snapshot, again(1 + delay_s - 0.1), again(1 + delay_s)) == rule
+    # A good sample in between starts the delay anew.
+    assert tripped(snapshot, view(1.1), again(1.2), again(1.2 + delay_s - 0.1)) is None
+
+
+def test_less_current_is_right_at_the_voltage_clamp() -> None:
+    at_clamp = [view(t, current_a=5.0, voltage_v=16.79, cells=(4.19, 4.2, 4.2, 4.2)) for t in range(10)]
+    assert tripped(*at_clamp) is None
+    more = [view(t, current_a=25.0, voltage_v=16.79, cells=(4.19, 4.2, 4.2, 4.2)) for t in range(10)]
+    assert tripped(*more) == "setpoint_not_followed"
+
+
+def test_current_that_flows_with_the_output_off_is_not_followed() -> None:
+    off = replace(EXPECTED, current_a=None, clamp_v=None)
+    assert tripped(*(view(t, current_a=5.0) for t in range(4)), expected=off) == "setpoint_not_followed"
+
+
+def test_silence() -> None:
+    first = view(1)
+    assert tripped(first, replace(first, t_ns=round(1.9 * S))) is None
+    assert tripped(first, replace(first, t_ns=round(2.1 * S))) == "cycler_stale"
+    assert first.cycler is not None
+    fresh = replace(first.cycler, t_ns=round(3.1 * S))
+    board = BoardSample(round(3.1 * S), "closed", True)
+    assert tripped(first, replace(first, t_ns=round(3.1 * S), cycler=fresh, board=board)) == "bms_stale"
+    assert tripped(replace(first, bms=None)) == "bms_stale"
+    assert tripped(replace(first, board=BoardSample(-1, "closed", True))) == "board_stale"
+    assert tripped(replace(first, board=BoardSample(S, "tripped", False, 3, "over_voltage"))) == "board_open"
+
+
+def test_a_lost_link_trips_at_once() -> None:
+    state = judge(SafetyState(0), view(1), LIMITS, EXPECTED, (("bms", "connection reset"),))
+    assert state.latched is not None
+    assert state.latched.trip.rule == "link_lost"
+    assert "connection reset" in state.latched.trip.text_en
+
+
+def test_heating_too_fast() -> None:
+    slow = [view(t, temperatures_c=(25.0, 25.0 + t / 60 * 1.9)) for t in range(300)]
+    assert tripped(*slow) is None
+    fast = [view(t, temperatures_c=(25.0, 25.0 + t / 60 * 2.1)) for t in range(300)]
+    assert tripped(*fast) == "temperature_rate"
+
+
+def test_an_alarm_the_bench_file_ignores() -> None:
+    assert tripped(view(1, alarms=("low_capacity",))) is None
+    assert tripped(view(1, alarms=("low_capacity", "unknown_alarm"))) == "bms_alarm"
+
+
+def test_a_trip_latches() -> None:
+    state = judge(SafetyState(0), view(1, temperatures_c=(25.0, 60.0)), LIMITS, EXPECTED)
+    first = state.latched
+    for t_s in range(2, 10):
+        state = judge(state, view(t_s), LIMITS, EXPECTED)
+        assert state.latched is first
+
+
+def test_every_trip_says_so_in_both_languages() -> None:
+    state = judge(SafetyState(0), view(1, cells=(3.9, 3.9, 3.9, 4.3)), LIMITS, EXPECTED)
+    assert state.latched is not None
+    assert "Cell 4 rose to 4.300 V" in state.latched.trip.text_en
+    assert "第 4 号单体" in state.latched.trip.text_zh
+    assert state.latched.trip.fault_id == "sensor.weak_cell"
+
+
+def test_rule_names_are_unique() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(names) == len(set(names))
+
+
+def test_limits_merge_to_the_tightest_and_name_their_owner() -> None:
+    pack = LimitSet(*(getattr(LIMITS, name) for name in LIMIT_NAMES))
+    merged = merge_limits(
+        {"pack": pack, "cable": LimitSet(charge_current_max_a=30.0), "profile": LimitSet(cell_voltage_min_v=2.8)}
+    )
+    assert merged.charge_current_max_a == 30.0
+    assert merged.cell_voltage_min_v == 2.8
+    assert dict(merged.origin)["charge_current_max_a"] == "cable"
+    assert dict(merged.origin)["temperature_max_c"] == "pack"
+
+
+def test_a_missing_limit_refuses() -> None:
+    with pytest.raises(InputError) as refused:
+        merge_limits({"pack": LimitSet(cell_voltage_max_v=4.2)})
+    fields = {problem.field for problem in refused.value.problems}
+    assert "temperature_max_c" in fields
+    assert "cell_voltage_max_v" not in fields
