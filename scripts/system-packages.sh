@@ -50,11 +50,17 @@ if ! command -v apt-get >/dev/null 2>&1; then
 fi
 if [ "$(id -u)" -ne 0 ]; then
     echo "missing on this system. Run this, then make again:" >&2
-    echo "    sudo apt-get install --no-install-recommends$missing" >&2
+    echo "    sudo apt-get update && sudo apt-get install --no-install-recommends$missing" >&2
     exit 2
 fi
 echo "installing system packages:$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
+log=$(mktemp)
 # shellcheck disable=SC2086  # a list of package names, split on purpose
-apt-get install -y -qq --no-install-recommends $missing >&2
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    echo "could not install:$missing" >&2
+    exit 1
+fi
+rm -f "$log"

@@ -20,7 +20,7 @@ class Machine:
         self.bin.mkdir()
         (self.home / ".fonts").mkdir(parents=True)
         self.apt_log = folder / "apt.log"
-        for tool in ("sh", "find", "head", "id"):
+        for tool in ("sh", "find", "head", "id", "mktemp", "rm", "cat"):
             found = shutil.which(tool)
             assert found is not None
             (self.bin / tool).symlink_to(found)
@@ -80,12 +80,22 @@ def test_root_installs_exactly_what_is_missing(machine: Machine) -> None:
     ]
 
 
+def test_a_failed_installation_repeats_what_apt_said(machine: Machine) -> None:
+    machine.with_all(root=True)
+    (machine.bin / "cc").unlink()
+    machine.put("apt-get", 'echo "E: no route to the archive" >&2; exit 100')
+    done = machine.run()
+    assert done.returncode == 1
+    assert "E: no route to the archive" in done.stderr
+    assert "could not install: gcc libc6-dev" in done.stderr
+
+
 def test_others_are_told_the_command(machine: Machine) -> None:
     machine.with_all(root=False)
     (machine.bin / "cc").unlink()
     done = machine.run()
     assert done.returncode == 2
-    assert "sudo apt-get install --no-install-recommends gcc libc6-dev\n" in done.stderr
+    assert "sudo apt-get update && sudo apt-get install --no-install-recommends gcc libc6-dev\n" in done.stderr
     assert machine.apt_calls() == []
 
 
