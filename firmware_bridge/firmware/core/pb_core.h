@@ -1,0 +1,76 @@
+/*
+ * The interlock board's core: when the contactor may be closed, and when it must not be.
+ *
+ * Owns the state machine, the lease, the board's own limits and the latch. Must not touch hardware, a clock, the
+ * heap or the stack without a bound: everything comes in as an argument and goes out as a result, so that the very
+ * same code runs on a microcontroller, under its emulator and in the simulated world's virtual time.
+ *
+ * It is not a certified safety function. Emergency stop, HVIL and door break the coil's supply and the cycler's
+ * enable in hardware without it; the core senses and latches that.
+ */
+#ifndef PB_CORE_H
+#define PB_CORE_H
+
+#include "pb_frame.h"
+
+/* What the board's own sensors say at this step. `inputs` holds PB_IN_* bits. */
+typedef struct {
+    int32_t pack_mv;
+    int32_t cycler_mv;
+    int32_t current_ma; /* positive charges the pack */
+    uint32_t inputs;
+} pb_measurements;
+
+/* What the board is to do until the next step. */
+typedef struct {
+    uint32_t outputs; /* PB_OUT_* bits */
+    uint32_t next_us; /* step again within this time at the latest, even when nothing is received */
+    uint32_t tx_length;
+    uint8_t tx[PB_TX_MAX_BYTES];
+} pb_result;
+
+typedef struct {
+    uint8_t state; /* PB_STATE_* */
+    uint8_t trip_code; /* first cause; set already while opening */
+    uint16_t trip_detail;
+    uint32_t outputs;
+
+    uint32_t now_us; /* of the newest step; wraps */
+    uint64_t uptime_us;
+    uint32_t state_since_us;
+    uint32_t coil_since_us; /* when the coil last changed */
+    bool coil_settled; /* the auxiliary contact had its time since then */
+
+    bool configured;
+    bool host_matched;
+    bool armed;
+    pb_configure config;
+    uint16_t config_crc;
+    uint32_t token; /* newest ever used */
+    uint32_t counter;
+    uint32_t lease_since_us;
+
+    bool agreed; /* precharge: both sides agree since ... */
+    uint32_t agreed_since_us;
+    uint8_t violation; /* PB_TRIP_* that is pending its delay, or none */
+    uint32_t violation_since_us;
+
+    pb_measurements seen; /* of the newest step */
+    pb_receiver receiver;
+    uint16_t tx_dropped;
+} pb_core;
+
+/* Power-up: state boot, outputs off. `now_us` is any value of the free-running 32-bit microsecond tick. */
+void pb_init(pb_core *core, uint32_t now_us);
+
+/* One control cycle: time and measurements first (an expired lease cannot be renewed by what arrived late), then the
+ * received bytes in order, then the outputs. Steps must not be more than 2^32 us apart; `next_us` sees to that.
+ * At most PB_RX_MAX_BYTES are taken. */
+void pb_step(pb_core *core, uint32_t now_us, const uint8_t *rx, size_t rx_length, const pb_measurements *measured,
+             pb_result *result);
+
+/* The same cycle for one request that is already a message: nothing but frames and bytes is left out. */
+void pb_step_message(pb_core *core, uint32_t now_us, const pb_message *request, const pb_measurements *measured,
+                     pb_message *reply, pb_result *result);
+
+#endif

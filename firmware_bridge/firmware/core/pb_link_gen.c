@@ -1,0 +1,258 @@
+/* Generated from link.yaml by generate.py; do not edit. */
+#include "pb_link_gen.h"
+
+static uint8_t get_u8(const uint8_t *p) { return p[0]; }
+static uint16_t get_u16(const uint8_t *p)
+{
+    return (uint16_t)((uint32_t)p[0] | ((uint32_t)p[1] << 8));
+}
+static uint32_t get_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | ((uint32_t)p[1] << 8) | ((uint32_t)p[2] << 16) | ((uint32_t)p[3] << 24);
+}
+static uint64_t get_u64(const uint8_t *p)
+{
+    return (uint64_t)get_u32(p) | ((uint64_t)get_u32(&p[4]) << 32);
+}
+static int32_t get_i32(const uint8_t *p)
+{
+    const uint32_t u = get_u32(p);
+    /* The conversion of values above INT32_MAX is implementation-defined; this is not. */
+    return (u <= 0x7FFFFFFFu) ? (int32_t)u : (int32_t)(-(int32_t)(0xFFFFFFFFu - u) - 1);
+}
+static void put_u8(uint8_t *p, uint8_t v) { p[0] = v; }
+static void put_u16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v & 0xFFu);
+    p[1] = (uint8_t)(v >> 8);
+}
+static void put_u32(uint8_t *p, uint32_t v)
+{
+    put_u16(p, (uint16_t)(v & 0xFFFFu));
+    put_u16(&p[2], (uint16_t)(v >> 16));
+}
+static void put_u64(uint8_t *p, uint64_t v)
+{
+    put_u32(p, (uint32_t)(v & 0xFFFFFFFFu));
+    put_u32(&p[4], (uint32_t)(v >> 32));
+}
+static void put_i32(uint8_t *p, int32_t v) { put_u32(p, (uint32_t)v); }
+
+bool pb_unpack(pb_message *m, uint8_t type, const uint8_t *p, size_t n)
+{
+    bool ok = false;
+    m->type = type;
+    switch (type) {
+    case PB_MSG_HELLO:
+        ok = (n == 4u);
+        if (ok) {
+            m->body.hello.protocol_hash = get_u32(&p[0]);
+        }
+        break;
+    case PB_MSG_CONFIGURE:
+        ok = (n == 24u);
+        if (ok) {
+            m->body.configure.lease_ms = get_u16(&p[0]);
+            m->body.configure.precharge_settle_ms = get_u16(&p[2]);
+            m->body.configure.precharge_timeout_ms = get_u16(&p[4]);
+            m->body.configure.limit_delay_ms = get_u16(&p[6]);
+            m->body.configure.precharge_delta_mv = get_i32(&p[8]);
+            m->body.configure.voltage_max_mv = get_i32(&p[12]);
+            m->body.configure.voltage_min_mv = get_i32(&p[16]);
+            m->body.configure.current_max_ma = get_i32(&p[20]);
+        }
+        break;
+    case PB_MSG_ARM:
+        ok = (n == 6u);
+        if (ok) {
+            m->body.arm.token = get_u32(&p[0]);
+            m->body.arm.config_crc = get_u16(&p[4]);
+        }
+        break;
+    case PB_MSG_CLOSE:
+        ok = (n == 0u);
+        break;
+    case PB_MSG_OPEN:
+        ok = (n == 0u);
+        break;
+    case PB_MSG_HEARTBEAT:
+        ok = (n == 8u);
+        if (ok) {
+            m->body.heartbeat.token = get_u32(&p[0]);
+            m->body.heartbeat.counter = get_u32(&p[4]);
+        }
+        break;
+    case PB_MSG_TRIP:
+        ok = (n == 2u);
+        if (ok) {
+            m->body.trip.code = get_u16(&p[0]);
+        }
+        break;
+    case PB_MSG_STATUS_QUERY:
+        ok = (n == 0u);
+        break;
+    case PB_MSG_RESET:
+        ok = (n == 4u);
+        if (ok) {
+            m->body.reset.token = get_u32(&p[0]);
+        }
+        break;
+    case PB_MSG_HELLO_REPLY:
+        ok = (n == 15u);
+        if (ok) {
+            m->body.hello_reply.protocol_hash = get_u32(&p[0]);
+            m->body.hello_reply.firmware_hash = get_u32(&p[4]);
+            m->body.hello_reply.config_crc = get_u16(&p[8]);
+            m->body.hello_reply.flags = get_u8(&p[10]);
+            m->body.hello_reply.last_token = get_u32(&p[11]);
+        }
+        break;
+    case PB_MSG_STATUS:
+        ok = (n == 31u);
+        if (ok) {
+            m->body.status.state = get_u8(&p[0]);
+            m->body.status.flags = get_u8(&p[1]);
+            m->body.status.inputs = get_u8(&p[2]);
+            m->body.status.outputs = get_u8(&p[3]);
+            m->body.status.trip_code = get_u8(&p[4]);
+            m->body.status.trip_detail = get_u16(&p[5]);
+            m->body.status.lease_left_ms = get_u16(&p[7]);
+            m->body.status.rx_errors = get_u16(&p[9]);
+            m->body.status.uptime_us = get_u64(&p[11]);
+            m->body.status.pack_mv = get_i32(&p[19]);
+            m->body.status.cycler_mv = get_i32(&p[23]);
+            m->body.status.current_ma = get_i32(&p[27]);
+        }
+        break;
+    case PB_MSG_ACK:
+        ok = (n == 1u);
+        if (ok) {
+            m->body.ack.request = get_u8(&p[0]);
+        }
+        break;
+    case PB_MSG_NAK:
+        ok = (n == 2u);
+        if (ok) {
+            m->body.nak.request = get_u8(&p[0]);
+            m->body.nak.code = get_u8(&p[1]);
+        }
+        break;
+    default:
+        break;
+    }
+    return ok;
+}
+
+size_t pb_pack(const pb_message *m, uint8_t *p)
+{
+    size_t n = 0u;
+    switch (m->type) {
+    case PB_MSG_HELLO:
+        put_u32(&p[0], m->body.hello.protocol_hash);
+        n = 4u;
+        break;
+    case PB_MSG_CONFIGURE:
+        put_u16(&p[0], m->body.configure.lease_ms);
+        put_u16(&p[2], m->body.configure.precharge_settle_ms);
+        put_u16(&p[4], m->body.configure.precharge_timeout_ms);
+        put_u16(&p[6], m->body.configure.limit_delay_ms);
+        put_i32(&p[8], m->body.configure.precharge_delta_mv);
+        put_i32(&p[12], m->body.configure.voltage_max_mv);
+        put_i32(&p[16], m->body.configure.voltage_min_mv);
+        put_i32(&p[20], m->body.configure.current_max_ma);
+        n = 24u;
+        break;
+    case PB_MSG_ARM:
+        put_u32(&p[0], m->body.arm.token);
+        put_u16(&p[4], m->body.arm.config_crc);
+        n = 6u;
+        break;
+    case PB_MSG_CLOSE:
+        n = 0u;
+        break;
+    case PB_MSG_OPEN:
+        n = 0u;
+        break;
+    case PB_MSG_HEARTBEAT:
+        put_u32(&p[0], m->body.heartbeat.token);
+        put_u32(&p[4], m->body.heartbeat.counter);
+        n = 8u;
+        break;
+    case PB_MSG_TRIP:
+        put_u16(&p[0], m->body.trip.code);
+        n = 2u;
+        break;
+    case PB_MSG_STATUS_QUERY:
+        n = 0u;
+        break;
+    case PB_MSG_RESET:
+        put_u32(&p[0], m->body.reset.token);
+        n = 4u;
+        break;
+    case PB_MSG_HELLO_REPLY:
+        put_u32(&p[0], m->body.hello_reply.protocol_hash);
+        put_u32(&p[4], m->body.hello_reply.firmware_hash);
+        put_u16(&p[8], m->body.hello_reply.config_crc);
+        put_u8(&p[10], m->body.hello_reply.flags);
+        put_u32(&p[11], m->body.hello_reply.last_token);
+        n = 15u;
+        break;
+    case PB_MSG_STATUS:
+        put_u8(&p[0], m->body.status.state);
+        put_u8(&p[1], m->body.status.flags);
+        put_u8(&p[2], m->body.status.inputs);
+        put_u8(&p[3], m->body.status.outputs);
+        put_u8(&p[4], m->body.status.trip_code);
+        put_u16(&p[5], m->body.status.trip_detail);
+        put_u16(&p[7], m->body.status.lease_left_ms);
+        put_u16(&p[9], m->body.status.rx_errors);
+        put_u64(&p[11], m->body.status.uptime_us);
+        put_i32(&p[19], m->body.status.pack_mv);
+        put_i32(&p[23], m->body.status.cycler_mv);
+        put_i32(&p[27], m->body.status.current_ma);
+        n = 31u;
+        break;
+    case PB_MSG_ACK:
+        put_u8(&p[0], m->body.ack.request);
+        n = 1u;
+        break;
+    case PB_MSG_NAK:
+        put_u8(&p[0], m->body.nak.request);
+        put_u8(&p[1], m->body.nak.code);
+        n = 2u;
+        break;
+    default:
+        break;
+    }
+    return n;
+}
+
+bool pb_configure_in_range(const pb_configure *v)
+{
+    return (v->lease_ms >= 100u)
+        && (v->lease_ms <= 2000u)
+        && (v->precharge_settle_ms <= 1000u)
+        && (v->precharge_timeout_ms >= 10u)
+        && (v->precharge_timeout_ms <= 10000u)
+        && (v->limit_delay_ms <= 20u)
+        && (v->precharge_delta_mv >= 1)
+        && (v->precharge_delta_mv <= 100000)
+        && (v->voltage_max_mv >= 1)
+        && (v->voltage_max_mv <= 2000000)
+        && (v->voltage_min_mv >= 1)
+        && (v->voltage_min_mv <= 2000000)
+        && (v->current_max_ma >= 1)
+        && (v->current_max_ma <= 2000000);
+}
+
+bool pb_configure_equal(const pb_configure *a, const pb_configure *b)
+{
+    return (a->lease_ms == b->lease_ms)
+        && (a->precharge_settle_ms == b->precharge_settle_ms)
+        && (a->precharge_timeout_ms == b->precharge_timeout_ms)
+        && (a->limit_delay_ms == b->limit_delay_ms)
+        && (a->precharge_delta_mv == b->precharge_delta_mv)
+        && (a->voltage_max_mv == b->voltage_max_mv)
+        && (a->voltage_min_mv == b->voltage_min_mv)
+        && (a->current_max_ma == b->current_max_ma);
+}

@@ -1,0 +1,156 @@
+"""The interlock board as its host sees it: implements packbench.drivers.protocols.Board over a Link.
+
+Owns the order of the handshake and the heartbeat's token and counter. Must not retry, wait or read a clock (the link
+does), and must not decide when to beat (run/supervisor.py does). It exists so that a board with another protocol,
+another firmware or another configuration is refused before it could be armed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from packbench.core.errors import BadReply
+from packbench.core.samples import BoardSample
+from packbench.transport.link import Link, Reply
+from packbench_board.frames import (
+    FIRMWARE_HASH,
+    PROTOCOL_HASH,
+    Arm,
+    BoardMessage,
+    Close,
+    Flag,
+    Heartbeat,
+    Hello,
+    HelloReply,
+    HostMessage,
+    Input,
+    Open,
+    Reset,
+    State,
+    Status,
+    StatusQuery,
+    Trip,
+    TripCode,
+)
+from packbench_board.settings import BoardSettings, config_crc
+
+IdentityT = TypeVar("IdentityT")
+
+_STATES: dict[int, str] = {state.value: state.name.lower() for state in State}
+_TRIPS: dict[int, str] = {code.value: code.name.lower() for code in TripCode} | {0: ""}
+_AUX_CLOSED = int(Input.AUX_CLOSED)
+_CONFIGURED = int(Flag.CONFIGURED)
+_U16_MAX = 0xFFFF
+
+
+def board_sample(t_ns: int, status: Status) -> BoardSample:
+    """The sample of a STATUS that was in hand at t_ns. A host's trip carries the host's own code in its name."""
+    if status.trip_code == 0:
+        return BoardSample(t_ns, _STATES[status.state], status.inputs & _AUX_CLOSED != 0)
+    name = _TRIPS.get(status.trip_code, f"code_{status.trip_code}")
+    if status.trip_code == TripCode.HOST:
+        name = f"host_{status.trip_detail}"
+    return BoardSample(t_ns, _STATES[status.state], status.inputs & _AUX_CLOSED != 0, status.trip_code, name)
+
+
+def check_hello(hello: HelloReply, crc: int | None, firmware_hash: int = FIRMWARE_HASH) -> None:
+    """Raise BadReply when protocol, firmware or (when `crc` is given) configuration are not the host's."""
+    if hello.protocol_hash != PROTOCOL_HASH:
+        raise BadReply(
+            f"board: protocol {hello.protocol_hash:08x}, this host speaks {PROTOCOL_HASH:08x}: update one of them"
+        )
+    if hello.firmware_hash != firmware_hash:
+        raise BadReply(f"board: firmware {hello.firmware_hash:08x}, expected {firmware_hash:08x}: update the board")
+    if crc is not None and (not hello.flags & _CONFIGURED or hello.config_crc != crc):
+        raise BadReply(
+            f"board: configuration CRC {hello.config_crc:04x}, expected {crc:04x}:"
+            " turn its key and reset it, or switch it off and on"
+        )
+
+
+class BoardClient(Generic[IdentityT]):
+    """One board. `identity` makes what `identify` returns from model, serial and firmware.
+
+    It is handed in (drivers.protocols.Identity) because this package stands below the drivers.
+    """
+
+    def __init__(
+        self,
+        link: Link[HostMessage, BoardMessage],
+        settings: BoardSettings,
+        identity: Callable[[str, str, str], IdentityT],
+        *,
+        firmware_hash: int = FIRMWARE_HASH,
+    ) -> None:
+        self._link = link
+        self._settings = settings
+        self._identity = identity
+        self._firmware_hash = firmware_hash
+        self._token = 0
+        self._counter = 0
+        self._crc = 0
+        self.last_status: Status | None = None
+        """The newest status whole, for statistics and logs: uptime, lease left, own measurements."""
+
+    async def identify(self) -> IdentityT:
+        """Greet, configure a board that has no configuration yet, and check that all three hashes are the host's.
+
+        Raises BadReply on a mismatch; DeviceRefused when the board does not take the configuration.
+        """
+        hello = await self._hello()
+        check_hello(hello, None, self._firmware_hash)
+        if not hello.flags & _CONFIGURED:
+            await self.configure()
+            hello = await self._hello()
+        self._crc = config_crc(self._settings.message())
+        check_hello(hello, self._crc, self._firmware_hash)
+        return self._identity("packbench-board", "", f"{hello.firmware_hash:08x}")
+
+    async def configure(self) -> None:
+        """Send the settings. The board takes them once; the same ones again are acknowledged."""
+        await self._link.exchange(self._settings.message())
+
+    async def arm(self, token: int) -> None:
+        """Arm with an operator's token (1 to 2^32-1, greater than any before) and start the lease."""
+        await self._link.exchange(Arm(token, self._crc))
+        self._token = token
+        self._counter = 0
+
+    async def close(self) -> None:
+        """Begin precharge; the status tells when the contactor is closed."""
+        await self._link.exchange(Close())
+
+    async def open(self) -> None:
+        """Open in load-break order, ahead of the queue. Idempotent."""
+        await self._link.exchange(Open(), urgent=True)
+
+    async def trip(self, code: int) -> None:
+        """Trip and latch, ahead of the queue. The code is the host's own; a board that refused it would be unsafe."""
+        await self._link.exchange(Trip(min(max(code, 0), _U16_MAX)), urgent=True)
+
+    async def reset(self, token: int) -> None:
+        """Leave the latch and unlock the configuration: needs the key turned and a token greater than any before."""
+        await self._link.exchange(Reset(token))
+
+    async def heartbeat(self) -> BoardSample:
+        """Renew the lease. A board that is not armed renews nothing and answers all the same."""
+        self._counter += 1
+        return self._sample(await self._link.exchange(Heartbeat(self._token, self._counter)))
+
+    async def read(self) -> BoardSample:
+        """The status without renewing anything."""
+        return self._sample(await self._link.exchange(StatusQuery()))
+
+    def _sample(self, reply: Reply[BoardMessage]) -> BoardSample:
+        status = reply.value
+        if not isinstance(status, Status) or status.state not in _STATES:
+            raise BadReply(f"board: {status!r} is no status")
+        self.last_status = status
+        return board_sample(reply.t_ns, status)
+
+    async def _hello(self) -> HelloReply:
+        reply = (await self._link.exchange(Hello(PROTOCOL_HASH))).value
+        if not isinstance(reply, HelloReply):
+            raise BadReply(f"board: {reply!r} is no answer to a greeting")
+        return reply

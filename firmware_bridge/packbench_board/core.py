@@ -1,0 +1,129 @@
+"""The board's C core as a library: the very code a real board runs, stepped by the caller.
+
+Owns finding the compiled core, agreeing with it about memory, and stepping it. Must not decide anything, and reads no
+clock: time is an argument. It exists so that the simulated world trips for the same reasons as the firmware.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from struct import Struct
+
+from packbench.core.errors import PackbenchError
+from packbench_board.frames import (
+    ANSWERS,
+    FIELDS,
+    FIRMWARE_HASH,
+    PROTOCOL_HASH,
+    RX_MAX_BYTES,
+    TYPES,
+    BoardMessage,
+    HostMessage,
+)
+
+LIBRARY = Path(__file__).with_name("libpackbench_core.so")
+
+_LAYOUT_COUNT = 10
+_IN = Struct("@IIdddI")
+"""now_us, inputs, pack V, cycler V, current A, received length: the head of pb_host."""
+_OUT = Struct("@III")
+"""outputs, next_us, sent length: right behind it."""
+_SIZE = Struct("@I")
+BODY_AT = 8
+_BODY = "@BB6x"
+"""Type, sequence and padding before the body of a message (8-aligned by status.uptime_us)."""
+_NATIVE: dict[int, Struct] = {number: Struct(_BODY + codes) for number, codes in FIELDS.items()}
+_BODY_ONLY: dict[int, Struct] = {number: Struct("@" + codes) for number, codes in FIELDS.items()}
+
+
+Measured = tuple[float, float, float]
+"""Pack side V, cycler side V, current A (positive charges), as the board's own sensors see them."""
+
+
+class CoreMissing(PackbenchError):
+    """The compiled core is not there, or is not the one these Python files were generated with."""
+
+
+def load(path: Path = LIBRARY) -> ctypes.PyDLL:
+    """The compiled core. Raises CoreMissing, which names the command that makes it.
+
+    PyDLL, not CDLL: a step takes about a microsecond, and giving up the interpreter lock costs more than that.
+    """
+    if not path.exists():
+        raise CoreMissing(f"the board's compiled core {path.name} is missing: run `make setup`")
+    library = ctypes.PyDLL(str(path))
+    values = (ctypes.c_uint32 * _LAYOUT_COUNT)()
+    library.pb_host_layout(values)
+    if values[8] != PROTOCOL_HASH or values[9] != FIRMWARE_HASH or values[6] != BODY_AT or values[1] != _IN.size - 4:
+        raise CoreMissing(f"the board's compiled core {path.name} is of another version: run `make setup`")
+    return library
+
+
+class HostCore:
+    """One board's core in one block of memory. Not for several threads at once."""
+
+    def __init__(self, now_us: int = 0, library: ctypes.PyDLL | None = None) -> None:
+        """Power-up at a value of the 32-bit microsecond tick."""
+        self._library = load() if library is None else library
+        values = (ctypes.c_uint32 * _LAYOUT_COUNT)()
+        self._library.pb_host_layout(values)
+        # As 64-bit words: the block holds doubles, and must be aligned like them.
+        size, _, self._request_at, self._reply_at, self._rx_at, self._tx_at = (int(value) for value in values[:6])
+        self._memory = (ctypes.c_uint64 * (size // 8 + 1))()
+        self._view: memoryview[int] = memoryview(self._memory).cast("B")
+        self._pointer = ctypes.c_void_p(ctypes.addressof(self._memory))
+        self._step = self._library.pb_host_step
+        self._message = self._library.pb_host_message
+        self._step.restype = None
+        self._message.restype = None
+        self._library.pb_host_init(self._pointer, ctypes.c_uint32(now_us & 0xFFFFFFFF))
+        self.outputs = 0
+        """Output bits after the newest step."""
+        self.next_us = 0
+        """The core wants to be stepped again within this time."""
+
+    def step(self, now_us: int, inputs: int, measured: Measured, received: bytes = b"") -> bytes:
+        """One control cycle with the board's own measurements; returns what the board sends.
+
+        `now_us` is the 32-bit tick. More than RX_MAX_BYTES are fed in several cycles at the same instant.
+        """
+        size = len(received)
+        if size > RX_MAX_BYTES:
+            sent = self.step(now_us, inputs, measured, received[:RX_MAX_BYTES])
+            return sent + self.step(now_us, inputs, measured, received[RX_MAX_BYTES:])
+        view = self._view
+        if size:
+            view[self._rx_at : self._rx_at + size] = received
+        _IN.pack_into(view, 0, now_us, inputs, *measured, size)
+        self._step(self._pointer)
+        self.outputs, self.next_us, sent_size = _OUT.unpack_from(view, _IN.size)
+        return bytes(view[self._tx_at : self._tx_at + sent_size]) if sent_size else b""
+
+    def message(self, now_us: int, inputs: int, measured: Measured, request: HostMessage) -> BoardMessage:
+        """One control cycle with one request that needs no frame; returns the board's message."""
+        view = self._view
+        number = TYPES[type(request)]
+        _NATIVE[number].pack_into(view, self._request_at, number, 0, *request)
+        _IN.pack_into(view, 0, now_us, inputs, *measured, 0)
+        self._message(self._pointer)
+        self.outputs, self.next_us, _ = _OUT.unpack_from(view, _IN.size)
+        number = view[self._reply_at]
+        return ANSWERS[number][0]._make(_BODY_ONLY[number].unpack_from(view, self._reply_at + BODY_AT))
+
+    def encode(self, message: HostMessage | BoardMessage, sequence: int) -> bytes:
+        """The frame of any message as the C code makes it: for the vectors both languages are held to."""
+        number = TYPES[type(message)]
+        _NATIVE[number].pack_into(self._view, self._request_at, number, sequence, *message)
+        self._library.pb_host_encode(self._pointer)
+        (size,) = _SIZE.unpack_from(self._view, _IN.size + 8)
+        return bytes(self._view[self._tx_at : self._tx_at + size])
+
+    def decode(self, frame: bytes) -> tuple[int, int, tuple[int, ...]] | None:
+        """(type, sequence, fields) of a frame as the C code reads it; None when it takes it for none."""
+        self._view[self._rx_at : self._rx_at + len(frame)] = frame
+        _SIZE.pack_into(self._view, _IN.size - 4, len(frame))
+        if not self._library.pb_host_decode(self._pointer):
+            return None
+        number, sequence = self._view[self._reply_at], self._view[self._reply_at + 1]
+        return number, sequence, _BODY_ONLY[number].unpack_from(self._view, self._reply_at + BODY_AT)

@@ -1,0 +1,78 @@
+"""What the host tells the board once, in SI units, and how it becomes the CONFIGURE message.
+
+Owns the rounding: always towards the tighter limit. Must not choose a limit; the bench and pack files do. It exists so
+that client and simulation configure a board alike.
+"""
+
+from __future__ import annotations
+
+import math
+from binascii import crc_hqx
+from dataclasses import dataclass
+from struct import Struct
+
+from packbench.core.errors import InputError, Problem
+from packbench_board.frames import FIELDS, TYPES, Configure
+
+_PAYLOAD = Struct("<" + FIELDS[TYPES[Configure]])
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """The board's own limits and timing. Ranges are in docs/link.md; the board refuses what lies outside."""
+
+    voltage_max_v: float
+    """Own limit of the pack voltage."""
+    voltage_min_v: float
+    """Own limit of the pack voltage; positive."""
+    current_max_a: float
+    """Own limit of the current's magnitude, in both directions."""
+    lease_ns: int = 500_000_000
+    """Without a valid heartbeat for this long the contactor opens."""
+    limit_delay_ns: int = 10_000_000
+    """How long a limit must be exceeded without a break (reference: 10 ms for over-current)."""
+    precharge_delta_v: float = 5.0
+    """Both sides must agree within this before the contactor closes."""
+    precharge_settle_ns: int = 20_000_000
+    """For this long."""
+    precharge_timeout_ns: int = 2_000_000_000
+    """Otherwise the board trips."""
+
+    def message(self) -> Configure:
+        """The CONFIGURE message. Raises InputError for a value that is no finite number."""
+        self._require_finite()
+        return Configure(
+            lease_ms=self.lease_ns // 1_000_000,
+            precharge_settle_ms=-(-self.precharge_settle_ns // 1_000_000),
+            precharge_timeout_ms=self.precharge_timeout_ns // 1_000_000,
+            limit_delay_ms=self.limit_delay_ns // 1_000_000,
+            precharge_delta_mv=_milli_down(self.precharge_delta_v),
+            voltage_max_mv=_milli_down(self.voltage_max_v),
+            voltage_min_mv=-_milli_down(-self.voltage_min_v),
+            current_max_ma=_milli_down(self.current_max_a),
+        )
+
+    def _require_finite(self) -> None:
+        named = {
+            "voltage_max_v": self.voltage_max_v,
+            "voltage_min_v": self.voltage_min_v,
+            "current_max_a": self.current_max_a,
+            "precharge_delta_v": self.precharge_delta_v,
+        }
+        problems = [
+            Problem("the board's own limit", field=name, found=str(value), expected="a finite number")
+            for name, value in named.items()
+            if not math.isfinite(value)
+        ]
+        if problems:
+            raise InputError(problems)
+
+
+def _milli_down(value: float) -> int:
+    """Thousandths, rounded down; a value that is a whole number of them but for binary rounding stays."""
+    return math.floor(round(value * 1000.0, 6))
+
+
+def config_crc(message: Configure) -> int:
+    """What the board reports once it holds `message`: CRC-16/CCITT-FALSE of the payload as it stands on the wire."""
+    return crc_hqx(_PAYLOAD.pack(*message), 0xFFFF)

@@ -1,0 +1,227 @@
+"""The simulated interlock board: the same C core as the real one, in virtual time, driving the plant's contactor.
+
+Owns the board's wiring in the simulated world: which measurements and inputs the core sees, and where its outputs go.
+Must not decide anything the firmware decides. Two faces: SimBoard on a byte stream, DirectBoard without bytes for
+object level; both step the same core and differ by frames alone.
+
+Virtual time has no control loop at 1 kHz. The core is stepped when bytes arrive and when it asked to be stepped (lease,
+precharge, opening, delays), so its own limits are looked at with every heartbeat; `sample_period_ns` makes it look more
+often, for scenarios about the board's own reaction times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from packbench.clock import Clock
+from packbench.core.errors import BadReply, DeviceRefused
+from packbench.core.samples import BoardSample
+from packbench.drivers.protocols import Identity
+from packbench_board.client import board_sample, check_hello
+from packbench_board.core import HostCore
+from packbench_board.frames import (
+    PROTOCOL_HASH,
+    Arm,
+    BoardMessage,
+    Close,
+    Flag,
+    Heartbeat,
+    Hello,
+    HelloReply,
+    HostMessage,
+    Input,
+    Nak,
+    Open,
+    Output,
+    Refusal,
+    Reset,
+    Status,
+    StatusQuery,
+    Trip,
+)
+from packbench_board.settings import BoardSettings, config_crc
+from packbench_sim.parts import ContactorPart
+
+NS_PER_US = 1000
+TICK_MASK = 0xFFFFFFFF
+HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK)
+"""No fault, key not turned."""
+
+_AUX_CLOSED = int(Input.AUX_CLOSED)
+_CONTACTOR = int(Output.CONTACTOR)
+_PRECHARGE = int(Output.PRECHARGE)
+_ENABLE = int(Output.CYCLER_ENABLE)
+
+
+class SimBoard:
+    """A board on a byte stream (packbench_sim.parts.WireDevice).
+
+    Args:
+        contactor: what the coil moves and the sensors see.
+        on_enable: told (t_ns, enabled) when the hard-wired enable of the cycler changes.
+        on_precharge: told (t_ns, closed) when the precharge relay changes.
+        boot_tick_us: value of the board's free-running 32-bit tick at t = 0; its wrap is reached as on a real one.
+        sample_period_ns: how often the board looks at its sensors by itself; None: only when something happens.
+    """
+
+    def __init__(
+        self,
+        contactor: ContactorPart,
+        *,
+        on_enable: Callable[[int, bool], None] | None = None,
+        on_precharge: Callable[[int, bool], None] | None = None,
+        boot_tick_us: int = 0,
+        sample_period_ns: int | None = None,
+    ) -> None:
+        self._contactor = contactor
+        self._on_enable = on_enable
+        self._on_precharge = on_precharge
+        self._boot_tick_us = boot_tick_us
+        self._sample_period_ns = sample_period_ns
+        self._core = HostCore(boot_tick_us)
+        self._outputs = 0
+        self._due_ns = 0
+        self._promised_ns = 0
+        self.on_earlier: Callable[[int], None] | None = None
+        """Called with an instant that is earlier than what `tick` returned last, for whoever holds the timer."""
+        self.inputs = HEALTHY_INPUTS
+        """Discrete inputs besides the auxiliary contact; faults and the key switch change them (`set_input`)."""
+
+    @property
+    def outputs(self) -> int:
+        """Bits of `Output` as the core commands them."""
+        return self._outputs
+
+    def set_input(self, which: Input, level: bool) -> None:
+        """Turn the key, press the emergency stop (estop_ok False), open the door; seen at once."""
+        self.inputs = self.inputs | which if level else self.inputs & ~which
+        self._due_ns = 0
+        self._tell_earlier()
+
+    def on_bytes(self, t_ns: int, data: bytes) -> bytes:
+        """Feed received bytes; returns what the board sends."""
+        contactor = self._contactor
+        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
+        now_us = t_ns // NS_PER_US
+        tick_us = (now_us + self._boot_tick_us) & TICK_MASK
+        sent = self._core.step(tick_us, inputs, contactor.measure(t_ns), data)
+        self._act(t_ns, now_us)
+        return sent
+
+    def ask(self, t_ns: int, request: HostMessage) -> BoardMessage:
+        """One request without frames, at object level."""
+        contactor = self._contactor
+        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
+        now_us = t_ns // NS_PER_US
+        tick_us = (now_us + self._boot_tick_us) & TICK_MASK
+        reply = self._core.message(tick_us, inputs, contactor.measure(t_ns), request)
+        self._act(t_ns, now_us)
+        return reply
+
+    def tick(self, t_ns: int) -> int | None:
+        """Step the core when that is due; returns when it is due next.
+
+        A heartbeat moves that on: called too early it costs nothing and says the new instant, so one timer a lease is
+        enough. What brings it forward (close, a pressed emergency stop) is told to `on_earlier`.
+        """
+        if t_ns >= self._due_ns:
+            self.on_bytes(t_ns, b"")
+        self._promised_ns = self._due_ns
+        return self._due_ns
+
+    def _act(self, t_ns: int, now_us: int) -> None:
+        """Carry out what the core commands, and note when it wants to be stepped again."""
+        core = self._core
+        due_ns = (now_us + core.next_us) * NS_PER_US
+        if self._sample_period_ns is not None and due_ns > t_ns + self._sample_period_ns:
+            due_ns = t_ns + self._sample_period_ns
+        # The core's tick counts whole microseconds: what is due within this one is due in the next.
+        self._due_ns = due_ns if due_ns > t_ns else t_ns + NS_PER_US
+        outputs = core.outputs
+        if outputs != self._outputs:
+            self._drive(t_ns, outputs)
+        if self._due_ns < self._promised_ns:
+            self._tell_earlier()
+
+    def _drive(self, t_ns: int, outputs: int) -> None:
+        changed = outputs ^ self._outputs
+        self._outputs = outputs
+        if changed & _ENABLE and self._on_enable is not None:
+            self._on_enable(t_ns, outputs & _ENABLE != 0)
+        if changed & _PRECHARGE and self._on_precharge is not None:
+            self._on_precharge(t_ns, outputs & _PRECHARGE != 0)
+        if changed & _CONTACTOR:
+            self._contactor.drive(t_ns, closed=outputs & _CONTACTOR != 0)
+
+    def _tell_earlier(self) -> None:
+        self._promised_ns = self._due_ns
+        if self.on_earlier is not None:
+            self.on_earlier(self._due_ns)
+
+
+class DirectBoard:
+    """The board at object level (packbench.drivers.protocols.Board): the same C core, without bytes and transport."""
+
+    def __init__(self, board: SimBoard, clock: Clock, settings: BoardSettings) -> None:
+        self._ask = board.ask
+        self._now_ns = clock.now_ns
+        self._settings = settings
+        self._token = 0
+        self._counter = 0
+        self._crc = 0
+
+    async def identify(self) -> Identity:
+        hello = self._hello()
+        check_hello(hello, None)
+        if not hello.flags & Flag.CONFIGURED:
+            self._command(self._settings.message())
+            hello = self._hello()
+        self._crc = config_crc(self._settings.message())
+        check_hello(hello, self._crc)
+        return Identity("packbench-board", "", f"{hello.firmware_hash:08x}")
+
+    async def arm(self, token: int) -> None:
+        self._command(Arm(token, self._crc))
+        self._token = token
+        self._counter = 0
+
+    async def close(self) -> None:
+        self._command(Close())
+
+    async def open(self) -> None:
+        self._command(Open())
+
+    async def trip(self, code: int) -> None:
+        self._command(Trip(min(max(code, 0), 0xFFFF)))
+
+    async def reset(self, token: int) -> None:
+        """Leave the latch; needs the key turned and a token greater than any before."""
+        self._command(Reset(token))
+
+    async def heartbeat(self) -> BoardSample:
+        self._counter += 1
+        t_ns = self._now_ns()
+        status = self._ask(t_ns, Heartbeat(self._token, self._counter))
+        return board_sample(t_ns, status) if isinstance(status, Status) else _refused(status)
+
+    async def read(self) -> BoardSample:
+        t_ns = self._now_ns()
+        status = self._ask(t_ns, StatusQuery())
+        return board_sample(t_ns, status) if isinstance(status, Status) else _refused(status)
+
+    def _command(self, request: HostMessage) -> BoardMessage:
+        answer = self._ask(self._now_ns(), request)
+        return _refused(answer) if isinstance(answer, Nak) else answer
+
+    def _hello(self) -> HelloReply:
+        answer = self._command(Hello(PROTOCOL_HASH))
+        if not isinstance(answer, HelloReply):
+            raise BadReply(f"board: {answer!r} is no answer to a greeting")
+        return answer
+
+
+def _refused(answer: BoardMessage) -> NoReturn:
+    if isinstance(answer, Nak):
+        raise DeviceRefused(f"board refused: {Refusal(answer.code).name.lower()}")
+    raise BadReply(f"board: {answer!r} is not the answer")
