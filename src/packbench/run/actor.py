@@ -35,20 +35,20 @@ TRIP_BY_HOST = 1
 class Journal(Protocol):
     """What the actor needs of the recorder."""
 
-    def put_event(self, event: Event) -> None:
-        """Queue an event."""
+    def put_event(self, event: Event) -> int:
+        """Queue an event; returns its number."""
         ...
 
-    def put_step(self, record: StepRecord) -> None:
-        """Queue an ended step."""
+    def put_step(self, record: StepRecord) -> int:
+        """Queue an ended step; returns its number."""
         ...
 
-    def put_trip(self, trip: Trip) -> None:
-        """Queue a trip."""
+    def put_trip(self, trip: Trip) -> int:
+        """Queue a trip; returns its number."""
         ...
 
-    async def flush(self) -> None:
-        """Return when everything queued so far is durable."""
+    async def flush(self) -> int:
+        """Return when everything queued so far is durable, with the number reached."""
         ...
 
 

@@ -126,8 +126,11 @@ class Channel:
         self._outbox.effects(effects)
 
     def _decide(self, *, record: bool) -> None:
-        snapshot = self.snapshot()
         engine = self.engine
+        if engine is None and (self._cycler is None or self._bms is None):
+            # Nothing flows and the contactor is open: the bench waits for both, with a time limit of its own.
+            return
+        snapshot = self.snapshot()
         already = self._safety.latched is not None
         limits = self._step_limits.at(engine, snapshot.t_ns)
         self._safety = judge(self._safety, snapshot, limits, self.expected, self.lost)

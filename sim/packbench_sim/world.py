@@ -1,0 +1,80 @@
+"""One simulated bench in virtual time: plant, devices and the board's own clockwork, wired up.
+
+Owns the composition on the far side of the wire. The production side gets drivers (object level)
+or transports (byte level) and cannot tell them from real ones. Deterministic: everything random
+comes from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench.run.bench import Devices
+from packbench_board.settings import BoardSettings
+from packbench_sim.board import DirectBoard, SimBoard
+from packbench_sim.direct import DirectBms, DirectCycler
+from packbench_sim.errors import InstrumentErrors
+from packbench_sim.faults import Injection
+from packbench_sim.loop import VirtualClock, VirtualLoop
+from packbench_sim.plant import Plant
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The simulated side of a run."""
+
+    plant: Plant
+    board: SimBoard
+
+
+def build_world(
+    loop: VirtualLoop,
+    bench: BenchSpec,
+    pack: PackSpec,
+    *,
+    seed: int,
+    perfect: bool = False,
+    injections: Iterable[Injection] = (),
+) -> World:
+    """Make the plant and the board. `perfect` takes every instrument error away (truth runs)."""
+    errors = InstrumentErrors.none(pack.series) if perfect else InstrumentErrors.draw(bench, pack.series, seed)
+    plant = Plant(pack, bench, errors, seed=seed, start_ns=loop.now_ns(), injections=injections)
+    board = SimBoard(plant.contactor, on_enable=_enable(plant))
+    _Clockwork(loop, board).start()
+    return World(plant, board)
+
+
+def direct_devices(world: World, clock: VirtualClock, settings: BoardSettings) -> Devices:
+    """Drivers without bytes: object level."""
+    return Devices(
+        DirectCycler(world.plant, clock),
+        DirectBms(world.plant, clock),
+        DirectBoard(world.board, clock, settings),
+    )
+
+
+class _Clockwork:
+    """Lets the board's own deadlines pass: one timer, set anew for the next deadline when it fires."""
+
+    def __init__(self, loop: VirtualLoop, board: SimBoard) -> None:
+        self._loop = loop
+        self._board = board
+
+    def start(self) -> None:
+        """Step the board now, and from then on whenever it is due."""
+        now_ns = self._loop.now_ns()
+        due_ns = self._board.tick(now_ns)
+        if due_ns is not None:
+            self._loop.at_ns(due_ns, self.start)
+
+
+def _enable(plant: Plant):  # noqa: ANN202
+    """The hard-wired enable: without it the cycler's power stage is dead, whatever its set-points."""
+
+    def on_enable(t_ns: int, enabled: bool) -> None:
+        if not enabled:
+            plant.cycler.command(t_ns, output_on=False, voltage_v=0.0, source_current_a=0.0, sink_current_a=0.0)
+
+    return on_enable
