@@ -11,7 +11,7 @@ STAMP := $(VENV)/.packbench-setup
 C_SOURCES := $(wildcard firmware_bridge/firmware/core/*.[ch] firmware_bridge/firmware/boards/host/*.[ch])
 C_CORE := firmware_bridge/packbench_board/libpackbench_core.so
 
-.PHONY: help setup demo test check bench wheel lock coverage-campaign clean
+.PHONY: help setup demo test check bench coverage-campaign wheel generate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ demo: setup ## the main job on simulated hardware: residual capacity of a retire
 	@$(BIN)/packbench demo
 
 test: setup check ## everything CI runs: check, then all tests
-	MPLCONFIGDIR="$$(mktemp -d)" $(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup ## format, lint, types and layers; seconds
 	@$(BIN)/ruff format --check --quiet .
@@ -49,6 +49,9 @@ coverage-campaign: setup ## 200 seeds: how often the stated uncertainty holds th
 
 wheel: setup ## dist/packbench-*.whl with the compiled core in it
 	$(BIN)/hatchling build -t wheel
+
+generate: setup ## write everything that is generated from the board's link.yaml
+	$(BIN)/python -m firmware_bridge.protocol.generate
 
 lock: ## resolve requirements.lock anew (needs a network)
 	sh scripts/lock.sh
