@@ -228,13 +228,13 @@ class _Reader:
             self.refuse(event, path, "a key that is no word", "a word as key")
             self.skip(event, events)
             return None
-        if event.value == "<<" and event.style is None:
+        if event.value == "<<" and not event.style:
             self.refuse(event, (*path, "<<"), "a merge key (<<)", "the values themselves, written out")
             return None
-        if event.style is None and not event.value:
+        if not event.style and not event.value:
             self.refuse(event, path, "an empty key", "a word as key")
             return None
-        if event.style is None and (trap := typing_trap(event.value)) is not None:
+        if not event.style and (trap := typing_trap(event.value)) is not None:
             self.refuse(event, (*path, event.value), f"the key {event.value}", trap, "YAML reads this as something else")
             return None
         return str(event.value)
@@ -253,7 +253,7 @@ class _Reader:
     def scalar(self, event: Any, path: Path) -> Any:
         text = str(event.value)
         self.texts[path] = text
-        if event.style is not None:
+        if event.style:
             return text
         if text in ("", "~", "null"):
             return None

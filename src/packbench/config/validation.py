@@ -57,14 +57,19 @@ def validate(model: type[_Model], document: Document) -> _Model:
     return value
 
 
-def check_model(model: type[_Model], document: Document, path: Path) -> tuple[_Model | None, list[Problem]]:
+def check_model(
+    model: type[_Model], document: Document, path: Path, *, empty_is_mapping: bool = False
+) -> tuple[_Model | None, list[Problem]]:
     """Validate the part of a document at `path`; the model, or the problems (one a place).
 
     Places that the reader already refused (typing traps) are not reported a second time.
+    `empty_is_mapping` lets a key without a value stand for a mapping without keys.
     """
     data = document.data
     for part in path:
         data = data[part]
+    if data is None and empty_is_mapping:
+        data = {}
     try:
         return model.model_validate(data), []
     except ValidationError as error:

@@ -3,11 +3,16 @@
 Owns the shapes between the loader and the engine. Everything is resolved here: C-rates are
 amperes, times are nanoseconds, labels are indices. Positive current charges, so magnitudes of
 discharge steps are stored as magnitudes (`current_a > 0`) and signed by the engine.
+
+Indices into `Plan.steps` count from 0 here (they are Python indices); records and texts for people
+count steps from 1.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from packbench.core.limits import LimitSet
@@ -162,6 +167,19 @@ class ResultRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in the profile's source; line and column count from 1."""
+
+    line: int
+    column: int
+    field: str
+
+
+def _no_places() -> Mapping[tuple[int, str], Place]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled profile."""
 
@@ -174,3 +192,6 @@ class Plan:
     result: ResultRule | None
     source_sha256: str
     source_file: str
+    places: Mapping[tuple[int, str], Place] = field(default_factory=_no_places, compare=False, repr=False)
+    """(step index, attribute) to its place, for the checker; attribute "" is the step itself, and
+    index -1 the profile's own keys. Attributes of lists are numbered from 0: "until.0"."""
