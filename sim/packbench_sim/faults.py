@@ -1,0 +1,91 @@
+"""Which faults are active in the plant, and when each is injected.
+
+Owns the ids (the project's fault catalogue) that the plant and its wire devices can show, and the
+reading of `ID@TIME`. Must not know how a rule reacts to one. It exists so that the same flag is
+consulted at byte level (by the wire devices) and at object level (by the direct drivers).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packbench.core.errors import InputError, Problem
+
+
+@dataclass(slots=True)
+class Faults:
+    """Flags, all off at first. `Plant.inject` sets them; devices read them on every exchange."""
+
+    bms_silent: bool = False
+    """comms.bms_lost: the BMS answers nothing."""
+    cycler_silent: bool = False
+    """comms.cycler_lost: the cycler answers nothing; its own watchdog switches off later."""
+    setpoint_ignored: bool = False
+    """power.setpoint: the output settles at 80 % of the current asked for."""
+    ignores_off: bool = False
+    """power.ignores_off: "off" is acknowledged and not done."""
+    welded: bool = False
+    """power.weld: the contactor stays closed."""
+    cells_missing: bool = False
+    """sensor.cells_missing: the BMS reports the first 85 % of the cells (81 of 96)."""
+    weak_cell: bool = False
+    """sensor.weak_cell: one cell was pushed over its limit."""
+    frozen: bool = False
+    """sensor.frozen: the BMS repeats its last values with fresh timestamps."""
+    cooling_lost: bool = False
+    """power.cooling: the conditioning heats instead of cooling, 3 K/min a cell."""
+    scale_wrong: bool = False
+    """sensor.scale: the cycler's voltage reading is wrong by a factor of 10."""
+    balancing: bool = False
+    """pack.balancing: the BMS says that it balances."""
+
+
+FAULT_FLAGS: dict[str, str] = {
+    "comms.bms_lost": "bms_silent",
+    "comms.cycler_lost": "cycler_silent",
+    "power.setpoint": "setpoint_ignored",
+    "power.ignores_off": "ignores_off",
+    "power.weld": "welded",
+    "power.cooling": "cooling_lost",
+    "sensor.cells_missing": "cells_missing",
+    "sensor.weak_cell": "weak_cell",
+    "sensor.frozen": "frozen",
+    "sensor.scale": "scale_wrong",
+    "pack.balancing": "balancing",
+}
+"""Fault id to the flag in `Faults`."""
+
+SETPOINT_FAULT_FACTOR = 0.8
+SCALE_FAULT_FACTOR = 0.1
+COOLING_FAULT_K_MIN = 3.0
+WEAK_CELL_BEYOND_V = 0.05
+"""How far past the maker's limit sensor.weak_cell pushes its cell."""
+
+_UNIT_S = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
+_AT = re.compile(r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>s|min|h|)")
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """A fault at an instant."""
+
+    fault_id: str
+    at_ns: int
+    """From the start of the run."""
+
+
+def parse_injection(text: str) -> Injection:
+    """Read `ID@TIME` (`comms.bms_lost@90`, `@90 s`, `@10 min`, `@2 h`). Raises InputError."""
+    fault_id, at, when = text.partition("@")
+    fault_id = fault_id.strip()
+    if fault_id not in FAULT_FLAGS:
+        raise InputError(
+            Problem("", field="--fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
+        )
+    match = _AT.fullmatch(when.strip())
+    if not at or match is None:
+        raise InputError(
+            Problem("", field="--fault", found=repr(text), expected="ID@TIME, e.g. comms.bms_lost@90 or @2 h")
+        )
+    return Injection(fault_id, round(float(match["value"]) * _UNIT_S[match["unit"]] * 1e9))

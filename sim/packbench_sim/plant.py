@@ -1,0 +1,238 @@
+"""The plant: pack, cycler, contactor and BMS as one thing that time passes for.
+
+Owns the only clock of the physics (`advance_to`), the order of events in it, and the injection of
+faults. Must not know wires, drivers or profiles. It exists so that every device asks for "now" and
+gets the same instant, whoever asks first, and asking again for the same instant costs nothing.
+
+Time is the bench computer's monotonic clock. It runs (1 + time_gain) times as fast as true time, so
+a true duration is the clock's duration over (1 + time_gain).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+
+from packbench.core.errors import InputError, Problem
+from packbench.core.samples import FloatArray
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench_sim.bms import BmsModel
+from packbench_sim.contactor import ContactorModel
+from packbench_sim.cycler import CyclerModel, CyclerRating
+from packbench_sim.errors import InstrumentErrors, noise_generator
+from packbench_sim.faults import COOLING_FAULT_K_MIN, FAULT_FLAGS, WEAK_CELL_BEYOND_V, Faults, Injection
+from packbench_sim.pack import SEGMENT_NS, PackModel
+
+FULL_SCALE_RAMP_S = 0.03
+"""Time of a cycler's full current swing when the bench does not state slew_a_s. [A]"""
+WATCHDOG_S = 1.5
+"""A cycler that hears nothing for this long switches off by itself (settings: watchdog_s)."""
+
+
+class Plant:
+    """One bench's physics. Every part advances the whole plant to the instant it is asked about."""
+
+    def __init__(
+        self,
+        spec: PackSpec,
+        bench: BenchSpec,
+        errors: InstrumentErrors,
+        *,
+        seed: int,
+        start_ns: int = 0,
+        injections: Iterable[Injection] = (),
+        bms_period_ns: int | None = None,
+    ) -> None:
+        """`seed` draws the reading noise (the errors are drawn already); injections count from start_ns.
+
+        `bms_period_ns` None: `measure_period_s` of the BMS's settings, or measuring on demand.
+        """
+        self.spec, self.bench, self.errors = spec, bench, errors
+        self.faults = Faults()
+        self.now_ns = start_ns
+        self.pack = PackModel(spec, bench.ambient_c)
+        self._s_per_ns = 1e-9 / (1.0 + errors.time_gain)
+        cycler_rating = _rating(bench, errors)
+        self.cycler = CyclerModel(
+            self.pack,
+            cycler_rating,
+            self.advance_to,
+            faults=self.faults,
+            current_error=errors.cycler_current,
+            voltage_error=errors.cycler_voltage,
+            rng=noise_generator(seed, "cycler"),
+        )
+        self.contactor = ContactorModel(
+            self.pack,
+            self.cycler,
+            self.advance_to,
+            release_ns=bench.contactor_release_ns,
+            faults=self.faults,
+            voltage_error=errors.board_voltage,
+            current_error=errors.board_current,
+            on_change=self._plan,
+        )
+        if bms_period_ns is None:
+            bms_period_ns = round(float(bench.bms.settings.get("measure_period_s", 0.0)) * 1e9)
+        self.bms = BmsModel(
+            self.pack,
+            self.cycler,
+            self.advance_to,
+            errors,
+            faults=self.faults,
+            rng=noise_generator(seed, "bms"),
+            period_ns=bms_period_ns,
+        )
+        self.bms.start(start_ns)
+        self._segment_end_ns = start_ns + SEGMENT_NS
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._event_count = 0
+        self._next_ns = 0
+        for injection in injections:
+            self._at(start_ns + injection.at_ns, lambda fault_id=injection.fault_id: self.inject(fault_id))
+        self._plan()
+
+    # -- time -------------------------------------------------------------------------------
+
+    def advance_to(self, t_ns: int) -> None:
+        """Let time pass until t_ns; an instant that is not after the present costs nothing."""
+        if t_ns <= self.now_ns:
+            return
+        while self._next_ns <= t_ns:
+            self._span(self._next_ns)
+            self._happen()
+        self._span(t_ns)
+
+    def _span(self, t_ns: int) -> None:
+        """No event until t_ns. The BMS's newest cycle boundary in it is kept as its measurement."""
+        period_ns = self.bms.period_ns
+        if period_ns:
+            boundary_ns = t_ns - t_ns % period_ns
+            if boundary_ns > self.now_ns:
+                self.cycler.run((boundary_ns - self.now_ns) * self._s_per_ns)
+                self.now_ns = boundary_ns
+                self.bms.capture(boundary_ns)
+        elapsed_ns = t_ns - self.now_ns
+        if elapsed_ns > 0:
+            self.cycler.run(elapsed_ns * self._s_per_ns)
+            self.now_ns = t_ns
+
+    def _happen(self) -> None:
+        """Everything due at this instant, in a fixed order: segment, contactor, scheduled events."""
+        now_ns = self.now_ns
+        if self._segment_end_ns <= now_ns:
+            self.bms.settle()
+            self.pack.refresh(self.cycler.current_a)
+            self._segment_end_ns += SEGMENT_NS
+        if self.contactor.due_ns is not None and self.contactor.due_ns <= now_ns:
+            self.contactor.follow(now_ns)
+        while self._events and self._events[0][0] <= now_ns:
+            heapq.heappop(self._events)[2]()
+        self._plan()
+
+    def _plan(self) -> None:
+        """Work out the next instant at which something happens by itself."""
+        following = self._segment_end_ns
+        if self.contactor.due_ns is not None:
+            following = min(following, self.contactor.due_ns)
+        if self._events:
+            following = min(following, self._events[0][0])
+        self._next_ns = following
+
+    def _at(self, t_ns: int, action: Callable[[], None]) -> None:
+        self._event_count += 1
+        heapq.heappush(self._events, (t_ns, self._event_count, action))
+
+    # -- faults -----------------------------------------------------------------------------
+
+    def schedule(self, injection: Injection) -> None:
+        """Inject a fault `injection.at_ns` after the present instant."""
+        self._at(self.now_ns + injection.at_ns, lambda: self.inject(injection.fault_id))
+        self._plan()
+
+    def inject(self, fault_id: str) -> None:
+        """Make a fault of the catalogue true from now on. Raises InputError for an unknown id."""
+        flag = FAULT_FLAGS.get(fault_id)
+        if flag is None:
+            raise InputError(
+                Problem("", field="fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
+            )
+        setattr(self.faults, flag, True)
+        if fault_id == "power.setpoint":
+            self.cycler.update()
+        elif fault_id == "power.cooling":
+            heater_w = self.pack.heat_capacity_j_k * COOLING_FAULT_K_MIN / 60.0
+            self.pack.set_surroundings(self.pack.ambient_c, heater_w)
+        elif fault_id == "sensor.weak_cell":
+            self._push_cell()
+        elif fault_id == "comms.cycler_lost":
+            watchdog_s = float(self.bench.cycler.settings.get("watchdog_s", WATCHDOG_S))
+            self._at(self.now_ns + round(watchdog_s * 1e9), self._watchdog)
+            self._plan()
+
+    def _push_cell(self) -> None:
+        """One cell goes past the maker's limit, in the direction in which the current drives it."""
+        limits = self.spec.limits
+        current_a = self.cycler.current_a
+        if current_a >= 0.0:
+            goal_v = (limits.cell_voltage_max_v or self.spec.cell_full_v) + WEAK_CELL_BEYOND_V
+        else:
+            goal_v = (limits.cell_voltage_min_v or self.spec.cell_cutoff_v) - WEAK_CELL_BEYOND_V
+        cell = self.spec.series // 2
+        self.bms.settle()
+        self.pack.push_cell(cell, goal_v, current_a)
+        self.cycler.update()
+
+    def _watchdog(self) -> None:
+        self.cycler.output_on = False
+        self.cycler.update()
+
+    # -- truth ------------------------------------------------------------------------------
+
+    @property
+    def true_current_a(self) -> float:
+        """Current into the pack right now."""
+        return self.cycler.current_a
+
+    @property
+    def true_voltage_v(self) -> float:
+        """Voltage at the pack's terminals right now."""
+        return self.cycler.pack_voltage_v
+
+    @property
+    def true_cell_voltages_v(self) -> FloatArray:
+        """Cell voltages right now, shape (series,), a new array."""
+        return self.pack.cell_voltages_v(self.cycler.current_a)
+
+    @property
+    def true_charge_ah(self) -> float:
+        """Charged throughput since the start."""
+        return self.pack.charge_ah
+
+    @property
+    def true_discharge_ah(self) -> float:
+        """Discharged throughput since the start, positive."""
+        return self.pack.discharge_ah
+
+    @property
+    def true_energy_wh(self) -> float:
+        """Integral of pack voltage times current since the start, signed: positive went in."""
+        return self.pack.energy_in_j / 3600.0
+
+
+def _rating(bench: BenchSpec, errors: InstrumentErrors) -> CyclerRating:
+    settings = bench.cycler.settings
+    missing = [key for key in ("rated_voltage_v", "rated_current_a", "rated_power_w") if key not in settings]
+    if missing:
+        raise InputError(
+            [Problem("", field=f"cycler.{key}", found="nothing", expected="the cycler's rating") for key in missing]
+        )
+    current_a = float(settings["rated_current_a"])
+    return CyclerRating(
+        voltage_v=float(settings["rated_voltage_v"]),
+        current_a=current_a,
+        power_w=float(settings["rated_power_w"]),
+        slew_a_s=float(settings.get("slew_a_s", current_a / FULL_SCALE_RAMP_S)),
+        cable_ohm=bench.cable_resistance_ohm + errors.cable_resistance_error_ohm,
+        sense_at_pack=bench.sense_point == "pack",
+    )
