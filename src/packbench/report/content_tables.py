@@ -1,0 +1,250 @@
+"""The tables of a report, each from a result to plain strings.
+
+Owns rows, columns and their order. Must not know how a table is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from packbench.core.result import Measured, Result, StepResult
+from packbench.core.specs import Accuracy, Instrument
+from packbench.report.document import Column, Table
+from packbench.report.explain import end_reason_words
+from packbench.report.inputs import ReportInputs
+from packbench.report.numbers import (
+    ABSENT,
+    as_number,
+    duration,
+    measured,
+    number,
+    percent,
+    significant,
+    unit_of_limit,
+    with_unit,
+)
+from packbench.report.texts import Lang, name_of, text
+
+_KWH_FROM_WH: Final = 10_000.0
+"""From here on the step table shows kWh."""
+
+
+def step_table(result: Result, lang: Lang) -> Table:
+    """Every executed step in order."""
+    in_kwh = any(math.isfinite(step.energy_wh) and abs(step.energy_wh) >= _KWH_FROM_WH for step in result.steps)
+    columns = (
+        Column(text("step_no", lang), "right", 0.55),
+        Column(text("step", lang), "left", 2.1),
+        Column(text("cycle", lang), "right", 0.7),
+        Column(text("duration", lang), "right", 1.05),
+        Column(text("charge_ah", lang), "right", 1.1),
+        Column(text("energy_kwh" if in_kwh else "energy_wh", lang), "right", 1.15),
+        Column(text("voltage_end", lang), "right", 1.1),
+        Column(text("current_end", lang), "right", 1.1),
+        Column(text("cells_end", lang), "right", 1.3),
+        Column(text("temp_max", lang), "right", 0.95),
+        Column(text("end_reason", lang), "left", 2.7),
+    )
+    columns = tuple(replace(column, label=column.label.replace(" / ", "\n/ ")) for column in columns)
+    rows = tuple(_step_row(step, lang, in_kwh=in_kwh) for step in result.steps)
+    return Table(columns, rows, note=text("steps_note", lang))
+
+
+def _step_row(step: StepResult, lang: Lang, *, in_kwh: bool) -> tuple[str, ...]:
+    kind = name_of("kind", step.kind, lang)
+    label = kind if step.label.casefold() in {kind.casefold(), step.kind} else f"{step.label}\n{kind}"
+    if step.cell_min_end_v is None or step.cell_max_end_v is None:
+        cells = ABSENT
+    else:
+        cells = f"{number(step.cell_min_end_v, 3)}–{number(step.cell_max_end_v, 3)}"
+    return (
+        str(step.number),
+        label,
+        str(step.cycle) if step.cycle > 0 else ABSENT,
+        duration(step.duration_s),
+        number(step.charge_ah, 3),
+        number(step.energy_wh * (1e-3 if in_kwh else 1.0), 3),
+        number(step.voltage_end_v, 2 if step.voltage_end_v is not None and step.voltage_end_v >= 10 else 3),
+        number(step.current_end_a, 2),
+        cells,
+        number(step.temperature_max_c, 1),
+        end_reason_words(step.end_reason, lang, step.end_cell),
+    )
+
+
+def repeat_table(result: Result, lang: Lang) -> Table:
+    """Capacity of each repeat, and which of them make the result."""
+    columns = (
+        Column(text("repeat", lang), "right", 0.6),
+        Column(text("capacity_col", lang), "right"),
+        Column(text("deviation", lang), "right", 1.9),
+        Column(text("counts", lang), "left", 1.2),
+    )
+    mean = result.capacity_ah.value if result.capacity_ah is not None else float("nan")
+    rows: list[tuple[str, ...]] = []
+    for position, capacity in enumerate(result.capacities_ah, start=1):
+        deviation = 100 * (capacity / mean - 1) if mean else float("nan")
+        counted = text("yes" if position in result.agreeing_cycles else "no", lang)
+        rows.append((str(position), number(capacity, 3), _signed(deviation, 2), counted))
+    strong = frozenset(cycle - 1 for cycle in result.agreeing_cycles)
+    return Table(columns, tuple(rows), strong, narrow=True)
+
+
+def budget_table(capacity: Measured, lang: Lang) -> Table:
+    """The uncertainty budget of the capacity, largest contribution first (GUM 8)."""
+    columns = (
+        Column(text("component", lang), "left", 3.6),
+        Column(text("standard_u", lang), "right", 1.6),
+        Column(text("share", lang), "right", 1.2),
+        Column(text("dof", lang), "right", 1.2),
+        Column(text("correlated", lang), "left", 1.2),
+    )
+    lines = sorted(capacity.budget, key=lambda line: (-abs(line.standard_u), line.name))
+    variance = sum(line.standard_u**2 for line in lines)
+    rows = [
+        (
+            name_of("budget", line.name, lang),
+            significant(1e3 * line.standard_u, 3),
+            percent(line.standard_u**2 / variance if variance else None),
+            "∞" if line.dof is None else significant(line.dof, 3),
+            text(f"correlated.{str(line.correlated).lower()}", lang),
+        )
+        for line in lines
+    ]
+    shown = measured(capacity)
+    rows.append((text("combined", lang), significant(1e3 * math.sqrt(variance), 3), percent(1.0), "", ""))
+    if shown.expanded_u is not None:
+        label = text("expanded", lang, k=shown.k, p=shown.p)
+        expanded_mah = _expanded_mah(capacity.U)
+        rows.append((label, expanded_mah, "", "", ""))
+    return Table(columns, tuple(rows), frozenset(range(len(lines), len(rows))))
+
+
+def _expanded_mah(expanded_u: float | None) -> str:
+    return ABSENT if expanded_u is None else significant(1e3 * expanded_u, 3)
+
+
+def limit_table(result: Result, lang: Lang) -> Table:
+    """Limits in force and the layer each came from."""
+    columns = (
+        Column(text("limit", lang), "left", 2.2),
+        Column(text("value", lang), "right"),
+        Column(text("origin", lang), "left", 1.4),
+    )
+    rows: list[tuple[str, ...]] = []
+    for name, entry in result.limits.items():
+        fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {"value": entry}
+        unit = _unit(str(fields.get("unit") or unit_of_limit(name)))
+        shown = with_unit(as_number(fields.get("value")), unit)
+        origin = str(fields.get("origin") or "")
+        rows.append((name_of("limit", name, lang), shown, name_of("origin", origin, lang) or ABSENT))
+    return Table(columns, tuple(rows), note=text("limits_note", lang), narrow=True)
+
+
+def instrument_table(instruments: tuple[Instrument, ...], result: Result, lang: Lang) -> Table:
+    """Instruments with their paper trail; an overdue one is set off."""
+    columns = (
+        Column(text("instrument", lang), "left", 1.0),
+        Column(text("instrument_serial", lang), "left", 1.3),
+        Column(text("certificate", lang), "left", 1.6),
+        Column(text("calibrated_on", lang), "left", 1.1),
+        Column(text("due_on", lang), "left", 1.1),
+        Column(text("accuracy", lang), "left", 2.9),
+    )
+    rows: list[tuple[str, ...]] = []
+    strong: set[int] = set()
+    for position, instrument in enumerate(instruments):
+        due = instrument.due_on
+        # ISO dates compare as text; the run counts as a whole day.
+        if due and due < result.ended_at[:10]:
+            strong.add(position)
+            due = f"{due}\n{text('overdue', lang)}"
+        accuracies = "\n".join(
+            f"{name_of('quantity', name, lang)}: {_accuracy_words(name, accuracy, lang)}"
+            for name, accuracy in instrument.quantities.items()
+        )
+        rows.append(
+            (
+                name_of("instrument", instrument.name, lang),
+                instrument.serial or ABSENT,
+                instrument.certificate or ABSENT,
+                instrument.calibrated_on or ABSENT,
+                due or ABSENT,
+                accuracies or ABSENT,
+            )
+        )
+    return Table(columns, tuple(rows), frozenset(strong))
+
+
+def _accuracy_words(name: str, accuracy: Accuracy, lang: Lang) -> str:
+    parts: list[str] = []
+    if accuracy.gain:
+        parts.append(text("accuracy.reading", lang, gain=with_unit(100 * accuracy.gain, "%", 3)))
+    if accuracy.offset:
+        parts.append(_small(accuracy.offset, unit_of_limit(name)))
+    if len(parts) > 1:
+        return f"± ({' + '.join(parts)})"
+    return f"± {parts[0]}" if parts else ABSENT
+
+
+def _small(value: float, unit: str) -> str:
+    if unit in {"V", "A"} and abs(value) < 0.1:
+        return with_unit(1e3 * value, f"m{unit}", 3)
+    return with_unit(value, unit, 3)
+
+
+def gap_table(result: Result, lang: Lang) -> Table:
+    """Stretches without data."""
+    columns = (
+        Column(text("gap_from", lang), "right"),
+        Column(text("gap_to", lang), "right"),
+        Column(text("gap_reason", lang), "left", 3.0),
+    )
+    rows = tuple(
+        (_moment_s(gap.get("started_s")), _moment_s(gap.get("ended_s")), str(gap.get("reason") or ABSENT))
+        for gap in result.gaps
+    )
+    return Table(columns, rows, note=text("gaps_note", lang))
+
+
+def _moment_s(value: object) -> str:
+    return duration(as_number(value))
+
+
+def hash_table(result: Result, lang: Lang) -> Table:
+    """What was hashed and to what."""
+    columns = (Column(text("hash_of", lang), "left", 1.0), Column("SHA-256", "left", 4.5, mono=True))
+    return Table(columns, tuple((name_of("hash", name, lang), value) for name, value in result.hashes.items()))
+
+
+def identity_table(inputs: ReportInputs, lang: Lang) -> Table:
+    """Everything that tells this run from any other."""
+    result = inputs.result
+    pairs = [
+        ("run", result.run_id),
+        ("serial", result.serial),
+        ("profile", result.profile),
+        ("pack", result.pack),
+        ("bench", result.bench),
+        ("operator", result.operator),
+        ("provenance", name_of("provenance", result.provenance, lang)),
+        ("seed", None if result.seed is None else str(result.seed)),
+        ("started", result.started_at),
+        ("ended", result.ended_at),
+        ("wall_time", None if inputs.wall_seconds is None else f"{number(inputs.wall_seconds, 1)} s"),
+        ("software", f"{text('product', lang)} {inputs.software_version}"),
+        ("schema", result.schema_version),
+    ]
+    columns = (Column(text("item", lang), "left", 1.0), Column(text("value", lang), "left", 4.5))
+    return Table(columns, tuple((text(key, lang), value) for key, value in pairs if value))
+
+
+def _signed(value: float, decimals: int) -> str:
+    shown = number(value, decimals)
+    return f"+{shown}" if math.isfinite(value) and value > 0 and float(f"{value:.{decimals}f}") else shown
+
+
+def _unit(unit: str) -> str:
+    return {"degC": "°C", "C": "°C", "K/min": "K/min"}.get(unit, unit)
