@@ -1,5 +1,5 @@
-"""From samples to figures: capacity, energy, state of health, spread, and their uncertainty.
+"""What the recorded samples say: capacity, energy, health, the weakest cell, each with its uncertainty.
 
-Owns the arithmetic and the budget by GUM, for our own runs and for foreign files alike. Must not talk to devices,
-lay out pages or decide what is released. It exists so that every figure in a report can be computed again from data.
+Owns every figure of a result. The figures are pure functions of plain values; files are read in
+`importer`, `nebula`, `bdf` and `columns` alone.
 """

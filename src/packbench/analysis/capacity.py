@@ -1,0 +1,435 @@
+"""A run's rows and steps in, its result out: which discharges count, and what they say.
+
+Owns the selection of the counted discharges and the making of a Result. Pure: whoever composes
+(the app) fills RunInputs from a reader. Must not look at provenance; `verdict.may_release` does.
+Sources: GB/T 34015-2017 (residual capacity; integral of current), GB 38031-2025 7.2.2 (repeat
+until consecutive capacities agree, result the mean of those), by way of the profile's ResultRule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from packbench.analysis import verdict as rules
+from packbench.analysis.ends import StepEnd, fit_end
+from packbench.analysis.extremes import standard_bound
+from packbench.analysis.table import SECONDS_PER_HOUR, SampleTable, charge_ah, energy_wh, trapezoid
+from packbench.analysis.uncertainty import (
+    COVERAGE_P,
+    Accuracies,
+    CycleFigures,
+    combine,
+    contributions,
+    cycle_terms,
+    scaled,
+    stated_accuracies,
+)
+from packbench.analysis.verdict import Reason
+from packbench.analysis.weakest import margin
+from packbench.core.limits import LIMIT_NAMES, Limits
+from packbench.core.records import Gap, StepRecord, Trip
+from packbench.core.result import Contribution, Measured, Note, Result, StepResult, WeakestCell
+from packbench.core.specs import Accuracy, BenchSpec, PackSpec
+from packbench.profile.plan import CcCharge, CccvCharge, CcDischarge, Plan
+
+CROSS_CHECK_REL = 1e-3
+"""Stored samples against the engine's totals (invariant I8)."""
+NS = 1e9
+LIMIT_UNITS = {"_v": "V", "_a": "A", "_c": "degC", "_k_min": "K/min"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """All that an analysis needs of one run, as plain values."""
+
+    run_id: str
+    serial: str
+    provenance: str
+    seed: int | None
+    started_at: str
+    """RFC 3339 with offset."""
+    ended_at: str
+    end_reason: str
+    completed: bool
+    """The profile reached its own end (not tripped, not stopped, no step over its time)."""
+    plan: Plan
+    pack: PackSpec
+    bench: BenchSpec
+    limits: Limits
+    steps: tuple[StepRecord, ...]
+    rows: SampleTable
+    trips: tuple[Trip, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    balancing: bool | None = None
+    """Whether the BMS balanced at any time of a counted discharge; None: it does not say."""
+    operator: str | None = None
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
+    paths: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """One counted discharge with its rows and the charge that filled the pack."""
+
+    record: StepRecord
+    rows: SampleTable
+    charge: StepRecord | None
+    figures: CycleFigures
+
+
+def analyse_run(run: RunInputs) -> Result:
+    """The result of a run: figures with their uncertainty, verdict, reasons. Never raises on poor data."""
+    discharges = _discharges(run)
+    chosen, agreed = _agreeing(run, discharges)
+    counted = [_count(run, record) for record in chosen]
+    stated = stated_accuracies(run.bench)
+    stopped = bool(run.trips) or not run.completed
+    reasons = _reasons(run, counted, discharges, agreed=agreed, stated=stated, stopped=stopped)
+    capacity, energy = _figures(run, counted, stated)
+    soh = None if capacity is None else scaled(capacity, run.pack.rated_capacity_ah, "1")
+    soce = None if energy is None else scaled(energy, run.pack.rated_energy_wh, "1")
+    min_soh = run.plan.result.min_soh if run.plan.result is not None else None
+    decided = rules.decide(stopped=stopped, reasons=reasons, soh=None if soh is None else soh.value, min_soh=min_soh)
+    last = counted[-1] if counted else None
+    return Result(
+        provenance=run.provenance,
+        run_id=run.run_id,
+        serial=run.serial,
+        profile=run.plan.name,
+        pack=run.pack.name,
+        seed=run.seed,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        end_reason=run.end_reason,
+        verdict=decided,
+        valid=decided in ("PASS", "FAIL"),
+        invalid_reasons=tuple(reason.text_en for reason in reasons),
+        imbalance_limited=_imbalance_limited(counted),
+        capacity_ah=capacity,
+        energy_wh=energy,
+        soh=soh,
+        soce=soce,
+        weakest_cell=None if last is None else _weakest(last, stated),
+        cell_spread_v=None if last is None else _spread(last, stated),
+        steps=tuple(_step_result(record) for record in run.steps),
+        gaps=tuple(_gap(each) for each in run.gaps),
+        limits=_limits(run.limits),
+        trips=tuple(_trip(each) for each in run.trips),
+        hashes=dict(run.hashes),
+        paths=dict(run.paths),
+        operator=run.operator,
+        bench=run.bench.name,
+        capacities_ah=tuple(abs(record.charge_ah) for record in discharges),
+        agreeing_cycles=tuple(record.cycle for record in chosen) if agreed else (),
+        releasing=rules.may_release(run.provenance, decided),
+        invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
+        notes=_notes(run, counted),
+    )
+
+
+def _discharges(run: RunInputs) -> list[StepRecord]:
+    """Every finished run of the step whose charge is the capacity, in order."""
+    if run.plan.result is None:
+        return []
+    wanted = run.plan.result.capacity_step + 1
+    broken = run.steps[-1].number if run.steps and (run.trips or not run.completed) else None
+    return [record for record in run.steps if record.step == wanted and record.number != broken]
+
+
+def _agreeing(run: RunInputs, discharges: list[StepRecord]) -> tuple[list[StepRecord], bool]:
+    """The discharges whose mean is the result, and whether they meet the profile's agreement."""
+    rule = run.plan.result
+    if rule is None or not discharges:
+        return [], False
+    if rule.agreement is None:
+        return discharges[-1:], True
+    last = discharges[-rule.agreement.cycles :]
+    values = [abs(record.charge_ah) for record in last]
+    return last, len(last) == rule.agreement.cycles and max(values) - min(values) <= rule.agreement.within_ah
+
+
+def _count(run: RunInputs, record: StepRecord) -> Counted:
+    """A discharge with what its own samples and its charge's samples say of the ends."""
+    started_s, ended_s = record.started_ns / NS, record.ended_ns / NS
+    rows = run.rows.of_step(record.step, started_s, ended_s)
+    charge = next((each for each in reversed(run.steps) if each.number < record.number and each.charge_ah > 0.0), None)
+    between = [each for each in run.steps if charge is not None and charge.number < each.number < record.number]
+    if any(abs(each.charge_ah) > 0.01 * abs(record.charge_ah) for each in between):
+        charge = None
+    series = run.pack.series
+    charge_end = discharge_end = None
+    if charge is not None:
+        charge_rows = run.rows.of_step(charge.step, charge.started_ns / NS, charge.ended_ns / NS)
+        charge_end = fit_end(charge_rows, charge.end_cell, _charge_limit_v(run, charge), series)
+    discharge_end = fit_end(rows, record.end_cell, _cutoff_v(run, record), series)
+    duration_h = (ended_s - started_s) / SECONDS_PER_HOUR
+    capacity_ah = abs(record.charge_ah)
+    figures = CycleFigures(
+        capacity_ah=capacity_ah,
+        energy_wh=abs(record.energy_wh),
+        duration_h=duration_h,
+        current_a=capacity_ah / duration_h if duration_h > 0.0 else 0.0,
+        volt_hours=trapezoid(rows.t_s, rows.voltage_v) / SECONDS_PER_HOUR,
+        amp2_hours=trapezoid(rows.t_s, rows.current_a**2) / SECONDS_PER_HOUR,
+        start_voltage_v=float(rows.voltage_v[0]) if len(rows) else math.nan,
+        charge_end=charge_end,
+        discharge_end=discharge_end,
+    )
+    return Counted(record, rows, charge, figures)
+
+
+def _charge_limit_v(run: RunInputs, record: StepRecord) -> float:
+    """The voltage at which a charge ended: the cell's limit, or the pack's."""
+    step = run.plan.steps[record.step - 1]
+    if isinstance(step, CcCharge | CccvCharge):
+        if record.end_cell is not None and step.cell_limit is not None:
+            return step.cell_limit.voltage_v
+        if record.end_cell is None:
+            return step.voltage_v if isinstance(step, CccvCharge) else step.clamp_voltage_v
+    return run.pack.cell_full_v if record.end_cell is not None else record.voltage_end_v
+
+
+def _cutoff_v(run: RunInputs, record: StepRecord) -> float:
+    """The voltage at which a discharge ended: the condition it met, else the pack's own cut-off."""
+    step = run.plan.steps[record.step - 1]
+    wanted = "voltage" if record.end_cell is None else "cell_min"
+    for condition in step.until:
+        if condition.variable == wanted and condition.operator in ("<=", "<"):
+            return condition.value
+    return run.pack.cell_cutoff_v if record.end_cell is not None else record.voltage_end_v
+
+
+def _reasons(
+    run: RunInputs,
+    counted: list[Counted],
+    discharges: list[StepRecord],
+    *,
+    agreed: bool,
+    stated: Accuracies | None,
+    stopped: bool,
+) -> list[Reason]:
+    """Everything that keeps the result from counting."""
+    reasons = rules.stop_reasons(run.trips, run.end_reason) if stopped else []
+    reasons += rules.certificate_reasons(run.bench.instruments, run.ended_at)
+    if run.bench.instruments and stated is None:
+        reasons.append(
+            Reason(
+                "the bench does not state the accuracy of current, voltage, cell voltage and time",
+                "台架文件未给出电流、电压、单体电压和时间的准确度",
+            )
+        )
+    if run.balancing:
+        reasons.append(
+            Reason("the BMS balanced cells during a counted discharge", "计入结果的放电过程中 BMS 进行了均衡")
+        )
+    rule = run.plan.result
+    if rule is None:
+        return [*reasons, Reason("the profile states no result", "试验方案未规定结果")]
+    if not counted:
+        return [*reasons, Reason("no discharge reached its end", "没有完整的放电过程")]
+    if not agreed and rule.agreement is not None:
+        reasons.append(
+            Reason(
+                f"no {rule.agreement.cycles} consecutive capacities within {rule.agreement.within_ah:.4g} Ah "
+                f"in {len(discharges)} discharges",
+                f"{len(discharges)} 次放电中没有连续 {rule.agreement.cycles} 次容量相差不超过 "
+                f"{rule.agreement.within_ah:.4g} Ah",
+            )
+        )
+    for each in counted:
+        record = each.record
+        reasons += rules.temperature_reasons(
+            record.temperature_min_c,
+            record.temperature_max_c,
+            rule.temperature_min_c,
+            rule.temperature_max_c,
+            record.cycle,
+        )
+        reasons += rules.gap_reasons(run.gaps, record.started_ns, record.ended_ns, record.cycle)
+        reasons += _end_reasons(run, each)
+        reasons += _cross_check(each)
+    return reasons
+
+
+def _end_reasons(run: RunInputs, each: Counted) -> list[Reason]:
+    """A discharge that did not end on a cut-off voltage is no capacity."""
+    step = run.plan.steps[each.record.step - 1]
+    met = next((one for one in step.until if one.text == each.record.end_reason), None)
+    if isinstance(step, CcDischarge) and met is not None and met.variable not in ("voltage", "cell_min"):
+        cycle, reason = each.record.cycle, each.record.end_reason
+        return [
+            Reason(
+                f"discharge of cycle {cycle} ended on {reason}, not on a cut-off voltage",
+                f"第 {cycle} 次循环放电因 {reason} 结束，未达到截止电压",
+            )
+        ]
+    return []
+
+
+def _cross_check(each: Counted) -> list[Reason]:
+    """The stored samples' own integrals against the engine's totals (I8)."""
+    record = each.record
+    started_s, ended_s = record.started_ns / NS, record.ended_ns / NS
+    pairs = (
+        ("Ah", charge_ah(each.rows, started_s, ended_s), record.charge_ah),
+        ("Wh", energy_wh(each.rows, started_s, ended_s), record.energy_wh),
+    )
+    return [
+        Reason(
+            f"discharge of cycle {record.cycle}: stored samples give {stored:.4f} {unit}, "
+            f"the count during the run {counted:.4f} {unit}",
+            f"第 {record.cycle} 次循环放电：由存储数据积分得 {stored:.4f} {unit}，运行中累计 {counted:.4f} {unit}",
+        )
+        for unit, stored, counted in pairs
+        if not abs(stored - counted) <= CROSS_CHECK_REL * abs(counted)
+    ]
+
+
+def _figures(
+    run: RunInputs, counted: list[Counted], stated: Accuracies | None
+) -> tuple[Measured | None, Measured | None]:
+    """Capacity and energy: means of the counted discharges."""
+    if not counted:
+        return None, None
+    capacities = [each.figures.capacity_ah for each in counted]
+    energies = [each.figures.energy_wh for each in counted]
+    capacity, energy = math.fsum(capacities) / len(counted), math.fsum(energies) / len(counted)
+    if stated is None:
+        return (
+            Measured(capacity, None, None, COVERAGE_P, "Ah"),
+            Measured(energy, None, None, COVERAGE_P, "Wh"),
+        )
+    terms = [cycle_terms(each.figures, run.bench, stated) for each in counted]
+    return (
+        combine(capacity, contributions(capacities, terms, energy=False), "Ah"),
+        combine(energy, contributions(energies, terms, energy=True), "Wh"),
+    )
+
+
+def _imbalance_limited(counted: list[Counted]) -> bool:
+    """A counted charge or discharge that one cell ended early, as the engine marked it."""
+    records = [record for each in counted for record in (each.record, each.charge) if record is not None]
+    return any(record.imbalance_limited for record in records)
+
+
+def _weakest(each: Counted, stated: Accuracies | None) -> WeakestCell | None:
+    """The cell that ended the last counted discharge, with the next one's margin."""
+    end = each.figures.discharge_end
+    if each.record.end_cell is None:
+        return None
+    cell = None if stated is None else stated.cell
+    return WeakestCell(
+        each.record.end_cell, each.record.end_reason, None if end is None else margin(each.rows, end, cell)
+    )
+
+
+def _spread(each: Counted, stated: Accuracies | None) -> Measured | None:
+    """Highest less lowest cell at the end of the last counted discharge, as read."""
+    record = each.record
+    value = record.cell_max_end_v - record.cell_min_end_v
+    if not math.isfinite(value):
+        return None
+    if stated is None:
+        return Measured(value, None, None, COVERAGE_P, "V")
+    return combine(value, _spread_budget(stated.cell, value), "V")
+
+
+def _spread_budget(cell: Accuracy, spread_v: float) -> Sequence[Contribution]:
+    """Two channels read against each other: offsets, rounding and noise twice, the gain on the difference."""
+    twice = math.sqrt(2.0)
+    return (
+        Contribution("voltage_offset", twice * standard_bound(cell.offset, cell.distribution), None, correlated=True),
+        Contribution("voltage_gain", spread_v * standard_bound(cell.gain, cell.distribution), None, correlated=True),
+        Contribution("voltage_noise", twice * cell.noise, None, correlated=False),
+        Contribution("voltage_resolution", twice * cell.resolution / math.sqrt(12.0), None, correlated=False),
+    )
+
+
+def _notes(run: RunInputs, counted: list[Counted]) -> tuple[Note, ...]:
+    """What a reader must know to judge the figures."""
+    notes: list[Note] = []
+    if len(counted) == 1:
+        notes.append(
+            Note(
+                "one_discharge",
+                "One discharge counts: its repeatability is not known and not part of U.",
+                "仅一次放电计入结果：重复性未知，未计入 U。",
+            )
+        )
+    if run.balancing is None and run.pack.series > 1:
+        notes.append(Note("balancing_unknown", "The BMS does not say whether it balances.", "BMS 未报告均衡状态。"))
+    for each in counted:
+        notes += _end_notes(each)
+    return tuple(notes)
+
+
+def _end_notes(each: Counted) -> list[Note]:
+    """Ends that could not be turned into an uncertainty."""
+    ends: tuple[tuple[StepEnd | None, str, str], ...] = (
+        (each.figures.charge_end, "charge before", "之前的充电"),
+        (each.figures.discharge_end, "end", "放电终点"),
+    )
+    return [
+        Note(
+            "end_not_fitted",
+            f"Discharge of cycle {each.record.cycle}: its {en} has too few samples for dQ/dV; "
+            "an error of that voltage is not part of U.",
+            f"第 {each.record.cycle} 次循环放电：{zh}的数据不足以求 dQ/dV，该处电压误差未计入 U。",
+        )
+        for end, en, zh in ends
+        if end is None
+    ]
+
+
+def _step_result(record: StepRecord) -> StepResult:
+    return StepResult(
+        number=record.number,
+        label=record.label,
+        kind=record.kind,
+        cycle=record.cycle,
+        duration_s=(record.ended_ns - record.started_ns) / NS,
+        charge_ah=record.charge_ah,
+        energy_wh=record.energy_wh,
+        end_reason=record.end_reason,
+        end_cell=record.end_cell,
+        voltage_end_v=_finite(record.voltage_end_v),
+        current_end_a=_finite(record.current_end_a),
+        cell_min_end_v=_finite(record.cell_min_end_v),
+        cell_max_end_v=_finite(record.cell_max_end_v),
+        temperature_max_c=_finite(record.temperature_max_c),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {"started_s": gap.started_ns / NS, "ended_s": gap.ended_ns / NS, "reason": gap.reason}
+
+
+def _trip(trip: Trip) -> dict[str, Any]:
+    return {
+        "rule": trip.rule,
+        "fault_id": trip.fault_id,
+        "t_s": trip.t_ns / NS,
+        "value": trip.value,
+        "limit": trip.limit,
+        "unit": trip.unit,
+        "text_en": trip.text_en,
+        "text_zh": trip.text_zh,
+    }
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    origin = dict(limits.origin)
+    table: dict[str, Any] = {}
+    for name in LIMIT_NAMES:
+        unit = next(unit for suffix, unit in LIMIT_UNITS.items() if name.endswith(suffix))
+        table[name] = {"value": getattr(limits, name), "unit": unit, "origin": origin.get(name)}
+    return table
