@@ -35,9 +35,11 @@ from packbench.core.limits import LimitSet
 from packbench.core.specs import Accuracy, BenchSpec, DeviceSpec, Distribution, Instrument
 from packbench.core.units import EXPECTED, Dimension, UnitError, parse_quantity
 
-_URL = re.compile(r"(?:emulated:)?(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|board\+tcp)://[^\s/:]+:[0-9]{1,5}|"
-                  r"(?:serial|pty|slcan)://\S+|"
-                  r"emulated:(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|board\+tcp|serial|pty|slcan)")
+_URL = re.compile(
+    r"(?:emulated:)?(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|board\+tcp)://[^\s/:]+:[0-9]{1,5}|"
+    r"(?:serial|pty|slcan)://\S+|"
+    r"emulated:(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|board\+tcp|serial|pty|slcan)"
+)
 _URL_EXPECTED = (
     "modbus+tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudrate=9600, or emulated: and a scheme"
 )
@@ -95,21 +97,23 @@ class CyclerModel(DeviceModel):
 class AccuracyModel(StrictModel):
     """One accuracy statement: bound = gain x reading + offset."""
 
-    gain: RatioText = Field(0.0, description=EXPECTED["ratio"])
-    offset: Any = Field(None, description="a quantity with its unit, such as 20 mV")
-    distribution: Distribution = Field("rectangular", description="rectangular or normal (expanded, k = 2)")
-    resolution: Any = Field(None, description="a quantity with its unit, such as 1 mV")
-    noise: Any = Field(None, description="a quantity with its unit, such as 1 mV")
+    gain: RatioText = Field(default=0.0, description=EXPECTED["ratio"])
+    offset: Any = Field(default=None, description="a quantity with its unit, such as 20 mV")
+    distribution: Distribution = Field(default="rectangular", description="rectangular or normal (expanded, k = 2)")
+    resolution: Any = Field(default=None, description="a quantity with its unit, such as 1 mV")
+    noise: Any = Field(default=None, description="a quantity with its unit, such as 1 mV")
 
 
 class QuantitiesModel(StrictModel):
     """What an instrument measures."""
 
-    current: AccuracyModel | None = Field(None, description="the accuracy of the current")
-    voltage: AccuracyModel | None = Field(None, description="the accuracy of the voltage")
-    cell_voltage: AccuracyModel | None = Field(None, description="the accuracy of a cell's voltage")
-    temperature: AccuracyModel | None = Field(None, description="the accuracy of a temperature")
-    time: AccuracyModel | None = Field(None, description="the accuracy of the time base, such as {gain: 50 ppm}")
+    current: AccuracyModel | None = Field(default=None, description="the accuracy of the current")
+    voltage: AccuracyModel | None = Field(default=None, description="the accuracy of the voltage")
+    cell_voltage: AccuracyModel | None = Field(default=None, description="the accuracy of a cell's voltage")
+    temperature: AccuracyModel | None = Field(default=None, description="the accuracy of a temperature")
+    time: AccuracyModel | None = Field(
+        default=None, description="the accuracy of the time base, such as {gain: 50 ppm}"
+    )
 
 
 class InstrumentModel(StrictModel):
@@ -327,15 +331,14 @@ def _accuracy(
     model: AccuracyModel, dimension: Dimension, document: Document, path: Path
 ) -> tuple[Accuracy, list[Problem]]:
     problems: list[Problem] = []
-    values: dict[str, float] = {}
-    for key in ("offset", "resolution", "noise"):
-        value = getattr(model, key)
-        values[key] = 0.0
-        if value is None:
-            continue
-        if dimension == "time":
-            problems.append(document.problem("", (*path, key), document.found((*path, key)), "only a gain for time"))
-            continue
+    values = {"offset": 0.0, "resolution": 0.0, "noise": 0.0}
+    stated = {key: getattr(model, key) for key in values if getattr(model, key) is not None}
+    if dimension == "time":
+        for key in stated:
+            found = document.found((*path, key))
+            problems.append(document.problem("", (*path, key), found, "only a gain for time"))
+        return Accuracy(model.gain, 0.0, model.distribution), problems
+    for key, value in stated.items():
         try:
             values[key] = parse_quantity(value, dimension)
         except UnitError as error:
@@ -343,11 +346,9 @@ def _accuracy(
             continue
         if values[key] < 0.0:
             problems.append(document.problem("", (*path, key), repr(value), "0 or more"))
-    if model.gain >= 0.1 or (model.gain == 0.0 and values["offset"] == 0.0 and dimension != "time"):
+    if model.gain >= 0.1 or (model.gain == 0.0 and values["offset"] == 0.0 and not problems):
         found = f"gain {model.gain:g}, offset {values['offset']:g}"
         expected = "a gain below 10 %, or an offset: no instrument is without error"
         problems.append(document.problem("", path, found, expected, key=True))
     built = Accuracy(model.gain, values["offset"], model.distribution, values["resolution"], values["noise"])
     return built, problems
-
-

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -87,13 +87,29 @@ class Document:
         if path in self.texts:
             text = self.texts[path]
             return repr(text if len(text) <= 60 else text[:57] + "...") if text else "nothing"
+        value = self.at(path)
+        return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+
+    def at(self, path: Path) -> Any:
+        """The data at `path`; None when the file has nothing there."""
         value = self.data
         for part in path:
-            try:
-                value = value[part]
-            except (KeyError, IndexError, TypeError):
-                return "nothing"
-        return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+            if isinstance(part, str):
+                value = (mapping_of(value) or {}).get(part)
+            else:
+                items = list_of(value) or []
+                value = items[part] if part < len(items) else None
+        return value
+
+
+def mapping_of(value: Any) -> dict[str, Any] | None:
+    """The value as a mapping, None when it is none."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def list_of(value: Any) -> list[Any] | None:
+    """The value as a list, None when it is none."""
+    return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def field_text(path: Path) -> str:
@@ -164,7 +180,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def read(self, text: str) -> Any:
-        events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        events: Iterator[Any] = iter(cast("Any", yaml).parse(text, Loader=yaml.CSafeLoader))
         data: Any = None
         documents = 0
         for event in events:
@@ -235,7 +251,9 @@ class _Reader:
             self.refuse(event, path, "an empty key", "a word as key")
             return None
         if not event.style and (trap := typing_trap(event.value)) is not None:
-            self.refuse(event, (*path, event.value), f"the key {event.value}", trap, "YAML reads this as something else")
+            self.refuse(
+                event, (*path, event.value), f"the key {event.value}", trap, "YAML reads this as something else"
+            )
             return None
         return str(event.value)
 

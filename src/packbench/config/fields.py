@@ -63,9 +63,7 @@ def _time_ns(value: Any) -> int:
 def _current(value: Any) -> float | Rate:
     current = parse_current(value)
     if (current.per_hour if isinstance(current, Rate) else current) <= 0.0:
-        raise UnitError(
-            repr(value), f"{EXPECTED['current']}, more than 0 (the step's name says which way it flows)"
-        )
+        raise UnitError(repr(value), f"{EXPECTED['current']}, more than 0 (the step's name says which way it flows)")
     return current
 
 
@@ -82,9 +80,9 @@ def parse_date(value: Any) -> str:
     if match is not None:
         year, month, day = (int(part) for part in match.groups())
         leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        if year >= 1900 and 1 <= month <= 12 and 1 <= day <= _MONTH_DAYS[month - 1]:
-            if month != 2 or day <= 28 or leap:
-                return str(value)
+        exists = year >= 1900 and 1 <= month <= 12 and 1 <= day <= _MONTH_DAYS[month - 1]
+        if exists and ((month, day) != (2, 29) or leap):
+            return str(value)
     raise UnitError(repr(value), "a day that exists, as YYYY-MM-DD")
 
 
@@ -110,16 +108,16 @@ _LIMIT_RATE = Annotated[float, _quantity("temperature_rate", 0.0, above=True)]
 class LimitsModel(StrictModel):
     """A LimitSet as a file writes it: the same names without unit suffixes, values with units."""
 
-    pack_voltage_max: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
-    pack_voltage_min: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
-    cell_voltage_max: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
-    cell_voltage_min: _LIMIT_VOLTAGE | None = Field(None, description=EXPECTED["voltage"])
-    charge_current_max: CurrentOrRate | None = Field(None, description=EXPECTED["current"])
-    discharge_current_max: CurrentOrRate | None = Field(None, description=EXPECTED["current"])
-    temperature_max: TemperatureC | None = Field(None, description=EXPECTED["temperature"])
-    temperature_min: TemperatureC | None = Field(None, description=EXPECTED["temperature"])
-    temperature_rate_max: _LIMIT_RATE | None = Field(None, description=EXPECTED["temperature_rate"])
-    cell_spread_max: _LIMIT_SPREAD | None = Field(None, description=EXPECTED["voltage"])
+    pack_voltage_max: _LIMIT_VOLTAGE | None = Field(default=None, description=EXPECTED["voltage"])
+    pack_voltage_min: _LIMIT_VOLTAGE | None = Field(default=None, description=EXPECTED["voltage"])
+    cell_voltage_max: _LIMIT_VOLTAGE | None = Field(default=None, description=EXPECTED["voltage"])
+    cell_voltage_min: _LIMIT_VOLTAGE | None = Field(default=None, description=EXPECTED["voltage"])
+    charge_current_max: CurrentOrRate | None = Field(default=None, description=EXPECTED["current"])
+    discharge_current_max: CurrentOrRate | None = Field(default=None, description=EXPECTED["current"])
+    temperature_max: TemperatureC | None = Field(default=None, description=EXPECTED["temperature"])
+    temperature_min: TemperatureC | None = Field(default=None, description=EXPECTED["temperature"])
+    temperature_rate_max: _LIMIT_RATE | None = Field(default=None, description=EXPECTED["temperature_rate"])
+    cell_spread_max: _LIMIT_SPREAD | None = Field(default=None, description=EXPECTED["voltage"])
 
     def limit_set(self, rated_capacity_ah: float | None) -> LimitSet:
         """The LimitSet in SI; rates are resolved against the rated capacity (ValueError without one)."""

@@ -25,22 +25,38 @@ class WeakCellModel(StrictModel):
     """One cell that the simulator makes worse than the rest, on top of its own draw."""
 
     cell: int = Field(ge=1, description="a cell number, counted from 1")
-    capacity_factor: float = Field(1.0, gt=0.0, le=1.5, description="a factor on the cell's capacity, such as 0.93")
-    resistance_factor: float = Field(1.0, gt=0.0, le=20.0, description="a factor on the cell's resistance, such as 1.4")
+    capacity_factor: float = Field(
+        default=1.0, gt=0.0, le=1.5, description="a factor on the cell's capacity, such as 0.93"
+    )
+    resistance_factor: float = Field(
+        default=1.0, gt=0.0, le=20.0, description="a factor on the cell's resistance, such as 1.4"
+    )
 
 
 class PlantModel(StrictModel):
     """How the simulator makes one pack of this type; bare numbers are fractions and factors."""
 
-    soh: float = Field(1.0, gt=0.0, le=1.2, description="the cells' mean capacity as a fraction of rated, such as 0.85")
-    capacity_spread: float = Field(0.0, ge=0.0, le=0.2, description="a relative standard deviation, such as 0.01")
-    resistance_factor: float = Field(1.0, gt=0.0, le=20.0, description="mean resistance against new, such as 1.4")
-    resistance_spread: float = Field(0.0, ge=0.0, le=0.5, description="a relative standard deviation, such as 0.04")
+    soh: float = Field(
+        default=1.0, gt=0.0, le=1.2, description="the cells' mean capacity as a fraction of rated, such as 0.85"
+    )
+    capacity_spread: float = Field(
+        default=0.0, ge=0.0, le=0.2, description="a relative standard deviation, such as 0.01"
+    )
+    resistance_factor: float = Field(
+        default=1.0, gt=0.0, le=20.0, description="mean resistance against new, such as 1.4"
+    )
+    resistance_spread: float = Field(
+        default=0.0, ge=0.0, le=0.5, description="a relative standard deviation, such as 0.04"
+    )
     weak_cells: list[WeakCellModel] = Field(default_factory=list[WeakCellModel], description="a list of weak cells")
-    imbalance_sd: float = Field(0.0, ge=0.0, le=0.2, description="standard deviation of SOC as a fraction, such as 0.01")
-    initial_soc: float = Field(0.5, ge=0.0, le=1.0, description="a state of charge from 0 to 1")
-    self_discharge_per_day: float = Field(0.0, ge=0.0, le=0.05, description="SOC fraction a day, such as 0.0003")
-    seed: int = Field(1, ge=0, description="a whole number: fixes this one pack's draw of cells")
+    imbalance_sd: float = Field(
+        default=0.0, ge=0.0, le=0.2, description="standard deviation of SOC as a fraction, such as 0.01"
+    )
+    initial_soc: float = Field(default=0.5, ge=0.0, le=1.0, description="a state of charge from 0 to 1")
+    self_discharge_per_day: float = Field(
+        default=0.0, ge=0.0, le=0.05, description="SOC fraction a day, such as 0.0003"
+    )
+    seed: int = Field(default=1, ge=0, description="a whole number: fixes this one pack's draw of cells")
 
 
 class TitleModel(StrictModel):
@@ -57,14 +73,14 @@ class PackModel(StrictModel):
     title: TitleModel = Field(description="a mapping {en: ..., zh: ...}")
     chemistry: Literal["nmc", "lfp", "lmo"] = Field(description="one of nmc, lfp, lmo")
     series: int = Field(ge=1, le=1000, description="the number of cells in series")
-    parallel: int = Field(1, ge=1, le=1000, description="the number of cells in parallel")
+    parallel: int = Field(default=1, ge=1, le=1000, description="the number of cells in parallel")
     rated_capacity: ChargeAh = Field(description=EXPECTED["charge"])
     rated_energy: EnergyWh = Field(description=EXPECTED["energy"])
     cell_full: VoltageV = Field(description=EXPECTED["voltage"])
     cell_cutoff: VoltageV = Field(description=EXPECTED["voltage"])
     temperature_sensors: int = Field(ge=1, le=1000, description="the number of temperature sensors the BMS reports")
     max_power: PowerW = Field(description=EXPECTED["power"])
-    default_bench: Name | None = Field(None, description="the name of a bench that suits it, such as sim-hv")
+    default_bench: Name | None = Field(default=None, description="the name of a bench that suits it, such as sim-hv")
     limits: LimitsModel = Field(description="what the pack's maker allows")
     plant: PlantModel = Field(default_factory=PlantModel, description="how the simulator makes one")
 
@@ -154,14 +170,20 @@ def _limits_against_cells(model: PackModel, limits: LimitSet, document: Document
         if value is None:
             mark = document.mark(("limits",), key=True)
             missing = f"the maker's {key}"
-            problems.append(Problem("required", document.file, mark.line, mark.column, f"limits.{key}", "nothing", missing))
+            problems.append(
+                Problem("required", document.file, mark.line, mark.column, f"limits.{key}", "nothing", missing)
+            )
         elif value < bound if upper else value > bound:
             expected = f"{'at least' if upper else 'at most'} {text}, {bound:g} V"
-            problems.append(document.problem("limit inside the working range", ("limits", key), f"{value:g} V", expected))
+            problems.append(
+                document.problem("limit inside the working range", ("limits", key), f"{value:g} V", expected)
+            )
     window = CHEMISTRIES[model.chemistry]
     for name in ("cell_voltage_max_v", "cell_voltage_min_v"):
         value = getattr(limits, name)
         if value is not None and not window.cell_min_v <= value <= window.cell_max_v:
             expected = f"{window.cell_min_v:g} to {window.cell_max_v:g} V, what {model.chemistry} cells can take"
-            problems.append(document.problem("outside the chemistry", ("limits", LIMIT_KEYS[name]), f"{value:g} V", expected))
+            problems.append(
+                document.problem("outside the chemistry", ("limits", LIMIT_KEYS[name]), f"{value:g} V", expected)
+            )
     return problems

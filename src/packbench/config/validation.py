@@ -65,9 +65,7 @@ def check_model(
     Places that the reader already refused (typing traps) are not reported a second time.
     `empty_is_mapping` lets a key without a value stand for a mapping without keys.
     """
-    data = document.data
-    for part in path:
-        data = data[part]
+    data = document.at(path)
     if data is None and empty_is_mapping:
         data = {}
     try:

@@ -19,8 +19,8 @@ from packbench.core.limits import LIMIT_NAMES, Limits, LimitSet, merge_limits
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.profile.plan import (
     AnyStep,
-    CccvCharge,
     CcCharge,
+    CccvCharge,
     CcDischarge,
     Condition,
     End,
@@ -118,9 +118,16 @@ def limit_problems(
         if low is not None and high is not None and low >= high:
             unit = limit_unit(low_name)
             expected = f"less than {LIMIT_KEYS[high_name]}, {high:g} {unit}"
-            problems.append(pen.write(f"{attribute}.{LIMIT_KEYS[low_name]}", "impossible limit", f"{low:g} {unit}", expected))
+            problems.append(
+                pen.write(f"{attribute}.{LIMIT_KEYS[low_name]}", "impossible limit", f"{low:g} {unit}", expected)
+            )
     window = CHEMISTRIES[pack.chemistry]
-    cells = (("cell_voltage_max_v", 1), ("cell_voltage_min_v", 1), ("pack_voltage_max_v", pack.series), ("pack_voltage_min_v", pack.series))
+    cells = (
+        ("cell_voltage_max_v", 1),
+        ("cell_voltage_min_v", 1),
+        ("pack_voltage_max_v", pack.series),
+        ("pack_voltage_min_v", pack.series),
+    )
     for name, cells_in_series in cells:
         value = getattr(limits, name)
         if value is None:
@@ -137,7 +144,9 @@ def limit_problems(
         if wider:
             unit = limit_unit(name)
             expected = f"within the pack's own limit, {outer:g} {unit}"
-            problems.append(pen.write(f"{attribute}.{LIMIT_KEYS[name]}", "limit not nested", f"{value:g} {unit}", expected))
+            problems.append(
+                pen.write(f"{attribute}.{LIMIT_KEYS[name]}", "limit not nested", f"{value:g} {unit}", expected)
+            )
     return problems
 
 
@@ -215,7 +224,9 @@ def _condition(step: AnyStep, condition: Condition, pen: _Pen, attribute: str, p
             return [pen.write(attribute, "impossible limit", found, expected)]
         least_v = pack.limits.pack_voltage_min_v if scale > 1 else pack.limits.cell_voltage_min_v
         if least_v is not None and value <= least_v * (1 + SLACK):
-            expected = f"more than the safety limit, {least_v:g} V: safety stops the run there (cut-off: {cutoff_v:g} V)"
+            expected = (
+                f"more than the safety limit, {least_v:g} V: safety stops the run there (cut-off: {cutoff_v:g} V)"
+            )
             return [pen.write(attribute, "impossible limit", found, expected)]
     if charging and not falling:
         if value <= cutoff_v * (1 + SLACK):
@@ -289,7 +300,9 @@ def _against_limits(step: AnyStep, pen: _Pen, pack: PackSpec, limits: Limits) ->
         return []
     whose = f"the limit of the {origin.get('charge_current_max_a', 'run')}"
     problems = _current(step, pen, limits.charge_current_max_a, whose)
-    top_v = step.voltage_v if isinstance(step, CccvCharge) else min(step.clamp_voltage_v, pack.cell_full_v * pack.series)
+    top_v = (
+        step.voltage_v if isinstance(step, CccvCharge) else min(step.clamp_voltage_v, pack.cell_full_v * pack.series)
+    )
     if top_v > limits.pack_voltage_max_v * (1 + SLACK):
         owner = origin.get("pack_voltage_max_v", "run")
         expected = f"at most {limits.pack_voltage_max_v:g} V, the limit of the {owner}"
@@ -348,7 +361,9 @@ def _discharge_warnings(step: CcDischarge, pen: _Pen, pack: PackSpec) -> list[Pr
     for position, condition in enumerate(step.until):
         if condition in cell and condition.value < pack.cell_cutoff_v * (1 - SLACK):
             expected = f"at least the maker's cut-off, {pack.cell_cutoff_v:g} V"
-            warnings.append(pen.write(f"until.{position}", "below the maker's cut-off", f"{condition.value:g} V", expected))
+            warnings.append(
+                pen.write(f"until.{position}", "below the maker's cut-off", f"{condition.value:g} V", expected)
+            )
     return warnings
 
 

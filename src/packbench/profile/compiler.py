@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from types import MappingProxyType
 
-from packbench.config.document import Document, Path, field_text
+from packbench.config.document import Document, Path, field_text, list_of, mapping_of
 from packbench.config.validation import sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LimitSet
@@ -26,8 +26,8 @@ from packbench.profile.check import limit_problems, step_problems
 from packbench.profile.expressions import AgreementText
 from packbench.profile.loader import LoadedProfile, Loop, StepSource, load_profile
 from packbench.profile.schema import (
-    CccvChargeModel,
     CcChargeModel,
+    CccvChargeModel,
     CcDischargeModel,
     CellLimitModel,
     EndModel,
@@ -107,17 +107,13 @@ class _Compiler:
 
     def _note(self, index: int, attribute: str, path: Path) -> None:
         """Remember where `path` and everything directly below it stands."""
-        data = self.document.data
-        for part in path:
-            data = data.get(part) if isinstance(data, dict) else data[part] if isinstance(data, list) else None
+        data = self.document.at(path)
         mark = self.document.mark(path, key=not attribute)
         self.places[index, attribute] = p.Place(mark.line, mark.column, field_text(path))
-        if isinstance(data, dict):
-            for key in data:
-                below = f"{attribute}.{key}" if attribute else key
-                self._note(index, below, (*path, key))
-        elif isinstance(data, list) and attribute == "until":
-            for position in range(len(data)):
+        for key in mapping_of(data) or {}:
+            self._note(index, f"{attribute}.{key}" if attribute else key, (*path, key))
+        if attribute == "until":
+            for position in range(len(list_of(data) or ())):
                 self._note(index, f"until.{position}", (*path, position))
 
     def _note_places(self, source: StepSource) -> None:
@@ -205,9 +201,7 @@ class _Compiler:
             parsed = until.condition
             goto = self.loaded.targets.get(until.goto) if until.goto is not None else None
             value = parsed.value.resolve(self.pack)
-            conditions.append(
-                p.Condition(parsed.variable, parsed.operator, value, until.for_ or 0, goto, parsed.text)
-            )
+            conditions.append(p.Condition(parsed.variable, parsed.operator, value, until.for_ or 0, goto, parsed.text))
         if model.for_ is not None:
             text = f"step_time >= {self.document.texts.get((*source.path, 'for'), '')}"
             position = f"until.{len(conditions)}"
@@ -228,16 +222,16 @@ class _Compiler:
         end_current_a = amount(model.end_current).resolve(self.pack) if model.end_current is not None else 0.0
         return p.CellLimit(amount(model.at).resolve(self.pack), model.action, end_current_a)
 
-    def _loop_end(
-        self, source: StepSource, loop: Loop, model: LoopModel, capacity_step: int | None
-    ) -> p.LoopEnd:
+    def _loop_end(self, source: StepSource, loop: Loop, model: LoopModel, capacity_step: int | None) -> p.LoopEnd:
         agreement = None
         if model.agreement is not None:
             inside = capacity_step is not None and loop.start <= capacity_step < loop.end
             if not inside:
                 expected = "a result whose capacity_of is a cc_discharge of this loop"
                 path = (*loop.path, "until")
-                self.problems.append(self.document.problem("agreement of what?", path, self.document.found(path), expected))
+                self.problems.append(
+                    self.document.problem("agreement of what?", path, self.document.found(path), expected)
+                )
             elif model.agreement.cycles > model.repeat:
                 path = (*loop.path, "until")
                 found = f"{model.agreement.cycles} cycles, with repeat {model.repeat}"
@@ -259,9 +253,7 @@ class _Compiler:
 
     def _result_alone(self) -> ResultModel | None:
         """The result section by itself, when the file as a whole has problems elsewhere."""
-        data = self.document.data
-        raw = data.get("result") if isinstance(data, dict) else None
-        label = raw.get("capacity_of") if isinstance(raw, dict) else None
+        label = self.document.at(("result", "capacity_of"))
         return ResultModel(capacity_of=label, min_soh=None, temperature=None) if isinstance(label, str) else None
 
     def _capacity_step(self, result: ResultModel | None) -> int | None:

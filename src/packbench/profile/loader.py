@@ -11,14 +11,14 @@ import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
-from packbench.config.document import Document, Path, load_document
+from packbench.config.document import Document, Path, list_of, load_document, mapping_of
 from packbench.config.validation import StrictModel, check_model, suggestion
 from packbench.core.errors import Problem
 from packbench.profile.schema import (
     PLANNED_STEPS,
     STEP_MODELS,
-    CccvChargeModel,
     CcChargeModel,
+    CccvChargeModel,
     EndModel,
     LoopModel,
     ProfileModel,
@@ -71,9 +71,7 @@ def load_profile(text: str, file: str) -> LoadedProfile:
     document = load_document(text, file)
     model, problems = check_model(ProfileModel, document, ())
     walk = _Walk(document)
-    raw_steps = document.data.get("steps") if isinstance(document.data, dict) else None
-    if isinstance(raw_steps, list):
-        walk.steps_of(raw_steps, ("steps",), ())
+    walk.steps_of(list_of(document.at(("steps",))) or [], ("steps",), ())
     walk.name_steps()
     loaded = LoadedProfile(
         document,
@@ -108,7 +106,7 @@ class _Walk:
         if kind is None:
             self.steps.append(StepSource(len(self.steps), "", path, "", None, loops))
             return
-        body = item[kind] if isinstance(item, dict) else None
+        body = self.document.at(body_path) if body_path != path else None
         label = self.label(body, body_path)
         if kind == "loop":
             self.loop(body, body_path, label, loops)
@@ -131,20 +129,20 @@ class _Walk:
             expected = f"one of {available}, each with its keys: `- rest: {{for: 30 min}}`"
             self.problems.append(self.document.problem("", path, repr(item), expected))
             return None, path
-        if not isinstance(item, dict) or not item:
+        entry = mapping_of(item)
+        if not entry:
             found = self.document.found(path)
             self.problems.append(self.document.problem("", path, found, f"a step: one of {available}"))
             return None, path
-        kinds = [key for key in item if key in STEP_MODELS]
-        if len(item) > 1:
-            found = f"the keys {', '.join(item)}"
+        if len(entry) > 1:
+            found = f"the keys {', '.join(entry)}"
             hint = "one step type, its own keys indented below it"
-            second = list(item)[1]
+            second = list(entry)[1]
             at = (*path, second)
             self.problems.append(self.document.problem("not one step", path, found, hint, at=at, key=True))
             return None, path
-        if not kinds:
-            kind = next(iter(item))
+        kind = next(iter(entry))
+        if kind not in STEP_MODELS:
             here = (*path, kind)
             if kind in PLANNED_STEPS:
                 message, expected = "not available yet", f"known are {available}"
@@ -152,7 +150,7 @@ class _Walk:
                 message, expected = "unknown step type", suggestion(kind, STEP_MODELS)
             self.problems.append(self.document.problem(message, here, repr(kind), expected, key=True))
             return None, path
-        return kinds[0], (*path, kinds[0])
+        return kind, (*path, kind)
 
     def loop(self, body: Any, path: Path, label: str, loops: tuple[Loop, ...]) -> None:
         model, problems = check_model(LoopModel, self.document, path, empty_is_mapping=True)
@@ -160,14 +158,12 @@ class _Walk:
         loop = Loop(path, label, len(self.steps), model)
         self.loops.append(loop)
         inner = (*loops, loop)
-        raw = body.get("steps") if isinstance(body, dict) else None
-        if isinstance(raw, list):
-            self.steps_of(raw, (*path, "steps"), inner)
+        self.steps_of(list_of((mapping_of(body) or {}).get("steps")) or [], (*path, "steps"), inner)
         loop.end = len(self.steps)
         self.steps.append(StepSource(loop.end, "loop", path, label, model, inner))
 
     def label(self, body: Any, path: Path) -> str:
-        label = body.get("label") if isinstance(body, dict) else None
+        label = (mapping_of(body) or {}).get("label")
         if not isinstance(label, str):
             return ""
         here = (*path, "label")
@@ -220,7 +216,9 @@ def _own_problems(model: StepModel, kind: str, path: Path, document: Document) -
             problems.append(document.problem("", found, document.found(found), expected, key=True))
     if not ends:
         expected = "for: a time, or until: a condition"
-        problems.append(document.problem("a step without an end", path, f"a {kind} that never ends", expected, key=True))
+        problems.append(
+            document.problem("a step without an end", path, f"a {kind} that never ends", expected, key=True)
+        )
     if model.for_ is not None and model.max_time is not None and model.max_time <= model.for_:
         here = (*path, "max_time")
         expected = "longer than `for`: max_time aborts the run, it does not end the step"

@@ -38,6 +38,8 @@ Variable = Literal[
 
 Operator = Literal[">=", "<=", ">", "<"]
 
+NO_LIMITS = LimitSet()
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -84,7 +86,7 @@ class Step:
     kind: str
     until: tuple[Condition, ...] = ()
     record: RecordRule
-    protect: LimitSet = LimitSet()
+    protect: LimitSet = NO_LIMITS
     """Tighter limits for this step alone."""
     protect_delay_ns: int = 0
     max_time_ns: int

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from packbench.config.fields import LimitsModel, Name, TemperatureC, TimeNs, VoltageV, CurrentA, reading, refuse
+from packbench.config.document import list_of
+from packbench.config.fields import CurrentA, LimitsModel, Name, TemperatureC, TimeNs, VoltageV, reading, refuse
 from packbench.config.pack import TitleModel
 from packbench.config.validation import StrictModel
 from packbench.core.units import EXPECTED, UnitError, parse_quantity
@@ -41,7 +42,9 @@ def _as_conditions(value: Any) -> Any:
     """`until` may be one condition or a list; a condition may be its text alone."""
     if value is None:
         raise refuse("nothing", CONDITION_EXPECTED)
-    items: list[Any] = value if isinstance(value, list) else [value]
+    items = list_of(value)
+    if items is None:
+        items = [value]
     return [item if isinstance(item, dict) else {"when": item} for item in items]
 
 
@@ -56,8 +59,8 @@ class UntilModel(StrictModel):
     """One end condition."""
 
     when: WhenText = Field(description=CONDITION_EXPECTED)
-    for_: TimeNs | None = Field(None, alias="for", description=EXPECTED["time"])
-    goto: str | None = Field(None, description="the label of a later step")
+    for_: TimeNs | None = Field(default=None, alias="for", description=EXPECTED["time"])
+    goto: str | None = Field(default=None, description="the label of a later step")
 
     @property
     def condition(self) -> ConditionText:
@@ -72,15 +75,15 @@ Until = Annotated[list[UntilModel], BeforeValidator(_as_conditions)]
 class RecordModel(StrictModel):
     """When a sample is written down, whichever comes first."""
 
-    dt: TimeNs | None = Field(None, description=EXPECTED["time"])
-    dV: VoltageV | None = Field(None, description=EXPECTED["voltage"])  # noqa: N815 - as the field writes it
-    dI: CurrentA | None = Field(None, description=EXPECTED["current"])  # noqa: N815 - as the field writes it
+    dt: TimeNs | None = Field(default=None, description=EXPECTED["time"])
+    dV: VoltageV | None = Field(default=None, description=EXPECTED["voltage"])  # noqa: N815 - as the field writes it
+    dI: CurrentA | None = Field(default=None, description=EXPECTED["current"])  # noqa: N815 - as the field writes it
 
 
 class ProtectModel(LimitsModel):
     """Tighter limits for one step, in force once `delay` is over."""
 
-    delay: TimeNs | None = Field(None, description=EXPECTED["time"])
+    delay: TimeNs | None = Field(default=None, description=EXPECTED["time"])
 
 
 class CellLimitModel(StrictModel):
@@ -88,18 +91,18 @@ class CellLimitModel(StrictModel):
 
     at: CellVoltage = Field(description=_CELL_VOLTAGE)
     action: Literal["taper", "end"] = Field(description="taper or end")
-    end_current: Magnitude | None = Field(None, description=EXPECTED["current"])
+    end_current: Magnitude | None = Field(default=None, description=EXPECTED["current"])
 
 
 class StepModel(StrictModel):
     """What every step may say."""
 
-    label: Name | None = Field(None, description="a name of lower-case letters, digits, - and _")
+    label: Name | None = Field(default=None, description="a name of lower-case letters, digits, - and _")
     until: Until = Field(default_factory=list[UntilModel], description=CONDITION_EXPECTED)
-    for_: TimeNs | None = Field(None, alias="for", description=EXPECTED["time"])
-    record: RecordModel | None = Field(None, description="a mapping {dt: ..., dV: ..., dI: ...}")
-    protect: ProtectModel | None = Field(None, description="a mapping of limits, and delay")
-    max_time: TimeNs | None = Field(None, description=EXPECTED["time"])
+    for_: TimeNs | None = Field(default=None, alias="for", description=EXPECTED["time"])
+    record: RecordModel | None = Field(default=None, description="a mapping {dt: ..., dV: ..., dI: ...}")
+    protect: ProtectModel | None = Field(default=None, description="a mapping of limits, and delay")
+    max_time: TimeNs | None = Field(default=None, description=EXPECTED["time"])
 
 
 class RestModel(StepModel):
@@ -110,8 +113,8 @@ class CcChargeModel(StepModel):
     """`cc_charge`."""
 
     current: Magnitude = Field(description=EXPECTED["current"])
-    clamp: PackVoltage | None = Field(None, description=_PACK_VOLTAGE)
-    on_cell_limit: CellLimitModel | None = Field(None, description="a mapping {at: ..., action: ...}")
+    clamp: PackVoltage | None = Field(default=None, description=_PACK_VOLTAGE)
+    on_cell_limit: CellLimitModel | None = Field(default=None, description="a mapping {at: ..., action: ...}")
 
 
 class CccvChargeModel(StepModel):
@@ -120,22 +123,22 @@ class CccvChargeModel(StepModel):
     current: Magnitude = Field(description=EXPECTED["current"])
     voltage: PackVoltage = Field(description=_PACK_VOLTAGE)
     end_current: Magnitude = Field(description=EXPECTED["current"])
-    on_cell_limit: CellLimitModel | None = Field(None, description="a mapping {at: ..., action: ...}")
+    on_cell_limit: CellLimitModel | None = Field(default=None, description="a mapping {at: ..., action: ...}")
 
 
 class CcDischargeModel(StepModel):
     """`cc_discharge`."""
 
     current: Magnitude = Field(description=EXPECTED["current"])
-    clamp: PackVoltage | None = Field(None, description=_PACK_VOLTAGE)
+    clamp: PackVoltage | None = Field(default=None, description=_PACK_VOLTAGE)
 
 
 class LoopModel(StrictModel):
     """`loop`: its own steps are validated one by one, like the profile's."""
 
-    label: Name | None = Field(None, description="a name of lower-case letters, digits, - and _")
+    label: Name | None = Field(default=None, description="a name of lower-case letters, digits, - and _")
     repeat: int = Field(ge=1, le=10_000, description="how often at most: a whole number")
-    until: UntilText | None = Field(None, description=AGREEMENT_EXPECTED)
+    until: UntilText | None = Field(default=None, description=AGREEMENT_EXPECTED)
     steps: list[Any] = Field(min_length=1, description="a list of steps")
 
     @property
@@ -148,8 +151,8 @@ class LoopModel(StrictModel):
 class EndModel(StrictModel):
     """`end`."""
 
-    label: Name | None = Field(None, description="a name of lower-case letters, digits, - and _")
-    verdict: Literal["pass", "fail"] = Field("pass", description="pass or fail")
+    label: Name | None = Field(default=None, description="a name of lower-case letters, digits, - and _")
+    verdict: Literal["pass", "fail"] = Field(default="pass", description="pass or fail")
 
 
 STEP_MODELS: dict[str, type[StrictModel]] = {
@@ -163,8 +166,21 @@ STEP_MODELS: dict[str, type[StrictModel]] = {
 """Step type to its model: the language's steps, now."""
 
 PLANNED_STEPS = frozenset(
-    "cv_charge cv_discharge cccv_discharge cp_charge cp_discharge cr_discharge pulse current_profile "
-    "power_profile goto set pause profile".split()
+    {
+        "cv_charge",
+        "cv_discharge",
+        "cccv_discharge",
+        "cp_charge",
+        "cp_discharge",
+        "cr_discharge",
+        "pulse",
+        "current_profile",
+        "power_profile",
+        "goto",
+        "set",
+        "pause",
+        "profile",
+    }
 )
 """Steps of the language that this version does not run (DESIGN.md 6)."""
 
@@ -173,7 +189,7 @@ class ResultModel(StrictModel):
     """Which step gives the result, and when it is valid."""
 
     capacity_of: str = Field(description="the label of a cc_discharge step")
-    min_soh: Annotated[float, reading(_fraction)] | None = Field(None, description=EXPECTED["ratio"])
+    min_soh: Annotated[float, reading(_fraction)] | None = Field(default=None, description=EXPECTED["ratio"])
     temperature: list[TemperatureC] | None = Field(
         None, min_length=2, max_length=2, description="a list of two, such as [17 degC, 37 degC]"
     )
@@ -184,9 +200,9 @@ class ProfileModel(StrictModel):
 
     profile: Name = Field(description="the profile's name, such as quick-check")
     title: TitleModel = Field(description="a mapping {en: ..., zh: ...}")
-    limits: LimitsModel | None = Field(None, description="a mapping of limits tighter than the pack's")
-    record: RecordModel | None = Field(None, description="a mapping {dt: ..., dV: ..., dI: ...}")
-    result: ResultModel | None = Field(None, description="a mapping {capacity_of: ...}")
+    limits: LimitsModel | None = Field(default=None, description="a mapping of limits tighter than the pack's")
+    record: RecordModel | None = Field(default=None, description="a mapping {dt: ..., dV: ..., dI: ...}")
+    result: ResultModel | None = Field(default=None, description="a mapping {capacity_of: ...}")
     steps: list[Any] = Field(min_length=1, description="a list of steps")
 
 
