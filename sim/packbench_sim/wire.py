@@ -1,0 +1,200 @@
+"""Wires between drivers and simulated devices: in virtual time, or on a real TCP socket.
+
+Owns latency and delivery. Must not know what the bytes mean, and changes none of them unless a fault
+is set. The device sees the request when its last byte has arrived, and the reply is seen when *its*
+last byte has: two events an exchange, in the order the simulated plant needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from packbench.clock import Clock
+from packbench.core.errors import LinkError
+from packbench.transport.base import BytesSink, LostSink
+from packbench_sim.loop import VirtualLoop
+from packbench_sim.parts import WireDevice
+
+Mangle = Callable[[int, bytes], bytes]
+"""(instant, bytes) to the bytes that arrive instead; b"" for loss. How faults touch a wire."""
+
+
+def _unchanged(_t_ns: int, data: bytes) -> bytes:
+    return data
+
+
+class MemoryLink:
+    """`transport.base.Transport` to a WireDevice, with a modelled latency.
+
+    Args:
+        loop: The running loop; on a VirtualLoop its cheap timers are used.
+        device: What answers.
+        clock: The same time as the loop's.
+        latency_ns: One way: interface, operating system, device.
+        byte_time_ns: Per byte on the line (8N1 at 115,200 baud: 86,806); 0 for a network.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        device: WireDevice,
+        clock: Clock,
+        *,
+        latency_ns: int = 200_000,
+        byte_time_ns: int = 0,
+    ) -> None:
+        self._loop = loop
+        self._virtual = loop if isinstance(loop, VirtualLoop) else None
+        self._device = device
+        self._clock = clock
+        self._latency_ns = latency_ns
+        self._byte_time_ns = byte_time_ns
+        self._on_bytes: BytesSink | None = None
+        self._on_lost: LostSink | None = None
+        self._kept = bytearray()
+        self._closed = False
+        self._tick_ns: int | None = None
+        self.to_device: Mangle = _unchanged
+        """Fault on the way there."""
+        self.from_device: Mangle = _unchanged
+        """Fault on the way back."""
+        self._ask_tick()
+
+    def attach(self, on_bytes: BytesSink, on_lost: LostSink) -> None:
+        self._on_bytes = on_bytes
+        self._on_lost = on_lost
+        if self._kept:
+            kept = bytes(self._kept)
+            self._kept.clear()
+            on_bytes(kept)
+
+    def write(self, data: bytes) -> None:
+        if self._closed:
+            raise LinkError("the simulated link is closed")
+        self._after(self._latency_ns + self._byte_time_ns * len(data), self._arrive, data)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def cut(self, reason: str = "the simulated link was cut") -> None:
+        """Pull the plug: both directions end, the port is told."""
+        if not self._closed:
+            self._closed = True
+            if self._on_lost is not None:
+                self._on_lost(reason)
+
+    def _after(self, delay_ns: int, callback: Callable[[bytes], None], data: bytes) -> None:
+        if self._virtual is not None:
+            self._virtual.at_ns(self._virtual.now_ns() + delay_ns, callback, data)
+        else:
+            self._loop.call_later(delay_ns / 1e9, callback, data)
+
+    def _arrive(self, data: bytes) -> None:
+        if self._closed:
+            return
+        now_ns = self._clock.now_ns()
+        if self.to_device is not _unchanged:
+            data = self.to_device(now_ns, data)
+        reply = self._device.on_bytes(now_ns, data)
+        self._ask_tick()
+        if reply and self.from_device is not _unchanged:
+            reply = self.from_device(now_ns, reply)
+        if reply:
+            self._after(self._latency_ns + self._byte_time_ns * len(reply), self._deliver, reply)
+
+    def _deliver(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if self._on_bytes is not None:
+            self._on_bytes(data)
+        else:
+            self._kept += data
+
+    def _ask_tick(self) -> None:
+        """Let the device say when it wants to be woken; what it says last counts."""
+        now_ns = self._clock.now_ns()
+        wanted_ns = self._device.tick(now_ns)
+        if wanted_ns is None or wanted_ns == self._tick_ns:
+            self._tick_ns = wanted_ns
+            return
+        self._tick_ns = wanted_ns
+        # A device that wants to be woken in the past would stop virtual time: it waits a millisecond.
+        delay_ns = wanted_ns - now_ns if wanted_ns > now_ns else 1_000_000
+        if self._virtual is not None:
+            self._virtual.at_ns(now_ns + delay_ns, self._on_tick, wanted_ns)
+        else:
+            self._loop.call_later(delay_ns / 1e9, self._on_tick, wanted_ns)
+
+    def _on_tick(self, wanted_ns: int) -> None:
+        if not self._closed and wanted_ns == self._tick_ns:
+            self._tick_ns = None
+            self._ask_tick()
+
+
+class _DeviceProtocol(asyncio.Protocol):
+    """One client's connection to a served device."""
+
+    def __init__(self, device: WireDevice, clock: Clock, connected: set[asyncio.Transport]) -> None:
+        self._device = device
+        self._clock = clock
+        self._connected = connected
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connected.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._connected.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        reply = self._device.on_bytes(self._clock.now_ns(), data)
+        if reply and self._transport is not None:
+            self._transport.write(reply)
+
+
+class DeviceServer:
+    """A WireDevice behind a real TCP socket. Make it with `serve_tcp`."""
+
+    def __init__(
+        self, server: asyncio.Server, device: WireDevice, clock: Clock, connected: set[asyncio.Transport]
+    ) -> None:
+        self._server = server
+        self._connected = connected
+        self._device = device
+        self._clock = clock
+        self._ticker: asyncio.TimerHandle | None = None
+        self._tick()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and drop whoever is connected."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._server.close()
+        for transport in list(self._connected):
+            transport.abort()
+        await self._server.wait_closed()
+
+    def _tick(self) -> None:
+        """Wake the device when it asks for it, and look at least ten times a second."""
+        now_ns = self._clock.now_ns()
+        wanted_ns = self._device.tick(now_ns)
+        delay_s = 0.1 if wanted_ns is None else min(max(wanted_ns - now_ns, 1_000_000) / 1e9, 0.1)
+        self._ticker = asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+
+async def serve_tcp(device: WireDevice, host: str, port: int, clock: Clock) -> DeviceServer:
+    """Serve a device on a socket (port 0: any free one). Clients share it, as they do a gateway."""
+    connected: set[asyncio.Transport] = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _DeviceProtocol(device, clock, connected), host, port
+    )
+    return DeviceServer(server, device, clock, connected)

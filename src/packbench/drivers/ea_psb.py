@@ -1,0 +1,258 @@
+"""EA PSB 9000/10000: a bidirectional supply as a cycler.
+
+Owns the device's behaviour: remote control before anything else, absolute set-points that are read back
+because an echo only means "accepted", a current whose sign is a state bit, alarms that latch. Registers
+and scales are the map's (configs/devices/ea-psb.yaml); what the guide leaves open are its `options`.
+Must not retry, and must not switch an output on that it did not just set up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
+from packbench.core.samples import CyclerSample, Quality
+from packbench.drivers.protocols import Identity, Setpoint
+from packbench.maps.codec import Layout, compile_block
+from packbench.maps.schema import Block, DeviceMap
+from packbench.transport.link import Link, Reply
+from packbench.transport.modbus import ModbusRequest, read_registers, write_coil, write_register, write_registers
+
+RATINGS: Final = ("rated_voltage_v", "rated_current_a", "rated_power_w")
+_REGULATION: Final = ("cv", "cr", "cc", "cp")
+_OUTPUT_ON: Final = 1 << 7
+_REMOTE: Final = 1 << 11
+_SINK: Final = 1 << 12
+_READ_BACKS_MAX: Final = 100
+_PROTECTIONS: Final = {
+    "protection_voltage": ("overvoltage_v",),
+    "protection_source_current": ("source_overcurrent_a",),
+    "protection_source_power": ("source_overpower_w",),
+    "protection_sink": ("sink_overcurrent_a", "sink_overpower_w"),
+}
+_RATING_OF: Final = {"v": "rated_voltage_v", "a": "rated_current_a", "w": "rated_power_w"}
+
+
+class EaPsb:
+    """`protocols.Cycler` of the EA PSB.
+
+    Args:
+        device: The map `ea-psb`.
+        link: The bus.
+        unit: 0 in "Limited" compliance, else 0 or 1.
+        settings: The bench file's: the map's options by name, `rated_voltage_v` and so on (then checked
+            against the device), and any protection by its field name (`overvoltage_v: 420.0`).
+    """
+
+    def __init__(
+        self, device: DeviceMap, link: Link[ModbusRequest, bytes], unit: int, settings: dict[str, Any] | None = None
+    ) -> None:
+        self._device = device
+        self._link = link
+        self._unit = unit
+        self._settings = {**device.options, **(settings or {})}
+        self._split = self._option("actuals_read", ("one", "split")) == "split"
+        self._single = self._option("setpoint_write", ("block", "single")) == "single"
+        self._read_back_ns = round(float(self._settings["read_back_ms"]) * 1e6)
+        coils = device.coils
+        self._remote_on = write_coil(unit, coils["remote"], True)
+        self._remote_off = write_coil(unit, coils["remote"], False)
+        self._output_on = write_coil(unit, coils["output"], True)
+        self._output_off = write_coil(unit, coils["output"], False)
+        self._acknowledge = write_coil(unit, coils["acknowledge_alarms"], True)
+        self._actuals = self._request(device.block("actuals"))
+        self._halves = (self._request(device.block("state")), self._request(device.block("meters")))
+        self._setpoints = self._request(device.block("setpoints"))
+        self._ratings: dict[str, float] = {}
+        self._actuals_layout: Layout | None = None
+        self._setpoint_layout: Layout | None = None
+        self._is_on = False
+        """The output was switched on by `apply`, and nothing since said otherwise."""
+
+    async def identify(self) -> Identity:
+        """Who it is, and the ratings that every scale needs.
+
+        Raises InputError when the bench file states other ratings than the device has.
+        """
+        texts: dict[str, Any] = {}
+        for name in ("type", "serial", "firmware", "ratings"):
+            texts |= await self._block_values(name, {})
+        ratings = {name: float(texts[name]) for name in RATINGS}
+        problems = [
+            Problem(
+                "the device on this line is not the one the bench file describes",
+                field=name,
+                found=f"{ratings[name]:g}",
+                expected=f"{float(self._settings[name]):g}",
+            )
+            for name in RATINGS
+            if name in self._settings and abs(ratings[name] - float(self._settings[name])) > 1e-3 * ratings[name]
+        ]
+        if problems:
+            raise InputError(problems)
+        self._use_ratings(ratings)
+        return Identity(texts["model"], texts["serial"], texts["firmware"])
+
+    async def prepare(self) -> None:
+        """Remote control, output off, alarms acknowledged, zero set-points and the protections written.
+
+        The zero set-points also prove, before there is energy, that the device takes them as they are
+        written here. Raises DeviceRefused when an alarm stays.
+        """
+        if not self._ratings:
+            await self.identify()
+        await self._link.exchange(self._remote_on)
+        await self.off()
+        await self._link.exchange(self._acknowledge)
+        await self._protect()
+        await self._write_setpoints(Setpoint(0.0, 0.0))
+        sample, state = await self._read_state()
+        if not state & _REMOTE:
+            raise BadReply("EA PSB: remote control was acknowledged, but the state says it is not in remote")
+        if sample.output_on:
+            raise BadReply("EA PSB: the output was switched off, but the state says it is on")
+        if sample.alarms:
+            raise DeviceRefused(f"EA PSB: alarms stay after acknowledging them: {', '.join(sample.alarms)}")
+
+    async def read(self) -> CyclerSample:
+        sample, _ = await self._read_state()
+        return sample
+
+    async def apply(self, setpoint: Setpoint) -> None:
+        """See `protocols.Cycler`. Raises DeviceRefused above 102 % of a rating.
+
+        The output-on command is sent when the output is not known to be on: a device that switched
+        itself off (an alarm) shows it in the next reading and is not switched on again unnoticed.
+        """
+        await self._write_setpoints(setpoint)
+        if not self._is_on:
+            await self._link.exchange(self._output_on)
+            self._is_on = True
+
+    async def off(self) -> None:
+        self._is_on = False
+        await self._link.exchange(self._output_off, urgent=True)
+
+    async def release(self) -> None:
+        await self.off()
+        await self._link.exchange(self._remote_off)
+
+    # -------------------------------------------------------------- inside
+
+    def _option(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self._settings[name]
+        if value not in allowed:
+            raise InputError(Problem("", field=name, found=repr(value), expected=" or ".join(allowed)))
+        return str(value)
+
+    def _request(self, block: Block) -> ModbusRequest:
+        return read_registers(self._unit, block.address, block.count)
+
+    async def _block_values(self, name: str, ratings: dict[str, float]) -> dict[str, Any]:
+        block = self._device.block(name)
+        reply = await self._link.exchange(self._request(block))
+        decoded = compile_block(self._device, block, ratings).decode(reply.value)
+        if decoded.implausible:
+            raise BadReply(f"EA PSB: implausible {', '.join(decoded.implausible)} in {name}")
+        return decoded.values
+
+    def _use_ratings(self, ratings: dict[str, float]) -> None:
+        self._ratings = ratings
+        self._actuals_layout = compile_block(self._device, self._device.block("actuals"), ratings)
+        self._setpoint_layout = compile_block(self._device, self._device.block("setpoints"), ratings)
+
+    async def _read_state(self) -> tuple[CyclerSample, int]:
+        layout = self._actuals_layout
+        if layout is None:
+            await self.identify()
+            layout = self._actuals_layout
+            assert layout is not None
+        if self._split:
+            first = await self._link.exchange(self._halves[0])
+            second = await self._link.exchange(self._halves[1])
+            reply = Reply(first.t_ns, first.value + second.value)
+        else:
+            reply = await self._link.exchange(self._actuals)
+        decoded = layout.decode(reply.value)
+        values = decoded.values
+        state: int = values["state"]
+        output_on = bool(state & _OUTPUT_ON)
+        if not output_on:
+            self._is_on = False
+        current_a: float = values["current_a"]
+        sample = CyclerSample(
+            reply.t_ns,
+            values["voltage_v"],
+            -current_a if state & _SINK else current_a,
+            output_on,
+            _REGULATION[state >> 9 & 3] if output_on else "off",
+            values["alarms"],
+            Quality.IMPLAUSIBLE if decoded.implausible else Quality.GOOD,
+        )
+        return sample, state
+
+    async def _protect(self) -> None:
+        """Write the device's own protections, one register or block each, and read them back."""
+        fraction = float(self._settings["protection_fraction"])
+        for name, fields in _PROTECTIONS.items():
+            block = self._device.block(name)
+            layout = compile_block(self._device, block, self._ratings)
+            values = {
+                field: float(self._settings.get(field, fraction * self._ratings[_RATING_OF[field[-1]]]))
+                for field in fields
+            }
+            payload = _encode(layout, values)
+            for index in range(block.count):
+                word = int.from_bytes(payload[2 * index : 2 * index + 2], "big")
+                await self._link.exchange(write_register(self._unit, block.address + index, word))
+            await self._read_back(self._request(block), payload, None)
+
+    async def _write_setpoints(self, setpoint: Setpoint) -> None:
+        """Five absolute values: one direction's current is always zero."""
+        layout = self._setpoint_layout
+        if layout is None:
+            await self.identify()
+            layout = self._setpoint_layout
+            assert layout is not None
+        current_a = setpoint.current_a
+        power_w = float(self._settings.get("max_power_w", self._ratings["rated_power_w"]))
+        payload = _encode(
+            layout,
+            {
+                "sink_power_w": power_w,
+                "sink_current_a": max(-current_a, 0.0),
+                "set_voltage_v": setpoint.voltage_v,
+                "source_current_a": max(current_a, 0.0),
+                "source_power_w": power_w,
+            },
+        )
+        address = self._setpoints.address
+        if self._single:
+            written = None
+            # The voltage last: it decides when the device starts to sink by itself.
+            for index in (0, 1, 3, 4, 2):
+                word = int.from_bytes(payload[2 * index : 2 * index + 2], "big")
+                written = await self._link.exchange(write_register(self._unit, address + index, word))
+        else:
+            written = await self._link.exchange(write_registers(self._unit, address, payload))
+        await self._read_back(self._setpoints, payload, written)
+
+    async def _read_back(self, request: ModbusRequest, payload: bytes, written: Reply[bytes] | None) -> None:
+        """The registers must show what was written, within the time allowed. Raises BadReply."""
+        started_ns = written.t_ns if written is not None else None
+        for _ in range(_READ_BACKS_MAX):
+            reply = await self._link.exchange(request)
+            if reply.value == payload:
+                return
+            started_ns = reply.t_ns if started_ns is None else started_ns
+            if reply.t_ns - started_ns > self._read_back_ns:
+                break
+        raise BadReply(f"EA PSB: wrote {payload.hex()} to {request.address}, read back {reply.value.hex()}")
+
+
+def _encode(layout: Layout, values: dict[str, Any]) -> bytes:
+    """Counts of the rating; a value the device cannot be told is refused here."""
+    try:
+        return layout.encode(values)
+    except ValueError as exc:
+        raise DeviceRefused(f"EA PSB: {exc}") from exc

@@ -1,0 +1,128 @@
+"""Holds a register map against what its device really said.
+
+Owns the replay of a map's golden exchanges through the same codec and layouts that drivers use:
+request re-encoded byte for byte, reply accepted, values as the source states them, and the values
+encoded back to the same bytes. It exists because a map shared by driver and simulator agrees with
+itself even when it is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from packbench.core.errors import DeviceError
+from packbench.maps.codec import compile_layout
+from packbench.maps.schema import DeviceMap, Golden
+from packbench.transport.modbus import (
+    READ_COILS,
+    WRITE_COIL,
+    WRITE_REGISTERS,
+    ModbusCodec,
+    ModbusRefused,
+    ModbusRequest,
+    crc_ok,
+)
+
+
+def check_golden(device: DeviceMap) -> list[str]:
+    """What differs, one line each; empty when the map agrees with all its captures."""
+    problems: list[str] = []
+    for number, golden in enumerate(device.golden, start=1):
+        problems += [f"{device.name}: golden {number} ({golden.source}): {text}" for text in _check(device, golden)]
+    return problems
+
+
+def parse_request(golden_framing: str, frame: bytes) -> tuple[int, ModbusRequest]:
+    """(transaction id, request) of a request frame. Raises ValueError when it is none."""
+    if golden_framing == "rtu":
+        if len(frame) < 8 or not crc_ok(frame):
+            raise ValueError("the request's checksum is wrong")
+        return 0, _request(frame[0], frame[1:-2])
+    if len(frame) < 12 or frame[2:4] != b"\0\0" or int.from_bytes(frame[4:6], "big") != len(frame) - 6:
+        raise ValueError("the request's header is wrong")
+    return int.from_bytes(frame[:2], "big"), _request(frame[6], frame[7:])
+
+
+def _request(unit: int, pdu: bytes) -> ModbusRequest:
+    function, address = pdu[0], int.from_bytes(pdu[1:3], "big")
+    if function == WRITE_REGISTERS:
+        return ModbusRequest(unit, function, address, int.from_bytes(pdu[3:5], "big"), pdu[6:])
+    if function > 4:
+        return ModbusRequest(unit, function, address, 1, pdu[3:5])
+    return ModbusRequest(unit, function, address, int.from_bytes(pdu[3:5], "big"))
+
+
+def _check(device: DeviceMap, golden: Golden) -> list[str]:
+    try:
+        codec, request = _encoded(device, golden)
+    except ValueError as exc:
+        return [str(exc)]
+    try:
+        answer = codec.decode(request, bytearray(golden.reply))
+    except ModbusRefused as exc:
+        if exc.code != golden.refused:
+            return [f"refused with {exc.code}, expected {golden.refused}"]
+        return []
+    except DeviceError as exc:
+        return [str(exc)]
+    if golden.refused is not None:
+        return [f"not refused, expected exception {golden.refused}"]
+    if answer is None:
+        return ["the reply is not complete or its checksum is wrong"]
+    return _compare(device, golden, request, request.payload or answer)
+
+
+def _encoded(device: DeviceMap, golden: Golden) -> tuple[ModbusCodec, ModbusRequest]:
+    """The codec that has just sent the golden's request (one it could answer, when it has none)."""
+    if not golden.request:
+        # An exception reply names its function alone.
+        codec = ModbusCodec(golden.framing)
+        request = ModbusRequest(golden.reply[0], golden.reply[1] & 0x7F, 0, 1, b"\0\0")
+        codec.encode(request)
+        return codec, request
+    transaction, request = parse_request(golden.framing, golden.request)
+    if golden.block is not None:
+        block = device.block(golden.block)
+        if (block.address, block.count) != (request.address, request.count):
+            raise ValueError(f"the request is not that of the block {block.name}")
+    codec = ModbusCodec(golden.framing, transaction=transaction - 1 if transaction else 0)
+    encoded = codec.encode(request)
+    if encoded != golden.request:
+        raise ValueError(f"the request is encoded as {encoded.hex()}")
+    return codec, request
+
+
+def _compare(device: DeviceMap, golden: Golden, request: ModbusRequest, data: bytes) -> list[str]:
+    if request.function in (READ_COILS, WRITE_COIL):
+        names = [name for name, address in device.coils.items() if address == request.address]
+        on = bool(data[0])
+        return [f"coil {name} is {on}" for name, value in golden.values.items() if name not in names or value is not on]
+    if not golden.values:
+        return []
+    layout = compile_layout(device, request.address, request.count, dict(golden.parameters))
+    decoded = layout.decode(data)
+    problems = [f"{name} is implausible" for name in decoded.implausible]
+    for name, expected in golden.values.items():
+        found = decoded.values.get(name)
+        if not _same(found, expected):
+            problems.append(f"{name} is {found!r}, expected {expected!r}")
+    if _all_numbers(device, decoded.values) and layout.encode(decoded.values) != data:
+        problems.append("the values do not encode to the same bytes again")
+    return problems
+
+
+def _all_numbers(device: DeviceMap, values: dict[str, Any]) -> bool:
+    """Texts lose what follows their end, so only numbers must come back byte for byte."""
+    return all(device.fields[name].type != "char" for name in values)
+
+
+def _same(found: Any, expected: Any) -> bool:
+    if isinstance(expected, list):
+        if isinstance(found, tuple):
+            return list(found) == expected
+        return found is not None and np.shape(found) == np.shape(expected) and bool(np.allclose(found, expected))
+    if isinstance(expected, bool | str) or found is None or isinstance(found, str):
+        return found == expected
+    return bool(np.isclose(found, expected, rtol=1e-9, atol=1e-12))

@@ -1,0 +1,262 @@
+"""Reads a register map from the text of a YAML file.
+
+Owns the file's grammar (docs/devices.md shows it by example) and turns it into the frozen shapes of
+`maps/schema.py`. Must not open files (the caller gives the text) and knows no device. Every problem of
+a file is reported at once, with its line and column.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+from pydantic import Field as Key
+
+from packbench.config.document import Document, Path, load_document
+from packbench.config.validation import StrictModel, validate
+from packbench.core.errors import InputError, Problem
+from packbench.maps.schema import (
+    Addressing,
+    Block,
+    DeviceMap,
+    Field,
+    FieldType,
+    Framing,
+    Golden,
+    Line,
+    WordOrder,
+)
+
+
+
+
+def _address(value: Any) -> Any:
+    """Register numbers may be quoted hexadecimal text ("0x1290"), as the makers' lists print them."""
+    if isinstance(value, str) and value[:2] in ("0x", "0X"):
+        try:
+            return int(value, 16)
+        except ValueError:
+            return value
+    return value
+
+
+Address = Annotated[
+    int, BeforeValidator(_address), Key(ge=0, le=0xFFFF, description='0 to 65535, or quoted like "0x1290"')
+]
+
+
+def _octets(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return bytes.fromhex(value)
+        except ValueError:
+            return value
+    return value
+
+
+Octets = Annotated[bytes, BeforeValidator(_octets), Key(description='bytes in hexadecimal, quoted: "01 03 ..."')]
+
+
+class _FieldEntry(StrictModel):
+    address: Address
+    type: FieldType
+    count: int = Key(default=1, ge=1, le=250)
+    word_order: WordOrder | None = None
+    byte: Literal["high", "low"] = "low"
+    scale: float = Key(default=1.0, gt=0)
+    offset: float = 0.0
+    full_scale_of: str | None = None
+    full_scale_raw: int = Key(default=1, ge=1)
+    raw_max: int | None = None
+    unit: str = ""
+    range: list[float] | None = Key(default=None, min_length=2, max_length=2)
+    access: Literal["r", "w", "rw"] = "r"
+    sentinels: list[int] = []
+    absent: list[int] = []
+    bits: dict[str, str] = Key(default={}, description="bit number to name")
+    unknown_bits: Literal["report", "ignore"] = "report"
+    quantity: str | None = None
+    count_from: str | None = None
+    mask_from: str | None = None
+    unsure: str | None = None
+
+
+class _BlockEntry(StrictModel):
+    address: Address
+    count: int = Key(ge=1, le=125)
+    function: Literal[3, 4, 16] = 3
+    group: str = "poll"
+    unsure: str | None = None
+
+
+class _LineEntry(StrictModel):
+    gap_ms: float = Key(default=0.0, ge=0)
+    turnaround_ms: float = Key(default=0.0, ge=0)
+    reply_timeout_ms: float = Key(default=1000.0, gt=0)
+    baudrate: int = Key(default=115_200, gt=0)
+
+
+class _GoldenEntry(StrictModel):
+    framing: Framing
+    source: str
+    request: Octets = b""
+    reply: Octets = b""
+    block: str | None = None
+    values: dict[str, Any] = {}
+    parameters: dict[str, float] = {}
+    refused: int | None = None
+
+
+class _MapFile(StrictModel):
+    packbench_map: Literal[1]
+    name: str = Key(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    kind: Literal["cycler", "bms", "chamber", "meter"]
+    driver: str = "mapped"
+    framings: list[Framing] = Key(min_length=1)
+    unit: int = Key(ge=0, le=255)
+    line: _LineEntry = _LineEntry()
+    addressing: Addressing = "register"
+    word_order: WordOrder = "high_first"
+    max_registers: int = Key(default=125, ge=1, le=125)
+    stale_after_s: float = Key(default=1.0, gt=0)
+    verified_on_hardware: bool
+    sources: list[str] = Key(min_length=1)
+    options: dict[str, Any] = {}
+    coils: dict[str, Address] = {}
+    blocks: dict[str, _BlockEntry] = {}
+    fields: dict[str, _FieldEntry]
+    golden: list[_GoldenEntry] = Key(min_length=1)
+
+
+def load_map(text: str, file: str) -> DeviceMap:
+    """Read a map. Raises InputError with every problem found; `file` is only named in them."""
+    document = load_document(text, file)
+    entry = validate(_MapFile, document)
+    if problems := _wrong_bits(entry, document):
+        raise InputError(problems)
+    fields = {name: _field(name, item, entry.word_order) for name, item in entry.fields.items()}
+    device = DeviceMap(
+        name=entry.name,
+        title=entry.title,
+        kind=entry.kind,
+        driver=entry.driver,
+        framings=tuple(entry.framings),
+        unit=entry.unit,
+        line=Line(
+            gap_ns=round(entry.line.gap_ms * 1e6),
+            turnaround_ns=round(entry.line.turnaround_ms * 1e6),
+            reply_timeout_ns=round(entry.line.reply_timeout_ms * 1e6),
+            baudrate=entry.line.baudrate,
+        ),
+        addressing=entry.addressing,
+        max_registers=entry.max_registers,
+        stale_after_ns=round(entry.stale_after_s * 1e9),
+        verified_on_hardware=entry.verified_on_hardware,
+        sources=tuple(entry.sources),
+        fields=MappingProxyType(fields),
+        blocks=tuple(
+            Block(name, item.address, item.count, item.function, item.group, item.unsure)
+            for name, item in entry.blocks.items()
+        ),
+        coils=MappingProxyType(dict(entry.coils)),
+        options=MappingProxyType(dict(entry.options)),
+        golden=tuple(_golden(item) for item in entry.golden),
+    )
+    if problems := _contradictions(device, document):
+        raise InputError(problems)
+    return device
+
+
+def _field(name: str, item: _FieldEntry, word_order: WordOrder) -> Field:
+    low, high = item.range if item.range is not None else (None, None)
+    return Field(
+        name=name,
+        address=item.address,
+        type=item.type,
+        count=item.count,
+        word_order=item.word_order or word_order,
+        byte=item.byte,
+        scale=item.scale,
+        offset=item.offset,
+        full_scale_of=item.full_scale_of,
+        full_scale_raw=item.full_scale_raw,
+        raw_max=item.raw_max,
+        unit=item.unit,
+        low=low,
+        high=high,
+        access=item.access,
+        sentinels=tuple(item.sentinels),
+        absent=tuple(item.absent),
+        names=tuple(sorted((int(bit), name) for bit, name in item.bits.items())),
+        unknown_bits=item.unknown_bits,
+        quantity=item.quantity,
+        count_from=item.count_from,
+        mask_from=item.mask_from,
+        unsure=item.unsure,
+    )
+
+
+def _golden(item: _GoldenEntry) -> Golden:
+    return Golden(
+        framing=item.framing,
+        source=item.source,
+        request=item.request,
+        reply=item.reply,
+        block=item.block,
+        values=MappingProxyType(dict(item.values)),
+        parameters=MappingProxyType(dict(item.parameters)),
+        refused=item.refused,
+    )
+
+
+def _wrong_bits(entry: _MapFile, document: Document) -> list[Problem]:
+    found: list[Problem] = []
+    for name, item in entry.fields.items():
+        top = {"bits16": 15, "bits32": 31}.get(item.type, -1)
+        path: Path = ("fields", name, "bits")
+        if bool(item.bits) != (top >= 0):
+            found.append(document.problem("", path, f"{len(item.bits)} names on a {item.type}", "names on bits16 or bits32"))
+        found += [
+            document.problem("", (*path, bit), repr(bit), f"a bit number, 0 to {top}", key=True)
+            for bit in item.bits
+            if top >= 0 and not (bit.isascii() and bit.isdigit() and int(bit) <= top)
+        ]
+    return found
+
+
+def _contradictions(device: DeviceMap, document: Document) -> list[Problem]:
+    """What no single entry can see."""
+    found: list[Problem] = []
+
+    def wrong(path: Path, what: str, expected: str) -> None:
+        found.append(document.problem("", path, what, expected))
+
+    for block in device.blocks:
+        here: Path = ("blocks", block.name)
+        if block.count > device.max_registers:
+            wrong((*here, "count"), str(block.count), f"at most max_registers, {device.max_registers}")
+        if device.addressing == "byte_offset" and block.address % 2:
+            wrong((*here, "address"), str(block.address), "an even number: this device counts bytes")
+    lengths: dict[int, str] = {}
+    for block in device.group("poll"):
+        if block.count in lengths:
+            text = f"{block.count}, the same as {lengths[block.count]}"
+            wrong(("blocks", block.name, "count"), text, "a length of its own: a stale reply shows by its length")
+        lengths[block.count] = block.name
+    for item in device.fields.values():
+        place: Path = ("fields", item.name)
+        for key, other in (("count_from", item.count_from), ("mask_from", item.mask_from)):
+            if other is not None and other not in device.fields:
+                wrong((*place, key), repr(other), "the name of a field")
+        if item.count > 1 and item.type in ("u8", "bits16", "bits32"):
+            wrong((*place, "count"), f"{item.count} of {item.type}", "no arrays of this type")
+    names = {block.name for block in device.blocks}
+    for number, golden in enumerate(device.golden):
+        if golden.block is not None and golden.block not in names:
+            wrong(("golden", number, "block"), repr(golden.block), "the name of a block")
+        for name in golden.values:
+            if name not in device.fields and name not in device.coils:
+                wrong(("golden", number, "values", name), repr(name), "the name of a field or coil")
+    return found
