@@ -10,7 +10,7 @@ import pytest
 
 from packbench.core.limits import LimitSet
 from packbench.core.records import Row
-from packbench.core.result import Contribution, Measured, Result, StepResult, WeakestCell
+from packbench.core.result import Contribution, Measured, Note, Result, StepResult, WeakestCell
 from packbench.core.specs import Accuracy, Instrument, PackSpec
 from packbench.report.inputs import Columns, ReportInputs, columns_of, no_columns
 
@@ -166,7 +166,7 @@ RESULT = Result(
     seed=1,
     started_at="2026-11-23T10:30:00+00:00",
     ended_at="2026-11-24T01:45:52+00:00",
-    end_reason="agreement",
+    end_reason="the profile's end",
     verdict="PASS",
     valid=True,
     invalid_reasons=(),
@@ -197,8 +197,8 @@ TRIP = {
     "value": 4.263,
     "limit": 4.25,
     "unit": "V",
-    "text_en": "Cell 12 rose to 4.263 V, above its limit of 4.250 V.",
-    "text_zh": "12 号单体电压升至 4.263 V，超过限值 4.250 V。",
+    "text_en": "Cell 12 rose to 4.263 V; no cell may exceed 4.250 V.",
+    "text_zh": "第 12 号单体电压升至 4.263 V，超过单体上限 4.250 V。",
 }
 
 TRIPPED = replace(
@@ -206,8 +206,9 @@ TRIPPED = replace(
     provenance="emulated",
     verdict="ABORTED",
     valid=False,
-    invalid_reasons=("the discharge did not take place",),
-    end_reason="trip",
+    invalid_reasons=("stopped by safety: Cell 12 rose to 4.263 V; no cell may exceed 4.250 V.",),
+    invalid_reasons_zh=("安全停止：第 12 号单体电压升至 4.263 V，超过单体上限 4.250 V。",),
+    end_reason="Cell 12 rose to 4.263 V; no cell may exceed 4.250 V.",
     capacity_ah=None,
     energy_wh=None,
     soh=None,
@@ -260,7 +261,8 @@ IMPORTED = replace(
     hashes={"source_sha256": "a" * 64},
     capacities_ah=(),
     agreeing_cycles=(),
-    end_reason="imported",
+    end_reason="voltage <= 3 V",
+    notes=(Note("no_accuracy", "Nobody stated the accuracy of these instruments.", "未给出测量仪器的准确度。"),),
 )
 
 INSTRUMENTS = (

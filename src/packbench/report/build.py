@@ -44,7 +44,9 @@ def write_report(
     from packbench.report.content import build_document
     from packbench.report.figures import draw_all
 
-    document = build_document(inputs, draw_all(inputs.result, inputs.rows, lang), lang)
+    document = build_document(
+        inputs, draw_all(inputs.result, inputs.rows, lang, inputs.pack.cell_cutoff_v if inputs.pack else None), lang
+    )
     written: dict[str, Path] = {}
     if "html" in formats:
         from packbench.report.html import render_html

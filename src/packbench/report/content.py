@@ -112,7 +112,15 @@ def run_duration_s(result: Result) -> float | None:
 
 def ended_words(result: Result, lang: Lang) -> str:
     """How the run ended, as one sentence."""
-    return sentence(end_reason_words(result.end_reason, lang), lang)
+    return sentence(end_reason_words("safety" if result.trips else result.end_reason, lang), lang)
+
+
+def invalid_words(result: Result, lang: Lang) -> tuple[str, ...]:
+    """Why the result does not count, without what the trips say anyway."""
+    in_chinese = lang == "zh" and len(result.invalid_reasons_zh) == len(result.invalid_reasons)
+    reasons = result.invalid_reasons_zh if in_chinese else result.invalid_reasons
+    said = [str(trip.get(key)) for trip in result.trips for key in ("text_en", "text_zh")]
+    return tuple(reason for reason in reasons if not any(words in reason for words in said))
 
 
 def trip_words(trip: dict[str, object], lang: Lang) -> str:
@@ -160,9 +168,13 @@ def _why(result: Result, lang: Lang) -> tuple[Block, ...]:
         blocks.append(Paragraph(text("why_weakest", lang, index=weakest.index, margin=margin)))
     if result.imbalance_limited:
         blocks.append(Paragraph(text("imbalance_limited", lang), "warn"))
-    if result.invalid_reasons:
-        body = text("invalid_reasons", lang) + "\n" + "\n".join(f"• {reason}" for reason in result.invalid_reasons)
-        blocks.append(Paragraph(body, "bad" if result.verdict == "FAIL" else "warn"))
+    reasons = invalid_words(result, lang)
+    if reasons:
+        body = text("invalid_reasons", lang) + "\n" + "\n".join(f"• {reason}" for reason in reasons)
+        blocks.append(Paragraph(body, "warn"))
+    if result.notes:
+        notes = [note.text_zh if lang == "zh" else note.text_en for note in result.notes]
+        blocks.append(Paragraph(text("notes", lang) + "\n" + "\n".join(f"• {note}" for note in notes), "note"))
     if result.gaps:
         blocks.append(gap_table(result, lang))
     return tuple(blocks)

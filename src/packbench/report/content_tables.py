@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from packbench.core.result import Measured, Result, StepResult
 from packbench.core.specs import Accuracy, Instrument
 from packbench.report.document import Column, Table
-from packbench.report.explain import end_reason_words
+from packbench.report.explain import end_reason_short, end_reason_words
 from packbench.report.inputs import ReportInputs
 from packbench.report.numbers import (
     ABSENT,
@@ -48,11 +48,20 @@ def step_table(result: Result, lang: Lang) -> Table:
         Column(text("end_reason", lang), "left", 2.7),
     )
     columns = tuple(replace(column, label=column.label.replace(" / ", "\n/ ")) for column in columns)
-    rows = tuple(_step_row(step, lang, in_kwh=in_kwh) for step in result.steps)
+    rows = tuple(_step_row(step, step_reason(step, result, lang), lang, in_kwh=in_kwh) for step in result.steps)
     return Table(columns, rows, note=text("steps_note", lang))
 
 
-def _step_row(step: StepResult, lang: Lang, *, in_kwh: bool) -> tuple[str, ...]:
+def step_reason(step: StepResult, result: Result, lang: Lang, *, short: bool = False) -> str:
+    """Why a step ended; a step that a trip ended carries the trip's own words."""
+    for trip in result.trips:
+        if step.end_reason == trip.get("text_en"):
+            return text("trip_title", lang) if short else str(trip.get(f"text_{lang}") or step.end_reason)
+    words = end_reason_short if short else end_reason_words
+    return words(step.end_reason, lang, step.end_cell)
+
+
+def _step_row(step: StepResult, reason: str, lang: Lang, *, in_kwh: bool) -> tuple[str, ...]:
     kind = name_of("kind", step.kind, lang)
     label = kind if step.label.casefold() in {kind.casefold(), step.kind} else f"{step.label}\n{kind}"
     if step.cell_min_end_v is None or step.cell_max_end_v is None:
@@ -70,7 +79,7 @@ def _step_row(step: StepResult, lang: Lang, *, in_kwh: bool) -> tuple[str, ...]:
         number(step.current_end_a, 2),
         cells,
         number(step.temperature_max_c, 1),
-        end_reason_words(step.end_reason, lang, step.end_cell),
+        reason,
     )
 
 
@@ -203,7 +212,11 @@ def gap_table(result: Result, lang: Lang) -> Table:
         Column(text("gap_reason", lang), "left", 3.0),
     )
     rows = tuple(
-        (_moment_s(gap.get("started_s")), _moment_s(gap.get("ended_s")), str(gap.get("reason") or ABSENT))
+        (
+            _moment_s(gap.get("started_s")),
+            _moment_s(gap.get("ended_s")),
+            str(gap.get(f"reason_{lang}") or gap.get("reason") or ABSENT),
+        )
         for gap in result.gaps
     )
     return Table(columns, rows, note=text("gaps_note", lang))
@@ -230,6 +243,7 @@ def identity_table(inputs: ReportInputs, lang: Lang) -> Table:
         ("bench", result.bench),
         ("operator", result.operator),
         ("provenance", name_of("provenance", result.provenance, lang)),
+        ("releasing", text("yes" if result.releasing else "no", lang)),
         ("seed", None if result.seed is None else str(result.seed)),
         ("started", result.started_at),
         ("ended", result.ended_at),

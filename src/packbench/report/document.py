@@ -11,7 +11,7 @@ from typing import Literal
 
 from packbench.report.texts import Lang
 
-Tone = Literal["plain", "good", "bad", "warn"]
+Tone = Literal["plain", "good", "bad", "warn", "note"]
 Align = Literal["left", "right"]
 
 

@@ -44,6 +44,9 @@ _WHAT: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("temperature_min", ">"): ("the coldest spot had warmed to {value}", "最低温度升至 {value}"),
 }
 
+_AT_END_CURRENT: Final = re.compile(r" at the end current \S+ A$")
+_AT_CELL: Final = re.compile(r"^cell (\d+) at (\S+ V)$")
+
 _SYMBOLS: Final[dict[str, tuple[str, str]]] = {
     "cell_min": ("lowest cell", "最低单体"),
     "cell_max": ("highest cell", "最高单体"),
@@ -62,27 +65,57 @@ _SYMBOLS: Final[dict[str, tuple[str, str]]] = {
 }
 
 _ENDS: Final[dict[str, tuple[str, str]]] = {
-    "completed": ("the profile ran to its end", "测试流程执行完毕"),
-    "profile_end": ("the profile ran to its end", "测试流程执行完毕"),
-    "end": ("the profile ran to its end", "测试流程执行完毕"),
-    "agreement": ("the repeats agree: the profile ran to its end", "各次容量一致，测试流程执行完毕"),
-    "agreed": ("the repeats agree: the profile ran to its end", "各次容量一致，测试流程执行完毕"),
-    "trip": ("a safety rule stopped the test", "安全规则触发，测试停止"),
+    "the profile's end": ("the profile ran to its end", "测试流程执行完毕"),
     "safety": ("a safety rule stopped the test", "安全规则触发，测试停止"),
-    "tripped": ("a safety rule stopped the test", "安全规则触发，测试停止"),
-    "max_time": ("a step lasted longer than its allowed time", "工步超过允许的最长时间"),
-    "aborted": ("the test was stopped before its end", "测试被提前中止"),
-    "operator": ("the operator stopped the test", "操作员停止测试"),
-    "imported": ("as recorded by the other system", "以原系统记录为准"),
+    "the record ends before the run did": ("the record ends before the run did", "记录在测试结束前中断"),
+    "stopped before its end": ("the test was stopped before its end", "测试被提前中止"),
+    "undecided": ("the file does not tell", "文件未说明"),
+    "": ("not stated", "未给出"),
 }
+"""Whole reasons, as engine, store and analysis word them; "safety" stands for any trip."""
+
+_NAMED: Final[dict[str, tuple[str, str]]] = {
+    "cell_cutoff": ("cut-off", "截止电压"),
+    "pack_cutoff": ("cut-off", "截止电压"),
+    "cell_full": ("full charge voltage", "充电限制电压"),
+    "pack_full": ("full charge voltage", "充电限制电压"),
+}
+"""Values that a profile names instead of giving a number."""
+
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
+    (
+        re.compile(r"^cell (?P<cell>\d+) at (?P<volt>\S+ V) at the end current (?P<amp>\S+ A)$"),
+        "cell {cell} held {volt} until the current had fallen to {amp}",
+        "{cell} 号单体保持在 {volt}，电流降至 {amp}",
+    ),
+    (
+        re.compile(r"^cell (?P<cell>\d+) at (?P<volt>\S+ V)$"),
+        "cell {cell} reached its limit of {volt}",
+        "{cell} 号单体达到限值 {volt}",
+    ),
+    (
+        re.compile(r"^current <= (?P<amp>\S+ A) at (?P<volt>\S+ V)$"),
+        "the current had fallen to {amp} at {volt}",
+        "{volt} 下电流降至 {amp}",
+    ),
+    (
+        re.compile(r"^step (?P<step>.+) lasted longer than its (?P<time>\S+ s)$"),
+        "step {step} lasted longer than the {time} it may take",
+        "工步 {step} 超过允许的最长时间 {time}",
+    ),
+    (re.compile(r"^manual jump \((?P<word>.*)\)$"), "somebody jumped to the next step ({word})", "人工跳转（{word}）"),
+)
 
 
 def end_reason_words(reason: str, lang: Lang, cell: int | None = None) -> str:
     """An end reason in words, with the cell that ended it where one did; unknown reasons as they stand."""
     column = 0 if lang == "en" else 1
-    words = _ENDS[reason][column] if reason in _ENDS else _condition_words(reason, column)
-    words = words if words is not None else reason
-    if cell is None or "cell" not in reason:
+    words = _ENDS[reason][column] if reason in _ENDS else _pattern_words(reason, column)
+    if words is None:
+        words = _condition_words(reason, column)
+    if words is None:
+        return reason
+    if cell is None or not reason.startswith(("cell_min", "cell_max")):
         return words
     return f"{words} (cell {cell})" if lang == "en" else f"{words}（{cell} 号单体）"
 
@@ -92,6 +125,10 @@ def end_reason_short(reason: str, lang: Lang, cell: int | None = None) -> str:
     column = 0 if lang == "en" else 1
     if reason in _ENDS:
         return _ENDS[reason][column]
+    reason = _AT_END_CURRENT.sub("", reason)
+    taper = _AT_CELL.match(reason)
+    if taper is not None:
+        return f"cell {taper[1]} ≥ {taper[2]}" if lang == "en" else f"{taper[1]} 号 ≥ {taper[2]}"
     match = _CONDITION.match(reason)
     if match is None or match["variable"] not in _SYMBOLS:
         return reason
@@ -101,7 +138,8 @@ def end_reason_short(reason: str, lang: Lang, cell: int | None = None) -> str:
     if cell is not None and match["variable"] in {"cell_min", "cell_max"}:
         symbol = f"cell {cell}" if lang == "en" else f"{cell} 号"
     operator = {"<=": "≤", ">=": "≥"}.get(match["operator"], match["operator"])
-    return f"{symbol} {operator} {match['value']}"
+    value = _NAMED[match["value"]][column] if match["value"] in _NAMED else match["value"]
+    return f"{symbol} {operator} {value}"
 
 
 def sentence(words: str, lang: Lang) -> str:
@@ -110,9 +148,24 @@ def sentence(words: str, lang: Lang) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "。")) else stop)
 
 
+def _pattern_words(reason: str, column: int) -> str | None:
+    for pattern, *wordings in _PATTERNS:
+        match = pattern.match(reason)
+        if match is not None:
+            return wordings[column].format(**match.groupdict())
+    return None
+
+
 def _condition_words(reason: str, column: int) -> str | None:
     match = _CONDITION.match(reason)
     if match is None:
         return None
+    value = match["value"]
     found = _WHAT.get((match["variable"], match["operator"][0]))
-    return found[column].format(value=match["value"]) if found else None
+    if found is None:
+        return None
+    if value not in _NAMED:
+        return found[column].format(value=value)
+    what = _SYMBOLS[match["variable"]][column]
+    named = _NAMED[value][column]
+    return f"the {what} reached its {named}" if column == 0 else f"{what}达到{named}"

@@ -48,15 +48,18 @@ _ZOOM_MAX_S: Final = 2400.0
 _BUDGET_BARS: Final = 10
 
 
-def draw_all(result: Result, rows: Columns, lang: Lang) -> tuple[Drawn, ...]:
-    """All figures that the data allow; those without data are left out."""
+def draw_all(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: float | None = None) -> tuple[Drawn, ...]:
+    """All figures that the data allow; those without data are left out.
+
+    `cell_cutoff_v` is what the end condition "cell_min <= cell_cutoff" refers to.
+    """
     drawn: list[Drawn] = []
     with house_style(lang):
         if rows.t_s.size >= 2:
             drawn.append(Drawn("overview", _overview(result, rows, lang)))
             if rows.cells_v.shape[1] > 1:
                 drawn.append(Drawn("spread", _cell_spread(result, rows, lang)))
-            zoom = _discharge_end(result, rows, lang) if rows.cells_v.shape[1] else None
+            zoom = _discharge_end(result, rows, lang, cell_cutoff_v) if rows.cells_v.shape[1] else None
             if zoom is not None:
                 drawn.append(zoom)
         if result.capacity_ah is not None and result.capacity_ah.budget:
@@ -129,7 +132,7 @@ def _cell_spread(result: Result, rows: Columns, lang: Lang) -> str:
     return to_svg(figure)
 
 
-def _discharge_end(result: Result, rows: Columns, lang: Lang) -> Drawn | None:
+def _discharge_end(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: float | None) -> Drawn | None:
     found = _zoom_window(result, rows)
     if found is None:
         return None
@@ -153,7 +156,7 @@ def _discharge_end(result: Result, rows: Columns, lang: Lang) -> Drawn | None:
         top.plot(*decimate(minutes, cells_v[:, weakest]), color=VERMILLION, linewidth=1.4)
         label = text("legend.weakest", lang, index=weakest + 1)
         handles.append(Line2D([], [], color=VERMILLION, linewidth=1.4, label=label))
-    cutoff = _cutoff_v(result, cycle)
+    cutoff = _cutoff_v(result, cycle, cell_cutoff_v)
     if cutoff is not None:
         top.axhline(cutoff, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
         label = text("legend.cutoff", lang, value=significant(cutoff, 4))
@@ -342,13 +345,15 @@ def _zoom_window(result: Result, rows: Columns) -> tuple[slice, int] | None:
     window = slice(start, stretch.stop)
     if not np.isfinite(rows.cells_v[window]).any():
         return None
-    return window, int(rows.cycle[stretch.stop - 1])
+    return window, counts
 
 
-def _cutoff_v(result: Result, cycle: int) -> float | None:
+def _cutoff_v(result: Result, cycle: int, named_v: float | None) -> float | None:
     """The cell cut-off as the discharge's own end condition states it."""
     for step in reversed(result.steps):
         if step.cycle == cycle and "discharge" in step.kind:
+            if re.search(r"cell_min\s*<=?\s*cell_cutoff", step.end_reason):
+                return named_v
             match = re.search(r"cell_min\s*<=?\s*(\d+(?:\.\d+)?)\s*(m?)V", step.end_reason)
             if match:
                 return float(match[1]) * (1e-3 if match[2] else 1.0)

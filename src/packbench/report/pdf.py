@@ -93,6 +93,6 @@ def _plain(value: Any) -> Any:
 def _timestamp(ended_at: str) -> datetime:
     """The run's end; the epoch when it does not parse, never the clock."""
     try:
-        return datetime.fromisoformat(ended_at).astimezone(UTC)
+        return datetime.fromisoformat(ended_at).astimezone(UTC).replace(microsecond=0)
     except ValueError:
         return datetime(1970, 1, 1, tzinfo=UTC)

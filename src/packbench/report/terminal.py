@@ -23,9 +23,9 @@ from rich.text import Text
 
 from packbench.clock import stopwatch_s
 from packbench.core.result import Measured, Result
-from packbench.report.content import ended_words, run_duration_s, temperature_max_c, trip_words
+from packbench.report.content import ended_words, invalid_words, run_duration_s, temperature_max_c, trip_words
+from packbench.report.content_tables import step_reason
 from packbench.report.content_tables import step_table as step_content
-from packbench.report.explain import end_reason_short
 from packbench.report.numbers import ABSENT, duration, measured, number, with_unit
 from packbench.report.texts import Lang, comma, name_of, text
 
@@ -177,7 +177,7 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
     table.add_row(text("verdict", lang), verdict)
     for trip in result.trips:
         table.add_row(text("trip_title", lang), Text(trip_words(trip, lang), style="bold red"))
-    for reason in result.invalid_reasons:
+    for reason in invalid_words(result, lang):
         table.add_row("", Text(reason, style="yellow"))
     table.add_row(text("capacity", lang), Text(_full(result.capacity_ah, lang), style="bold"))
     rows = (
@@ -222,7 +222,7 @@ def step_table(result: Result, lang: Lang = "en") -> RenderableType:
     for row, step in zip(content.rows, result.steps, strict=True):
         # The label alone: the type has no room here.
         cells = [row[position].split("\n")[0] for position in chosen]
-        cells.append(end_reason_short(step.end_reason, lang, step.end_cell))
+        cells.append(step_reason(step, result, lang, short=True))
         table.add_row(*(Text(cell) for cell in cells))
     return table
 
