@@ -1,0 +1,437 @@
+"""The C core's state machine, stepped in virtual time: what closes the contactor, and everything that opens it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.firmware.harness import CONFIG, RELEASE_US, Rig, refusal
+
+from packbench_board.core import CoreMissing, HostCore, load
+from packbench_board.frames import (
+    IDLE_US,
+    LOAD_BREAK_MAX_US,
+    PROTOCOL_HASH,
+    Ack,
+    Arm,
+    Close,
+    Flag,
+    Hello,
+    Input,
+    Nak,
+    Open,
+    Output,
+    Refusal,
+    Reset,
+    State,
+    Status,
+    Trip,
+    TripCode,
+)
+
+LEASE_US = CONFIG.lease_ms * 1000
+WRAP_US = 1 << 32
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.fixture
+def closed() -> Rig:
+    rig = Rig()
+    rig.close()
+    return rig
+
+
+def test_powers_up_safe_with_everything_off(rig: Rig) -> None:
+    rig.step()
+    assert rig.core.outputs == 0
+    assert rig.state is State.SAFE
+
+
+def test_contactor_closed_at_power_up_is_a_failed_self_test(rig: Rig) -> None:
+    rig.aux_follows = False
+    rig.inputs |= Input.AUX_CLOSED
+    status = rig.status()
+    assert (status.state, status.trip_code) == (State.TRIPPED, TripCode.SELF_TEST)
+
+
+def test_closes_after_arm_precharge_and_settling(rig: Rig) -> None:
+    assert isinstance(rig.arm(1), Ack)
+    start_us = rig.t_us
+    assert isinstance(rig.ask(Close()), Ack)
+    assert rig.core.outputs == Output.PRECHARGE | Output.CYCLER_ENABLE
+    rig.run(CONFIG.precharge_settle_ms * 1000)
+    assert rig.coil_changes == [(start_us + CONFIG.precharge_settle_ms * 1000, True)]
+    assert rig.core.outputs == Output.CONTACTOR | Output.CYCLER_ENABLE
+
+
+def test_arming_is_refused_step_by_step(rig: Rig) -> None:
+    assert refusal(rig.ask(Close())) == Refusal.NOT_ARMED
+    assert refusal(rig.ask(Arm(1, 0))) == Refusal.PROTOCOL_MISMATCH
+    rig.ask(Hello(PROTOCOL_HASH ^ 1))
+    assert refusal(rig.ask(Arm(1, 0))) == Refusal.PROTOCOL_MISMATCH
+    rig.greet()
+    assert refusal(rig.ask(Arm(1, 0))) == Refusal.NOT_CONFIGURED
+    assert isinstance(rig.ask(CONFIG), Ack)
+    crc = rig.greet().config_crc
+    assert refusal(rig.ask(Arm(1, crc ^ 1))) == Refusal.CONFIG_MISMATCH
+    assert refusal(rig.ask(Arm(0, crc))) == Refusal.OLD_TOKEN
+    assert isinstance(rig.ask(Arm(1, crc)), Ack)
+    assert isinstance(rig.ask(Arm(1, crc)), Ack), "a repeated request is not an error"
+
+
+def test_a_repeated_arm_renews_nothing(rig: Rig) -> None:
+    rig.arm(1)
+    crc = rig.greet().config_crc
+    rig.run(300_000)
+    assert isinstance(rig.ask(Arm(1, crc)), Ack)
+    assert rig.status().lease_left_ms == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lease_ms": 99},
+        {"lease_ms": 2001},
+        {"voltage_max_mv": 0},
+        {"voltage_min_mv": -1},
+        {"voltage_min_mv": CONFIG.voltage_max_mv},
+        {"current_max_ma": 2_000_001},
+        {"limit_delay_ms": 21},
+        {"precharge_timeout_ms": 9},
+        {"precharge_delta_mv": 0},
+    ],
+)
+def test_a_configuration_out_of_range_is_refused(rig: Rig, change: dict[str, int]) -> None:
+    assert refusal(rig.ask(CONFIG._replace(**change))) == Refusal.BAD_VALUE
+    assert not rig.greet().flags & Flag.CONFIGURED
+
+
+def test_the_configuration_is_taken_once(rig: Rig) -> None:
+    assert isinstance(rig.ask(CONFIG), Ack)
+    assert isinstance(rig.ask(CONFIG), Ack)
+    assert refusal(rig.ask(CONFIG._replace(current_max_ma=120_000))) == Refusal.CONFIG_LOCKED
+
+
+@pytest.mark.parametrize("pack_v", [-360.0, 0.0, 268.0, 403.3, float("nan"), float("inf")])
+def test_does_not_begin_to_close_on_a_pack_outside_its_limits(rig: Rig, pack_v: float) -> None:
+    rig.arm(1)
+    rig.pack_v = rig.cycler_v = pack_v
+    assert refusal(rig.ask(Close())) == Refusal.OUT_OF_LIMITS
+    assert rig.state is State.SAFE
+
+
+@pytest.mark.parametrize("delta_v", [5.0, -5.0, 360.0])
+def test_never_closes_while_both_sides_differ(rig: Rig, delta_v: float) -> None:
+    rig.arm(1)
+    rig.cycler_v = rig.pack_v - delta_v
+    rig.ask(Close())
+    for counter in range(1, 11):
+        rig.run(100_000)
+        rig.beat(1, counter)
+    assert rig.coil_changes == []
+    status = rig.status()
+    assert (status.state, status.trip_code) == (State.TRIPPED, TripCode.PRECHARGE_TIMEOUT)
+
+
+def test_settling_starts_anew_when_the_sides_part(rig: Rig) -> None:
+    rig.arm(1)
+    rig.ask(Close())
+    rig.run(15_000)
+    rig.cycler_v = 340.0
+    rig.run(1_000)
+    rig.cycler_v = 360.0
+    agreed_us = rig.t_us
+    rig.run(40_000)
+    assert rig.coil_changes == [(agreed_us + 1_000 + CONFIG.precharge_settle_ms * 1000, True)]
+
+
+# ---- the lease ------------------------------------------------------------------------------------------------
+
+
+def test_a_silent_host_opens_the_contactor_at_the_end_of_the_lease(closed: Rig) -> None:
+    closed.beat(1, 1)
+    last_us = closed.t_us
+    closed.run(2 * LEASE_US)
+    assert closed.coil_changes[-1] == (last_us + LEASE_US, False)
+    status = closed.status()
+    assert (status.state, status.trip_code) == (State.TRIPPED, TripCode.LEASE)
+
+
+def test_with_current_flowing_it_waits_for_the_load_break_and_no_longer(closed: Rig) -> None:
+    closed.current_a = -80.0
+    closed.beat(1, 1)
+    last_us = closed.t_us
+    closed.run(2 * LEASE_US)
+    assert closed.enable_off_us == last_us + LEASE_US
+    assert closed.coil_changes[-1] == (last_us + LEASE_US + LOAD_BREAK_MAX_US, False)
+
+
+def test_it_opens_as_soon_as_the_current_is_low(closed: Rig) -> None:
+    closed.current_a = 80.0
+    closed.ask(Open())
+    start_us = closed.t_us
+    closed.run(30_000)
+    assert closed.coil
+    closed.current_a = 0.99
+    closed.run(1_000)
+    assert closed.coil_changes[-1] == (start_us + 31_000, False)
+    assert closed.state is State.SAFE
+
+
+def test_an_unknown_current_is_not_taken_for_a_low_one(closed: Rig) -> None:
+    closed.ask(Open())
+    assert not closed.coil
+    again = Rig()
+    again.close()
+    again.current_a = float("nan")
+    again.ask(Open())
+    start_us = again.t_us
+    again.run(100_000)
+    assert again.coil_changes[-1] == (start_us + LOAD_BREAK_MAX_US, False)
+
+
+def test_heartbeats_keep_it_closed(closed: Rig) -> None:
+    closed.beat(1, 1)
+    for counter in range(2, 12):
+        closed.run(LEASE_US - 1)
+        assert isinstance(closed.beat(1, counter), Status)
+    assert closed.coil
+
+
+def test_a_wrong_token_or_an_old_counter_renews_nothing(closed: Rig) -> None:
+    closed.beat(1, 7)
+    last_us = closed.t_us
+    for _ in range(4):
+        closed.run(100_000)
+        assert refusal(closed.beat(2, 100)) == Refusal.WRONG_TOKEN
+        assert refusal(closed.beat(1, 7)) == Refusal.OLD_COUNTER
+        assert refusal(closed.beat(1, 6)) == Refusal.OLD_COUNTER
+    closed.run(LEASE_US)
+    assert closed.coil_changes[-1] == (last_us + LEASE_US, False)
+
+
+def test_a_heartbeat_that_comes_at_the_end_of_the_lease_is_too_late(closed: Rig) -> None:
+    closed.beat(1, 1)
+    closed.t_us += LEASE_US
+    status = closed.beat(1, 2)
+    assert isinstance(status, Status)
+    assert status.trip_code == TripCode.LEASE
+    assert not closed.coil
+
+
+def test_an_arming_lapses_without_a_trip_while_nothing_is_energised(rig: Rig) -> None:
+    rig.arm(1)
+    assert rig.core.outputs == Output.CYCLER_ENABLE
+    rig.run(LEASE_US)
+    status = rig.status()
+    assert (status.state, status.flags & Flag.ARMED, status.outputs) == (State.SAFE, 0, 0)
+    assert refusal(rig.ask(Close())) == Refusal.NOT_ARMED
+    assert refusal(rig.ask(Arm(1, rig.greet().config_crc))) == Refusal.OLD_TOKEN
+
+
+def test_opening_disarms(closed: Rig) -> None:
+    closed.ask(Open())
+    closed.run(RELEASE_US)
+    assert closed.state is State.SAFE
+    assert refusal(closed.ask(Close())) == Refusal.NOT_ARMED
+    assert isinstance(closed.arm(2), Ack)
+    assert isinstance(closed.ask(Close()), Ack)
+
+
+# ---- own limits and inputs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("pack_v", 403.21, TripCode.OVER_VOLTAGE),
+        ("pack_v", 268.79, TripCode.UNDER_VOLTAGE),
+        ("current_a", 110.01, TripCode.OVER_CURRENT),
+        ("current_a", -110.01, TripCode.OVER_CURRENT),
+        ("pack_v", float("nan"), TripCode.SENSOR_INVALID),
+        ("current_a", float("inf"), TripCode.SENSOR_INVALID),
+    ],
+)
+def test_own_limits_take_the_enable_within_their_delay(closed: Rig, name: str, value: float, code: TripCode) -> None:
+    setattr(closed, name, value)
+    start_us = closed.t_us
+    closed.run(100_000)
+    assert closed.enable_off_us is not None
+    assert closed.enable_off_us - start_us <= CONFIG.limit_delay_ms * 1000 + 1_000
+    assert not closed.coil
+    status = closed.status()
+    assert (status.state, status.trip_code) == (State.TRIPPED, code)
+
+
+def test_a_limit_passed_for_less_than_its_delay_is_let_pass(closed: Rig) -> None:
+    for _ in range(5):
+        closed.current_a = 200.0
+        closed.run(9_000)
+        closed.current_a = 0.0
+        closed.run(1_000)
+    assert closed.coil
+    assert closed.status().trip_code == TripCode.NONE
+
+
+def test_at_the_limit_is_within_it(closed: Rig) -> None:
+    closed.pack_v, closed.current_a = 403.2, -110.0
+    closed.run(100_000)
+    assert closed.coil
+
+
+@pytest.mark.parametrize(
+    ("which", "code"), [(Input.ESTOP_OK, TripCode.ESTOP), (Input.HVIL_OK, TripCode.HVIL), (Input.GAS_OK, TripCode.GAS)]
+)
+def test_inputs_trip_in_every_state(which: Input, code: TripCode) -> None:
+    for prepare in (lambda rig: rig.step(), lambda rig: rig.arm(1), lambda rig: rig.close()):
+        rig = Rig()
+        prepare(rig)
+        rig.inputs &= ~which
+        rig.run(1_000)
+        assert not rig.coil
+        status = rig.status()
+        assert (status.state, status.trip_code) == (State.TRIPPED, code)
+        assert bool(status.outputs & Output.ALARM) is (code is TripCode.GAS)
+
+
+def test_emergency_stop_does_not_wait_for_low_current(closed: Rig) -> None:
+    closed.current_a = 100.0
+    closed.inputs &= ~Input.ESTOP_OK
+    closed.step()
+    assert not closed.coil
+
+
+def test_a_welded_contactor_trips(closed: Rig) -> None:
+    closed.aux_follows = False
+    closed.ask(Open())
+    closed.run(300_000)
+    assert closed.status().trip_code == TripCode.CONTACTOR_WELDED
+
+
+def test_a_contactor_that_drops_by_itself_trips(closed: Rig) -> None:
+    for counter in range(1, 4):
+        closed.run(100_000)
+        closed.beat(1, counter)
+    closed.aux_follows = False
+    closed.inputs &= ~Input.AUX_CLOSED
+    closed.run(1_000)
+    assert closed.status().trip_code == TripCode.CONTACTOR_DROPPED
+
+
+# ---- the latch ----------------------------------------------------------------------------------------------------
+
+
+def tripped() -> Rig:
+    rig = Rig()
+    rig.close()
+    assert isinstance(rig.ask(Trip(77)), Ack)
+    rig.run(300_000)
+    return rig
+
+
+def test_a_hosts_trip_latches_with_its_code() -> None:
+    status = tripped().status()
+    assert (status.state, status.trip_code, status.trip_detail) == (State.TRIPPED, TripCode.HOST, 77)
+
+
+def test_the_first_cause_is_kept() -> None:
+    rig = tripped()
+    rig.inputs &= ~Input.ESTOP_OK
+    rig.run(10_000)
+    rig.ask(Trip(78))
+    status = rig.status()
+    assert (status.trip_code, status.trip_detail) == (TripCode.HOST, 77)
+
+
+def test_while_tripped_only_the_whitelist_is_answered() -> None:
+    rig = tripped()
+    for request in (CONFIG, Arm(9, rig.greet().config_crc), Close()):
+        assert refusal(rig.ask(request)) == Refusal.TRIPPED
+    assert isinstance(rig.ask(Open()), Ack)
+    assert isinstance(rig.beat(1, 99), Status)
+    assert rig.state is State.TRIPPED
+
+
+def test_reset_needs_the_key_and_a_newer_token_and_forgets_the_configuration() -> None:
+    rig = tripped()
+    assert refusal(rig.ask(Reset(2))) == Refusal.KEY_OFF
+    rig.inputs |= Input.KEY_ON
+    assert refusal(rig.ask(Reset(1))) == Refusal.OLD_TOKEN
+    assert isinstance(rig.ask(Reset(2)), Ack)
+    assert rig.state is State.SAFE
+    assert not rig.greet().flags & Flag.CONFIGURED
+    assert refusal(rig.arm(2)) == Refusal.OLD_TOKEN
+    rig.close(3)
+
+
+def test_reset_does_not_hide_a_cause_that_lasts() -> None:
+    rig = tripped()
+    rig.inputs = (rig.inputs | Input.KEY_ON) & ~Input.ESTOP_OK
+    rig.ask(Reset(2))
+    assert rig.status().trip_code == TripCode.ESTOP
+
+
+def test_reset_is_refused_while_closed(closed: Rig) -> None:
+    closed.inputs |= Input.KEY_ON
+    assert refusal(closed.ask(Reset(2))) == Refusal.BAD_STATE
+    assert closed.coil
+
+
+# ---- time -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before_us", [1, 10_000, 21_000, 250_000, 499_999, 500_000, 540_000])
+def test_the_lease_is_right_across_the_wrap_of_the_tick(before_us: int) -> None:
+    rig = Rig(WRAP_US - before_us)
+    rig.close()
+    rig.current_a = 50.0
+    rig.beat(1, 1)
+    last_us = rig.t_us
+    rig.run(LEASE_US + 200_000)
+    assert rig.coil_changes[-1] == (last_us + LEASE_US + LOAD_BREAK_MAX_US, False)
+    assert rig.t_us > WRAP_US or before_us > LEASE_US
+
+
+def test_uptime_counts_on_over_several_wraps() -> None:
+    rig = Rig(12345)
+    rig.step()
+    while rig.t_us < 3 * WRAP_US:
+        assert rig.core.next_us <= IDLE_US
+        rig.t_us += rig.core.next_us
+        rig.step()
+    assert rig.status().uptime_us == rig.t_us - 12345
+    rig.close()
+
+
+def test_a_trip_is_still_latched_after_the_tick_came_round() -> None:
+    rig = tripped()
+    for _ in range(20):
+        rig.t_us += IDLE_US
+        rig.step()
+        assert rig.state is State.TRIPPED
+        assert not rig.coil
+
+
+# ---- the library ----------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_library_names_the_command_that_makes_it(tmp_path) -> None:
+    with pytest.raises(CoreMissing, match="make setup"):
+        load(tmp_path / "libpackbench_core.so")
+
+
+def test_two_cores_share_nothing() -> None:
+    first, second = Rig(), Rig()
+    first.close()
+    assert second.state is State.SAFE
+    assert not second.greet().flags & Flag.CONFIGURED
+
+
+def test_more_bytes_than_one_step_takes_are_fed_in_turn() -> None:
+    core = HostCore()
+    query = core.encode(Hello(PROTOCOL_HASH), 9)
+    sent = core.step(0, 0x3C, (360.0, 360.0, 0.0), b"\xaa" * 3000 + b"\0" + query)
+    assert sent.count(b"\0") == 1
+    assert not isinstance(core.decode(sent), Nak)

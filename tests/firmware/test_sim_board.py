@@ -1,0 +1,303 @@
+"""The simulated board in virtual time, and both ways to it: bytes through the client, and without bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from packbench.core.errors import BadReply, DeviceRefused, InputError, ReplyTimeout
+from packbench.core.samples import BoardSample
+from packbench.drivers.protocols import Board, Identity
+from packbench.transport.link import Codec, Link, Reply
+from packbench_board.client import BoardClient
+from packbench_board.codec import BoardCodec
+from packbench_board.frames import BoardMessage, HostMessage, Input, Output, TripCode
+from packbench_board.settings import BoardSettings, config_crc
+from packbench_sim.board import DirectBoard, SimBoard
+from packbench_sim.parts import ContactorPart, WireDevice
+
+MS = 1_000_000
+SETTINGS = BoardSettings(voltage_max_v=403.2, voltage_min_v=268.8, current_max_a=110.0)
+PULL_IN_NS = 25 * MS
+
+
+class Contactor:
+    """A contactor whose contact follows its coil after a while."""
+
+    def __init__(self) -> None:
+        self.pack_v, self.cycler_v, self.current_a = 360.0, 360.0, 0.0
+        self.coil = False
+        self.follows_ns = 0
+        self.drives: list[tuple[int, bool]] = []
+
+    def drive(self, t_ns: int, *, closed: bool) -> None:
+        self.coil = closed
+        self.follows_ns = t_ns + PULL_IN_NS
+        self.drives.append((t_ns, closed))
+
+    def is_closed(self, t_ns: int) -> bool:
+        return self.coil if t_ns >= self.follows_ns else not self.coil
+
+    def measure(self, t_ns: int) -> tuple[float, float, float]:
+        assert t_ns >= 0
+        return self.pack_v, self.cycler_v, self.current_a
+
+
+class Clock:
+    """Virtual time with one timer: the board's, held the way the world holds it."""
+
+    def __init__(self, board: SimBoard) -> None:
+        self.t_ns = 0
+        self.board = board
+        self.due_ns = board.tick(0)
+        board.on_earlier = self.earlier
+
+    def earlier(self, due_ns: int) -> None:
+        self.due_ns = due_ns
+
+    def now_ns(self) -> int:
+        return self.t_ns
+
+    async def sleep_until(self, t_ns: int) -> None:
+        self.run(t_ns - self.t_ns)
+
+    def wall(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    def run(self, duration_ns: int) -> int:
+        """Let time pass; returns how often the board's timer fired."""
+        end_ns = self.t_ns + duration_ns
+        fired = 0
+        while self.due_ns is not None and self.due_ns <= end_ns:
+            self.t_ns = max(self.t_ns, self.due_ns)
+            self.due_ns = self.board.tick(self.t_ns)
+            assert self.due_ns is not None
+            assert self.due_ns > self.t_ns
+            fired += 1
+        self.t_ns = end_ns
+        return fired
+
+
+class WireLink:
+    """A link without a wire: one request in, the board's bytes back."""
+
+    def __init__(self, board: WireDevice, clock: Clock, codec: Codec[HostMessage, BoardMessage]) -> None:
+        self.board, self.clock, self.codec = board, clock, codec
+        self.urgent: list[str] = []
+
+    async def exchange(self, request: HostMessage, *, urgent: bool = False) -> Reply[BoardMessage]:
+        if urgent:
+            self.urgent.append(type(request).__name__)
+        t_ns = self.clock.now_ns()
+        buffer = bytearray(self.board.on_bytes(t_ns, self.codec.encode(request)))
+        answer = self.codec.decode(request, buffer)
+        if answer is None:
+            raise ReplyTimeout("board: no reply")
+        return Reply(t_ns, answer)
+
+
+class Bench:
+    def __init__(self, level: str, **options) -> None:
+        self.contactor = Contactor()
+        self.enable: list[tuple[int, bool]] = []
+        self.precharge: list[tuple[int, bool]] = []
+        self.sim = SimBoard(
+            self.contactor,
+            on_enable=lambda t_ns, on: self.enable.append((t_ns, on)),
+            on_precharge=lambda t_ns, on: self.precharge.append((t_ns, on)),
+            **options,
+        )
+        self.clock = Clock(self.sim)
+        self.link = WireLink(self.sim, self.clock, BoardCodec())
+        self.board: Board = (
+            BoardClient(self.link, SETTINGS, Identity)
+            if level == "bytes"
+            else DirectBoard(self.sim, self.clock, SETTINGS)
+        )
+
+    async def close(self) -> None:
+        await self.board.identify()
+        await self.board.arm(1)
+        await self.board.close()
+        self.clock.run(100 * MS)
+        sample = await self.board.heartbeat()
+        assert sample.state == "closed"
+        assert sample.contactor_closed
+
+
+@pytest.fixture(params=["bytes", "object"])
+def level(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def bench(level: str) -> Bench:
+    return Bench(level)
+
+
+def test_the_parts_fit_their_protocols() -> None:
+    contactor: ContactorPart = Contactor()
+    board: WireDevice = SimBoard(contactor)
+    codec: Codec[HostMessage, BoardMessage] = BoardCodec()
+    clock = Clock(SimBoard(contactor))
+    link: Link[HostMessage, BoardMessage] = WireLink(board, clock, codec)
+    make: Callable[..., Board] = BoardClient
+    assert make(link, SETTINGS, Identity)
+
+
+async def test_identify_configures_once_and_names_the_firmware(bench: Bench) -> None:
+    identity = await bench.board.identify()
+    assert identity.model == "packbench-board"
+    assert len(identity.firmware) == 8
+    assert await bench.board.identify() == identity
+
+
+async def test_another_configuration_is_refused_before_arming(bench: Bench, level: str) -> None:
+    await bench.board.identify()
+    other = BoardSettings(voltage_max_v=403.2, voltage_min_v=268.8, current_max_a=120.0)
+    second: Board = (
+        BoardClient(bench.link, other, Identity) if level == "bytes" else DirectBoard(bench.sim, bench.clock, other)
+    )
+    with pytest.raises(BadReply, match="configuration"):
+        await second.identify()
+    with pytest.raises(DeviceRefused, match="config_mismatch"):
+        await second.arm(1)
+
+
+async def test_another_firmware_is_refused(bench: Bench) -> None:
+    client = BoardClient(bench.link, SETTINGS, Identity, firmware_hash=1)
+    with pytest.raises(BadReply, match="firmware"):
+        await client.identify()
+
+
+async def test_closes_with_precharge_and_enable_in_order(bench: Bench) -> None:
+    await bench.close()
+    assert bench.enable == [(0, True)]
+    assert bench.precharge == [(0, True), (SETTINGS.precharge_settle_ns, False)]
+    assert bench.contactor.drives == [(SETTINGS.precharge_settle_ns, True)]
+
+
+async def test_a_silent_host_opens_in_virtual_time(bench: Bench) -> None:
+    await bench.close()
+    last_ns = bench.clock.now_ns()
+    bench.contactor.current_a = 80.0
+    bench.clock.run(2_000 * MS)
+    assert bench.enable[-1] == (last_ns + SETTINGS.lease_ns, False)
+    assert bench.contactor.drives[-1] == (last_ns + SETTINGS.lease_ns + 80 * MS, False)
+    sample = await bench.board.read()
+    assert sample == BoardSample(bench.clock.now_ns(), "tripped", False, TripCode.LEASE, "lease")
+
+
+async def test_heartbeats_hold_it_for_hours_and_cost_no_extra_steps(bench: Bench) -> None:
+    await bench.close()
+    fired = 0
+    for _ in range(5 * 3600 * 2):
+        fired += bench.clock.run(200 * MS)
+        assert (await bench.board.heartbeat()).contactor_closed
+    assert bench.contactor.drives == [(SETTINGS.precharge_settle_ns, True)]
+    assert fired <= 7200 / 0.4 + 2, "one timer a lease is enough"
+
+
+@pytest.mark.parametrize("boot_tick_us", [2**32 - 1, 2**32 - 50_000, 2**32 - 700_000])
+async def test_the_wrap_of_the_tick_changes_nothing(level: str, boot_tick_us: int) -> None:
+    outcomes = []
+    for tick_us in (0, boot_tick_us):
+        bench = Bench(level, boot_tick_us=tick_us)
+        await bench.close()
+        bench.contactor.current_a = -50.0
+        bench.clock.run(1_000 * MS)
+        outcomes.append((bench.contactor.drives, bench.enable, bench.precharge, await bench.board.read()))
+    assert outcomes[0] == outcomes[1]
+
+
+async def test_deadlines_hold_at_odd_instants(level: str) -> None:
+    bench = Bench(level)
+    bench.clock.run(123_456_789)
+    await bench.close()
+    last_ns = bench.clock.now_ns()
+    bench.clock.run(1_000 * MS)
+    opened_ns, closed = bench.contactor.drives[-1]
+    assert not closed
+    assert last_ns + SETTINGS.lease_ns - 1000 < opened_ns <= last_ns + SETTINGS.lease_ns + 1000
+
+
+async def test_open_and_trip_go_ahead_of_the_queue() -> None:
+    bench = Bench("bytes")
+    await bench.close()
+    await bench.board.open()
+    await bench.board.trip(42)
+    assert bench.link.urgent == ["Open", "Trip"]
+    sample = await bench.board.read()
+    assert (sample.state, sample.trip_code, sample.trip_name) == ("tripped", TripCode.HOST, "host_42")
+    await bench.board.trip(-1)
+    await bench.board.trip(1 << 40)
+
+
+async def test_reset_needs_the_key(level: str) -> None:
+    bench = Bench(level)
+    await bench.close()
+    await bench.board.trip(1)
+    bench.clock.run(300 * MS)
+    board = bench.board
+    assert isinstance(board, (BoardClient, DirectBoard))
+    with pytest.raises(DeviceRefused, match="key_off"):
+        await board.reset(2)
+    with pytest.raises(DeviceRefused, match="tripped"):
+        await board.close()
+    bench.sim.set_input(Input.KEY_ON, True)
+    await board.reset(2)
+    await board.identify()
+    await board.arm(3)
+    assert bench.sim.outputs == Output.CYCLER_ENABLE
+
+
+async def test_an_emergency_stop_is_seen_at_once(bench: Bench) -> None:
+    await bench.close()
+    bench.clock.run(17 * MS)
+    bench.sim.set_input(Input.ESTOP_OK, False)
+    bench.clock.run(1)
+    assert bench.contactor.drives[-1] == (117 * MS, False)
+    assert (await bench.board.read()).trip_name == "estop"
+
+
+async def test_a_sample_period_makes_its_own_limits_fast(level: str) -> None:
+    bench = Bench(level, sample_period_ns=5 * MS)
+    await bench.close()
+    bench.contactor.current_a = 111.0
+    start_ns = bench.clock.now_ns()
+    bench.clock.run(150 * MS)
+    assert bench.enable[-1][1] is False
+    assert bench.enable[-1][0] - start_ns <= SETTINGS.limit_delay_ns + 5 * MS
+    assert (await bench.board.read()).trip_name == "over_current"
+
+
+async def test_a_heartbeat_with_another_hosts_token_is_an_error(bench: Bench) -> None:
+    await bench.close()
+    stranger = BoardClient(WireLink(bench.sim, bench.clock, BoardCodec()), SETTINGS, Identity)
+    with pytest.raises(DeviceRefused, match="wrong_token"):
+        await stranger.heartbeat()
+
+
+async def test_noise_on_the_line_costs_at_most_one_exchange() -> None:
+    bench = Bench("bytes")
+    await bench.close()
+    bench.sim.on_bytes(bench.clock.now_ns(), bytes(range(1, 200)))
+    with pytest.raises(ReplyTimeout):
+        await bench.board.read()
+    assert (await bench.board.heartbeat()).state == "closed"
+
+
+def test_settings_round_towards_the_tighter_limit() -> None:
+    message = BoardSettings(voltage_max_v=403.2009, voltage_min_v=268.8001, current_max_a=110.0009).message()
+    assert (message.voltage_max_mv, message.voltage_min_mv, message.current_max_ma) == (403_200, 268_801, 110_000)
+    exact = BoardSettings(voltage_max_v=4.35, voltage_min_v=2.3, current_max_a=1.1).message()
+    assert (exact.voltage_max_mv, exact.voltage_min_mv, exact.current_max_ma) == (4350, 2300, 1100)
+    assert config_crc(message) != config_crc(exact)
+
+
+def test_settings_name_every_limit_that_is_no_number() -> None:
+    with pytest.raises(InputError) as raised:
+        BoardSettings(voltage_max_v=float("nan"), voltage_min_v=1.0, current_max_a=float("inf")).message()
+    assert [problem.field for problem in raised.value.problems] == ["voltage_max_v", "current_max_a"]
