@@ -28,5 +28,5 @@ class Chemistry:
 CHEMISTRIES: dict[str, Chemistry] = {
     "nmc": Chemistry("nmc", 2.3, 4.45, 3.65),
     "lfp": Chemistry("lfp", 1.8, 3.90, 3.20),
-    "lmo": Chemistry("lmo", 2.3, 4.40, 3.75),
+    "lmo": Chemistry("lmo", 2.3, 4.40, 3.60),
 }

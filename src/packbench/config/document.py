@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -297,7 +298,7 @@ def typing_trap(text: str) -> str | None:
         return f"true or false, or {text!r} in quotes (YAML 1.1 makes a truth value of it)"
     if text.lower() in ("true", "false", "null"):
         return text.lower()
-    if _EXPONENT.fullmatch(text):
+    if _EXPONENT.fullmatch(text) and isfinite(float(text)):
         return f"{_plain(float(text))} (YAML 1.1 makes text of it)"
     if _SEXAGESIMAL.fullmatch(text):
         return "a time with its unit, such as 90 min or 1 h 30 min (YAML 1.1 counts this in sixties)"
@@ -305,7 +306,7 @@ def typing_trap(text: str) -> str | None:
         return f"{text.lstrip('+-0') or '0'} without the leading zero (YAML 1.1 makes an octal number of it)"
     if _RADIX.fullmatch(text) or _UNDERSCORE.fullmatch(text):
         return "a decimal number in plain digits"
-    if _NOT_FINITE.fullmatch(text):
+    if _NOT_FINITE.fullmatch(text) or _EXPONENT.fullmatch(text):
         return "a finite number"
     return None
 

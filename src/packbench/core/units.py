@@ -160,7 +160,9 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
         return _compound_time(text)
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise UnitError(_not_a_number(text), expected)
+        raise UnitError(repr(text), expected)
+    if re.match(r",[0-9]", match[2]):
+        raise UnitError(f"{text!r} with a decimal comma", f"{expected} (with a decimal point)")
     number, unit = float(match[1]), match[2].strip()
     if not math.isfinite(number):
         raise UnitError(f"{text!r}, which is not finite", expected)
@@ -240,12 +242,6 @@ def _compound_time(text: str) -> float:
     if end != len(text):
         raise UnitError(repr(text), EXPECTED["time"])
     return total
-
-
-def _not_a_number(text: str) -> str:
-    if re.match(r"[-+]?[0-9]+,[0-9]", text):
-        return f"{text!r} with a decimal comma (write a point)"
-    return repr(text)
 
 
 def _describe(value: object) -> str:
