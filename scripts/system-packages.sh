@@ -31,11 +31,15 @@ int main(void) { return (int)sizeof(int32_t) - 4; }' | ${CC:-cc} -std=c11 -x c -
     need libc6-dev
 fi
 
+# The same files as src/packbench/report/fonts.py looks for.
 cjk_font() {
     for folder in /usr/share/fonts /usr/local/share/fonts "${HOME:-/nonexistent}/.fonts" \
         "${HOME:-/nonexistent}/.local/share/fonts"; do
         [ -d "$folder" ] || continue
-        [ -z "$(find "$folder" -name 'NotoSansCJK*' -print 2>/dev/null | head -n 1)" ] || return 0
+        [ -z "$(find "$folder" \( -name NotoSansCJK-Regular.ttc -o -name NotoSansCJKsc-Regular.otf \
+            -o -name NotoSansSC-Regular.otf -o -name NotoSansSC-Regular.ttf \
+            -o -name SourceHanSansSC-Regular.otf -o -name SourceHanSansCN-Regular.otf \) \
+            -print 2>/dev/null | head -n 1)" ] || return 0
     done
     return 1
 }

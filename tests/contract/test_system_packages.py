@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from packbench.report import fonts
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "system-packages.sh"
 
 
@@ -124,3 +126,8 @@ def test_without_apt_the_names_are_told(machine: Machine) -> None:
     done = machine.run()
     assert done.returncode == 2
     assert "gcc libc6-dev" in done.stderr
+
+
+def test_the_script_looks_for_the_fonts_that_the_report_uses() -> None:
+    text = SCRIPT.read_text()
+    assert all(f"-name {name} " in text for name in fonts._FILE_NAMES)
