@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from packbench.core.samples import FloatArray
-from packbench_sim.cycler import CyclerModel
-from packbench_sim.errors import InstrumentErrors
+from packbench_sim.cycler import CyclerModel, noise_pairs
+from packbench_sim.errors import InstrumentErrors, ReadingError
 from packbench_sim.faults import Faults
 from packbench_sim.pack import PackModel
 from packbench_sim.parts import BmsReading
@@ -70,6 +70,8 @@ class BmsModel:
         self._noisy = rng is not None and errors.bms_cell.noise > 0.0
         self._noise = np.zeros((_NOISE_BLOCK, pack.series))
         self._noise_at = _NOISE_BLOCK
+        both = errors.bms_voltage.noise or errors.bms_current.noise
+        self._pack_noise = noise_pairs(rng) if rng is not None and both else None
         self._matrix = np.empty((5, pack.series))
         self._generation = -1
         self._cell_offset = errors.bms_cell_offset_v / self._cell_unit
@@ -77,6 +79,8 @@ class BmsModel:
         self._newest: Measurement | None = None
         self._reading: BmsReading | None = None
         self._newest_ns = -1
+        if period_ns:
+            pack.before_refresh = self._settle
         self._init_limits()
         sensors = max(1, pack.spec.temperature_sensors)
         self._sensor_cells = ((np.arange(sensors) + 0.5) * pack.series / sensors).astype(np.intp)
@@ -112,7 +116,7 @@ class BmsModel:
         current = self._cycler.current_a
         self._captured = (t_ns, self._pack.weights(current).copy(), self._charge_moved_as())
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Work out a kept measurement before the pack's parameters change under it."""
         if self._captured is not None:
             self._measure_captured()
@@ -167,6 +171,7 @@ class BmsModel:
             cells = cells[: int(len(cells) * 0.85)]
         cells.setflags(write=False)
         q, w1, w2, current_a = weights.item(1), weights.item(2), weights.item(3), weights.item(4)
+        noise_v, noise_i = next(self._pack_noise) if self._pack_noise is not None else (0.0, 0.0)
         voltage_v = pack.voltage_at(q, w1, w2, current_a)
         soc = (
             self._soc_start
@@ -184,8 +189,8 @@ class BmsModel:
             alarms, discharge_a = (*alarms, "cell_under_voltage"), 0.0
         return (
             cells,
-            _shown(voltage_v, errors.bms_voltage.gain, errors.bms_voltage.offset, self._voltage_lsb),
-            _shown(current_a, errors.bms_current.gain, errors.bms_current.offset, self._current_lsb),
+            _shown(voltage_v, errors.bms_voltage, noise_v, self._voltage_lsb),
+            _shown(current_a, errors.bms_current, noise_i, self._current_lsb),
             self._temperatures,
             soc if errors.perfect else round(soc / SOC_RESOLUTION) * SOC_RESOLUTION,
             self._soh,
@@ -236,6 +241,7 @@ class BmsModel:
         self._discharge_limit_a = self._discharge_max_a * derate
 
 
-def _shown(true: float, gain: float, offset: float, resolution: float) -> float:
-    value = true * (1.0 + gain) + offset
+def _shown(true: float, error: ReadingError, unit_noise: float, resolution: float) -> float:
+    """As ReadingError.shown, with a resolution that a BMS has even where the bench file states none."""
+    value = true * (1.0 + error.gain) + error.offset + unit_noise * error.noise
     return round(value / resolution) * resolution if resolution else value

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class CyclerModel:
         self._advance = advance
         self._faults = Faults() if faults is None else faults
         self._ie, self._ve = current_error, voltage_error
-        self._noise = _noise_pairs(rng) if rng is not None and (current_error.noise or voltage_error.noise) else None
+        self._noise = noise_pairs(rng) if rng is not None and (current_error.noise or voltage_error.noise) else None
         self._regulated_ohm = 0.0 if rating.sense_at_pack else rating.cable_ohm
         self.output_on = False
         self.connected = False
@@ -95,8 +96,9 @@ class CyclerModel:
     ) -> None:
         """Absolute set-points from t_ns on; currents are magnitudes, limited to the rating."""
         self._advance(t_ns)
-        if output_on or not self._faults.ignores_off:
-            self.output_on = output_on
+        if self._faults.ignores_off and not output_on:
+            return
+        self.output_on = output_on
         self.set_voltage_v = min(max(voltage_v, 0.0), self.rated_voltage_v)
         self.set_source_a = min(max(source_current_a, 0.0), self.rated_current_a)
         self.set_sink_a = min(max(sink_current_a, 0.0), self.rated_current_a)
@@ -179,9 +181,24 @@ class CyclerModel:
     def _bounded(self, current_a: float) -> float:
         current_a = min(max(current_a, self._low), self._high)
         if self._power_bound(current_a):
-            most_a = self.rated_power_w / self._regulated_v(current_a)
+            most_a = self._power_current_a(charging=current_a > 0.0)
             current_a = min(max(current_a, -most_a), most_a)
         return current_a
+
+    def _power_current_a(self, *, charging: bool) -> float:
+        """Magnitude of the current at which |V I| is the rated power: the root of I (E +- R I) = P."""
+        pack = self._pack
+        emf_v, power_w = pack.emf_v, self.rated_power_w
+        ohm = pack.r0_ohm + self._regulated_ohm
+        if charging:
+            return 2.0 * power_w / (emf_v + sqrt(emf_v * emf_v + 4.0 * ohm * power_w))
+        return 2.0 * power_w / (emf_v + sqrt(max(emf_v * emf_v - 4.0 * ohm * power_w, 0.0)))
+
+    def after_refresh(self) -> None:
+        """The pack's parameters have just changed: a held voltage is held anew."""
+        self._safe_s = 0.0
+        if self._settled and self._live and self.current_a not in (self._low, self._high):
+            self.current_a = self._target_a()
 
     def _ramp(self, dt_s: float) -> float:
         """Slew towards the target; returns what is left of dt_s once there."""
@@ -249,7 +266,7 @@ class CyclerModel:
         return "cv"
 
 
-def _noise_pairs(rng: np.random.Generator) -> Iterator[list[float]]:
+def noise_pairs(rng: np.random.Generator) -> Iterator[list[float]]:
     """Standard normal pairs, drawn in blocks."""
     while True:
         yield from rng.standard_normal((_NOISE_BLOCK, 2)).tolist()

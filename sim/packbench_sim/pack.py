@@ -24,6 +24,7 @@ the curve (OCV'' about 1500 V). The grid does not depend on who polls when.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp
 
 import numpy as np
@@ -75,6 +76,8 @@ class PackModel:
         """Temperature above the cell's surroundings."""
         self.emf_offset_v = np.zeros(n)
         """Extra source voltage of each cell: a fault's handle; refresh after changing it."""
+        self.before_refresh: Callable[[], None] | None = None
+        """Called before the parameters change: for whoever keeps a state that refers to them."""
         self.generation = 0
         """Counts refreshes: whoever caches per-cell parameters compares it."""
         self._segment_s = 0.0
@@ -267,10 +270,12 @@ class PackModel:
         `current_a` is the current expected next: the parameters are those of the middle of the
         segment that it will make.
         """
+        if self.before_refresh is not None:
+            self.before_refresh()
         self._resistance_due_s -= self._segment_s
         if self._segment_s > 0.0:
             self._fold()
-        if self._resistance_due_s <= 0.0:
+        if self._resistance_due_s < 1e-3:
             self._heat_resistances()
             self._resistance_due_s = RESISTANCE_TEMPERATURE_S
         self._sign = (current_a > 0.0) - (current_a < 0.0)

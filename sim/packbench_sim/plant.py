@@ -121,8 +121,8 @@ class Plant:
         """Everything due at this instant, in a fixed order: segment, contactor, scheduled events."""
         now_ns = self.now_ns
         if self._segment_end_ns <= now_ns:
-            self.bms.settle()
             self.pack.refresh(self.cycler.current_a)
+            self.cycler.after_refresh()
             self._segment_end_ns += SEGMENT_NS
         if self.contactor.due_ns is not None and self.contactor.due_ns <= now_ns:
             self.contactor.follow(now_ns)
@@ -179,7 +179,6 @@ class Plant:
         else:
             goal_v = (limits.cell_voltage_min_v or self.spec.cell_cutoff_v) - WEAK_CELL_BEYOND_V
         cell = self.spec.series // 2
-        self.bms.settle()
         self.pack.push_cell(cell, goal_v, current_a)
         self.cycler.update()
 
