@@ -19,7 +19,7 @@ from packbench.core.errors import StoreError
 from packbench.core.records import Event
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter, ThreadWriter, Writer
 from packbench.store import Durability, RunReader, RunStore
-from packbench_sim.loop import VirtualClock, run_virtual
+from packbench_sim.loop import DeadlockError, VirtualClock, run_virtual
 
 FAST = Durability.PROCESS_SAFE
 HOUR_S = 3600.0
@@ -81,15 +81,19 @@ async def test_without_a_flush_records_are_committed_in_time(tmp_path: Path) -> 
     await recorder.close()
 
 
-async def test_a_full_batch_does_not_wait_for_the_clock(tmp_path: Path) -> None:
-    policy = BatchPolicy(max_records=10, max_delay_s=HOUR_S)
-    recorder = Recorder(make_store(tmp_path / "run.db"), ThreadWriter(), policy)
-    for index in range(1, 10):
-        recorder.put_row(make_row(index))
-    await asyncio.sleep(0.05)
-    assert recorder.durable_seq == 0
-    recorder.put_event(make_event(1))
-    await until(lambda: recorder.durable_seq == 10)
+@pytest.mark.parametrize("writer", ["thread", "task"])
+@pytest.mark.parametrize("count", [1, 10])
+async def test_a_full_batch_does_not_wait_for_the_clock(tmp_path: Path, writer: str, count: int) -> None:
+    policy = BatchPolicy(max_records=count, max_delay_s=HOUR_S)
+    recorder = Recorder(make_store(tmp_path / "run.db"), make_writer(writer), policy)
+    for last in (lambda: recorder.put_event(make_event(1)), lambda: recorder.put_row(make_row(99))):
+        before = recorder.durable_seq
+        for index in range(1, count):
+            recorder.put_row(make_row(index))
+        await asyncio.sleep(0.02)
+        assert recorder.durable_seq == before
+        last()
+        await until(lambda before=before: recorder.durable_seq == before + count)
     await recorder.close()
 
 
@@ -102,18 +106,51 @@ def test_virtual_time_commits_after_the_modelled_latency_and_then_lets_time_rest
         assert recorder.durable_seq == 0
         await clock.sleep_until(10_004_000_001)
         assert recorder.durable_seq == 1
-        await clock.sleep_until(20_000_000_000)
+        await clock.sleep_until(50_000_000_000)
         recorder.put_row(make_row(2))
         assert await recorder.flush() == 2
-        assert clock.now_ns() == 20_004_000_000
-        asked_ns = clock.now_ns()
+        assert clock.now_ns() == 50_004_000_000
+        await clock.sleep_until(80_000_000_000)
         recorder.put_row(make_row(3))
+        await clock.sleep_until(90_004_000_001)
+        assert recorder.durable_seq == 3
+        asked_ns = clock.now_ns()
+        recorder.put_row(make_row(4))
         await recorder.close()
         assert clock.now_ns() == asked_ns + 4_000_000
 
     run_virtual(main)
     with RunReader.open(tmp_path / "run.db") as reader:
-        assert len(reader.rows()) == 3
+        assert len(reader.rows()) == 4
+
+
+def test_an_idle_recorder_does_not_keep_virtual_time_moving(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        recorder = Recorder(make_store(tmp_path / "run.db"), TaskWriter(clock))
+        recorder.put_row(make_row(1))
+        await recorder.flush()
+        await asyncio.get_running_loop().create_future()  # nobody will ever answer
+
+    with pytest.raises(DeadlockError):
+        run_virtual(main)
+
+
+def test_a_flush_waits_for_its_own_records(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        recorder = Recorder(make_store(tmp_path / "run.db"), TaskWriter(clock, latency_ns=500_000_000))
+        recorder.put_row(make_row(1))
+        first = asyncio.create_task(recorder.flush())
+        await clock.sleep_until(200_000_000)
+        recorder.put_row(make_row(2))
+        second = asyncio.create_task(recorder.flush())
+        await clock.sleep_until(500_000_001)
+        assert first.done()
+        assert not second.done()
+        assert await second == 2
+        assert clock.now_ns() == 1_000_000_000
+        await recorder.close()
+
+    run_virtual(main)
 
 
 def test_what_comes_in_during_a_commit_gets_its_own_deadline(tmp_path: Path) -> None:
@@ -238,6 +275,22 @@ async def test_a_record_the_store_cannot_take_ends_the_record_not_the_program(tm
         await recorder.close()
 
 
+async def test_a_mistake_in_the_writer_itself_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: told.append(arguments.exc_type))
+    recorder = Recorder(make_store(tmp_path / "run.db"), ThreadWriter())
+    recorder.put_row("no row")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(StoreError, match="ended unexpectedly"):
+        await recorder.flush()
+    with pytest.raises(StoreError, match="ended unexpectedly"):
+        recorder.put_row(make_row(1))
+    with pytest.raises(StoreError, match="ended unexpectedly"):
+        await recorder.close()
+    await until(lambda: told == [AssertionError])  # it is a bug, and is not hidden
+
+
 async def test_event_data_is_fixed_when_it_is_put(tmp_path: Path) -> None:
     recorder = Recorder(make_store(tmp_path / "run.db"), ThreadWriter(), BatchPolicy(max_delay_s=HOUR_S))
     data: dict[str, Any] = {"step": 1, "list": [1]}
@@ -266,7 +319,7 @@ async def test_close_is_final_and_can_leave_the_run_open(tmp_path: Path) -> None
     await again.close()
     with RunReader.open(tmp_path / "run.db") as reader:
         assert reader.verify().records == 2
-    assert not [item for item in threading.enumerate() if item.name == "packbench-recorder"]
+    await until(lambda: not [item for item in threading.enumerate() if item.name == "packbench-recorder"])
 
 
 async def test_a_flush_that_is_given_up_harms_nobody(tmp_path: Path) -> None:

@@ -53,10 +53,9 @@ class BatchPolicy:
 class Pump:
     """What a writer does with the queue: take a batch, write it, report. Any one thread."""
 
-    def __init__(self, store: RunStore, queue: deque[Record], max_records: int) -> None:
+    def __init__(self, store: RunStore, queue: deque[Record]) -> None:
         self._store = store
         self._queue = queue
-        self._max_records = max_records
 
     def waiting(self) -> int:
         """How many records wait."""
@@ -71,10 +70,6 @@ class Pump:
         """Write and commit a batch. Returns the number that is now durable. Raises StoreError."""
         self._store.append(batch)
         return self._store.commit()
-
-    def full(self) -> bool:
-        """Whether so many came in during the last commit that the next one is due."""
-        return len(self._queue) >= self._max_records
 
     def finish(self, seal: bool) -> str:
         """End the record and let go of the file. Returns log_sha256. Raises StoreError."""
@@ -136,7 +131,7 @@ class Recorder:
         self._max_records = self._policy.max_records
         self._writer = writer
         reports = Reports(self._on_durable, self._on_failed, self._on_finished)
-        writer.start(Pump(store, self._queue, self._max_records), reports, self._policy.max_delay_s)
+        writer.start(Pump(store, self._queue), reports, self._policy.max_delay_s)
 
     @property
     def seq(self) -> int:
@@ -167,7 +162,7 @@ class Recorder:
         if not self._armed:
             self._armed = True
             self._writer.arm()
-        elif len(queue) == self._max_records:
+        if len(queue) == self._max_records:
             self._writer.wake()
         return seq
 
@@ -188,7 +183,7 @@ class Recorder:
         if not self._armed:
             self._armed = True
             self._writer.arm()
-        elif len(self._queue) == self._max_records:
+        if len(self._queue) == self._max_records:
             self._writer.wake()
         return seq
 
@@ -317,8 +312,6 @@ class ThreadWriter:
                 if stopping:
                     log_sha256 = self._pump.finish(self._seal)
                     return
-                if self._pump.full():
-                    self._wake.set()
         except StoreError as error:
             self._report(self._reports.failed, error)
         finally:
@@ -379,8 +372,6 @@ class TaskWriter:
                 if stopping:
                     log_sha256 = self._pump.finish(self._seal)
                     return
-                if self._pump.full():
-                    self._wake.set()
         except StoreError as error:
             self._reports.failed(error)
         finally:
