@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from packbench.core.limits import Limits
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.run.bench import Devices
-from packbench_board.settings import BoardSettings
+from packbench.run.board_settings import board_settings
 from packbench_sim.board import DirectBoard, SimBoard
 from packbench_sim.direct import DirectBms, DirectCycler
 from packbench_sim.errors import InstrumentErrors
@@ -46,12 +47,12 @@ def build_world(
     return World(plant, board)
 
 
-def direct_devices(world: World, clock: VirtualClock, settings: BoardSettings) -> Devices:
+def direct_devices(world: World, clock: VirtualClock, limits: Limits) -> Devices:
     """Drivers without bytes: object level."""
     return Devices(
         DirectCycler(world.plant, clock),
         DirectBms(world.plant, clock),
-        DirectBoard(world.board, clock, settings),
+        DirectBoard(world.board, clock, board_settings(world.plant.bench, limits)),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from packbench.core.errors import InputError, PackbenchError
+from packbench.core.errors import InputError, PackbenchError, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +58,23 @@ class Terminal:
         return error.exit_code
 
 
+def problem_object(problem: Problem) -> dict[str, Any]:
+    """The JSON of one problem (DESIGN 10)."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "field": problem.field,
+        "found": problem.found,
+        "expected": problem.expected,
+        "message": str(problem),
+    }
+
+
 def error_object(error: PackbenchError) -> dict[str, Any]:
     """The JSON of an error (DESIGN 10)."""
-    problems = error.problems if isinstance(error, InputError) else ()
-    errors = [
-        {
-            "file": problem.file,
-            "line": problem.line,
-            "column": problem.column,
-            "field": problem.field,
-            "found": problem.found,
-            "expected": problem.expected,
-            "message": str(problem),
-        }
-        for problem in problems
-    ] or [
-        {
-            "file": None,
-            "line": None,
-            "column": None,
-            "field": None,
-            "found": None,
-            "expected": None,
-            "message": str(error),
-        }
-    ]
-    return {"ok": False, "code": error.exit_code, "errors": errors}
+    problems = error.problems if isinstance(error, InputError) else (Problem(str(error)),)
+    return {"ok": False, "code": error.exit_code, "errors": [problem_object(problem) for problem in problems]}
 
 
 def language() -> str:

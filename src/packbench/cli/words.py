@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 Subparsers = Any
 """argparse's subparsers action; its class is private to argparse."""
 
@@ -30,3 +32,20 @@ def add_run_options(parser: argparse.ArgumentParser, *, default_bench: str | Non
     parser.add_argument("--serial", default="", metavar="CODE", help="serial number or battery code of the pack")
     parser.add_argument("--operator", default="", metavar="NAME", help="who is responsible for the run")
     parser.add_argument("--no-report", action="store_true", help="leave out the HTML and PDF report")
+
+
+def paths_text(paths: dict[str, str], lang: str) -> Table:
+    """Where a run's files are, one a line; a path is never broken."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ignore")
+    for key in ("report_html", "report_pdf", "data", "result"):
+        if key in paths:
+            table.add_row(_PATH_NAMES[lang][key], paths[key])
+    return table
+
+
+_PATH_NAMES = {
+    "en": {"report_html": "Report (HTML)", "report_pdf": "Report (PDF)", "data": "Data", "result": "Result"},
+    "zh": {"report_html": "报告（HTML）", "report_pdf": "报告（PDF）", "data": "数据", "result": "结果"},
+}

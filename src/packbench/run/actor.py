@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from packbench.clock import Clock
 from packbench.core.errors import DeviceError, StoreError
-from packbench.core.records import Event, StepRecord, Trip
+from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.specs import BenchSpec
 from packbench.drivers.protocols import Board, Cycler, Setpoint
 from packbench.engine.effects import Drive, Effect, Finish, Note, OutputOff, StepBegan, StepEnded
@@ -33,10 +34,14 @@ TRIP_BY_HOST = 1
 
 
 class Journal(Protocol):
-    """What the actor needs of the recorder."""
+    """What a run needs of the recorder."""
 
     def put_event(self, event: Event) -> int:
         """Queue an event; returns its number."""
+        ...
+
+    def put_row(self, row: Row) -> int:
+        """Queue a recorded sample; returns its number."""
         ...
 
     def put_step(self, record: StepRecord) -> int:
@@ -64,7 +69,7 @@ class Actor:
         self._board = board
         self._journal = journal
         self._channel: Channel | None = None
-        self._origin_ns = 0
+        self._origin_ns: int | None = None
         self._effects: deque[Effect] = deque()
         self._news = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
@@ -73,7 +78,7 @@ class Actor:
     def attach(self, channel: Channel) -> None:
         """Say whose effects these are, and start working."""
         self._channel = channel
-        self._working = asyncio.create_task(self._work(), name="actor")
+        self._working = self._start()
 
     def begin(self) -> None:
         """The profile starts now: event times count from here."""
@@ -103,8 +108,31 @@ class Actor:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
 
-    def _event(self, kind: str, **data: object) -> None:
-        self._journal.put_event(Event(self._clock.now_ns() - self._origin_ns, kind, dict(data)))
+    def watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """Let the run end with the error of a task that must not end by itself."""
+
+        def on_done(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and (error := done.exception()) is not None and not self.finished.done():
+                self.finished.set_exception(error)
+
+        task.add_done_callback(on_done)
+        return task
+
+    def _start(self) -> asyncio.Task[None]:
+        return self.watch(asyncio.create_task(self._work(), name="actor"))
+
+    def event(self, kind: str, **data: object) -> None:
+        """Log something now. Before the profile begins the time is 0. A store that refuses stops the run."""
+        t_ns = 0 if self._origin_ns is None else self._clock.now_ns() - self._origin_ns
+        try:
+            self._journal.put_event(Event(t_ns, kind, dict(data)))
+        except StoreError as error:
+            self.store_failed(error)
+
+    def store_failed(self, error: StoreError) -> None:
+        """Stop the run: what cannot be recorded must not happen. Called from anywhere, acts after it."""
+        assert self._channel is not None
+        asyncio.get_running_loop().call_soon(self._channel.on_lost, "store", str(error))
 
     async def _work(self) -> None:
         try:
@@ -123,23 +151,23 @@ class Actor:
             case OutputOff():
                 await self._cycler.off()
                 self._expect(None, None)
-                self._event("output_off")
+                self.event("output_off")
             case StepBegan():
-                self._event("step_began", number=effect.number, step=effect.step, label=effect.label, cycle=effect.cycle)
+                self.event("step_began", number=effect.number, step=effect.step, label=effect.label, cycle=effect.cycle)
                 await self._journal.flush()
             case Drive():
                 setpoint = Setpoint(effect.current_a, effect.voltage_v + effect.current_a * self._cable_ohm)
-                self._event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
+                self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
                 await self._journal.flush()
                 await self._cycler.apply(setpoint)
                 self._expect(effect.current_a, effect.voltage_v)
-                self._event("output_acknowledged")
+                self.event("output_acknowledged")
             case StepEnded():
                 self._journal.put_step(effect.record)
             case Note():
-                self._event(effect.kind, text=effect.text)
+                self.event(effect.kind, text=effect.text)
             case Finish():
-                self._event("finished", verdict=effect.verdict, reason=effect.reason)
+                self.event("finished", verdict=effect.verdict, reason=effect.reason)
                 if not self.finished.done():
                     self.finished.set_result(effect)
 
@@ -166,13 +194,13 @@ class Actor:
             await self._wait_low_current()
         await self._attempt(self._board.trip(TRIP_BY_HOST), "board", failures)
         self._channel.expected = replace(self._channel.expected, contactor_closed=False)
-        try:
+        # The store may be why this stop happened: the bench is safe either way, and the caller is told.
+        with suppress(StoreError):
             self._journal.put_trip(latched.trip)
-            self._event("tripped", reaction=latched.reaction, failures=off_failures + failures, **asdict(latched.trip))
-        except StoreError:
-            # The store may be why this stop happened; the bench is safe either way and the caller is told.
-            pass
-        self._working = asyncio.create_task(self._work(), name="actor")
+            self._journal.put_event(
+                Event(latched.trip.t_ns, "stopped", {"reaction": latched.reaction, "failures": off_failures + failures})
+            )
+        self._working = self._start()
         self._news.set()
 
     async def _attempt(self, command: Awaitable[None], name: str, failures: list[str]) -> None:

@@ -16,17 +16,16 @@ from typing import Any
 from packbench.clock import Clock
 from packbench.core.errors import DeviceError, SafetyStop, StoreError
 from packbench.core.limits import Limits
-from packbench.core.records import Event, Row
+from packbench.core.records import Row
 from packbench.core.samples import BmsSample, CyclerSample, Snapshot
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.drivers.protocols import Bms, Board, Cycler, Setpoint
 from packbench.engine.effects import Finish
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Plan
-from packbench.run.actor import Actor
+from packbench.run.actor import Actor, Journal
 from packbench.run.channel import Channel, Outbox
 from packbench.run.poller import Poller
-from packbench.run.recorder import Recorder
 from packbench.run.supervisor import Supervisor
 from packbench.safety.judge import Latched
 from packbench.safety.view import Expectation
@@ -70,15 +69,15 @@ class BenchRun:
         limits: Limits,
         bench: BenchSpec,
         pack: PackSpec,
-        recorder: Recorder,
+        journal: Journal,
         observe: Callable[[Snapshot, EngineState], None],
     ) -> None:
         self._clock = clock
         self._devices = devices
         self._bench = bench
-        self._recorder = recorder
-        self._actor = Actor(clock, bench, devices.cycler, devices.board, recorder)
-        outbox = Outbox(self._actor.effects, self._actor.trip, self._row, observe)
+        self._journal = journal
+        self._actor = Actor(clock, bench, devices.cycler, devices.board, journal)
+        outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe)
         expected = _expectation(bench, pack)
         self.channel = Channel(clock, plan, limits, expected, bench, outbox)
         self._actor.attach(self.channel)
@@ -132,7 +131,12 @@ class BenchRun:
         names = ("board", "cycler", "bms")
         devices = (self._devices.board, self._devices.cycler, self._devices.bms)
         answers = await asyncio.gather(*(device.identify() for device in devices), return_exceptions=True)
-        failures = [f"{name}: {answer}" for name, answer in zip(names, answers, strict=True) if isinstance(answer, Exception)]
+        failures: list[str] = []
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, DeviceError):
+                failures.append(f"{name}: {answer}")
+            elif isinstance(answer, BaseException):
+                raise answer
         if failures:
             raise DeviceError("; ".join(failures))
         for name, answer in zip(names, answers, strict=True):
@@ -196,20 +200,22 @@ class BenchRun:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._note("shut_down", problems=problems)
-        await self._recorder.flush()
+        await self._journal.flush()
 
     def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(coroutine, name=name))
+        self._tasks.append(self._actor.watch(asyncio.create_task(coroutine, name=name)))
 
     def _row(self, row: Row) -> None:
         try:
-            self._recorder.put_row(row)
+            self._journal.put_row(row)
         except StoreError as error:
-            # Not from within the judgement that recorded the row: after it.
-            asyncio.get_running_loop().call_soon(self.channel.on_lost, "store", str(error))
+            self._actor.store_failed(error)
+
+    def _changed(self, name: str, value: bool) -> None:
+        self._actor.event(name, active=value)
 
     def _note(self, kind: str, **data: Any) -> None:
-        self._recorder.put_event(Event(0, kind, data))
+        self._actor.event(kind, **data)
 
     def _failed(self, source: str) -> Callable[[DeviceError], None]:
         """What a failed poll does: a line in the log. Going stale is what stops the run."""

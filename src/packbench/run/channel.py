@@ -36,6 +36,8 @@ class Outbox:
     effects: Callable[[tuple[Effect, ...]], None]
     trip: Callable[[Latched], None]
     row: Callable[[Row], None]
+    note: Callable[[str, bool], None]
+    """A state that changed, for the log: its name and its new value."""
     observe: Callable[[Snapshot, EngineState], None]
 
 
@@ -61,6 +63,7 @@ class Channel:
         self._cycler: CyclerSample | None = None
         self._bms: BmsSample | None = None
         self._board: BoardSample | None = None
+        self._balancing: bool | None = None
         self._last_row: Row | None = None
 
     @property
@@ -91,6 +94,9 @@ class Channel:
         """A reading of the BMS. One that is not good is no reading: the source goes stale."""
         if sample.quality is Quality.GOOD:
             self._bms = sample
+            if sample.balancing is not None and sample.balancing is not self._balancing:
+                self._balancing = sample.balancing
+                self._outbox.note("balancing", sample.balancing)
             self._decide(record=False)
 
     def on_board(self, sample: BoardSample) -> None:
@@ -148,6 +154,7 @@ class Channel:
         ended = after.step.number != engine.step.number
         if record or ended:
             self._write(engine, snapshot, after, force=ended)
+            self._outbox.observe(snapshot, after)
         if effects:
             self._outbox.effects(effects)
 

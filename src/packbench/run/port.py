@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceError, LinkError, ReplyTimeout
+from packbench.maps.schema import DeviceMap
 from packbench.transport.base import Transport
 from packbench.transport.link import Codec, Reply
-from packbench.transport.modbus import LineCounters
+from packbench.transport.modbus import Framing, LineCounters, ModbusCodec, ModbusRequest
 
 _QUEUE_MAX = 64
 _BUFFER_MAX = 4096
@@ -33,17 +35,13 @@ _QUARANTINE_FACTOR = 4
 LATENCY_BUCKETS = 24
 
 
-class Repeatable(Protocol):
-    """A request that says whether sending it twice does no harm."""
-
-    @property
-    def repeatable(self) -> bool:
-        """True: a retry is allowed."""
-        ...
-
-
-RequestT = TypeVar("RequestT", bound=Repeatable)
+RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
+
+
+def _never(_request: object) -> bool:
+    """Sending twice does no harm only where the protocol says so."""
+    return False
 
 
 @dataclass(slots=True)
@@ -103,7 +101,7 @@ class Port(Generic[RequestT, AnswerT]):
         quiet_ns: The device's worst turnaround: how long nothing is believed after a time-out. 0 where
             replies carry a transaction id.
         gap_ns: Silence that the device needs between a reply and the next request.
-        retries: How often a repeatable request is sent again. Never for urgent ones: an "off" that got no
+        retries: How often a request that is `repeatable` is sent again. Never for urgent ones: an "off" that got no
             answer is the caller's to repeat at once, ahead of everything.
         counters: The codec's counters, shown in the statistics.
     """
@@ -118,6 +116,7 @@ class Port(Generic[RequestT, AnswerT]):
         quiet_ns: int = 0,
         gap_ns: int = 0,
         retries: int = 0,
+        repeatable: Callable[[RequestT], bool] = _never,
         counters: LineCounters | None = None,
     ) -> None:
         self._transport = transport
@@ -128,6 +127,7 @@ class Port(Generic[RequestT, AnswerT]):
         self._quiet_ns = quiet_ns
         self._gap_ns = gap_ns
         self._retries = retries
+        self._repeatable = repeatable
         self.stats = PortStats(counters=counters or LineCounters())
         self._urgent: deque[_Ask[RequestT, AnswerT]] = deque()
         self._normal: deque[_Ask[RequestT, AnswerT]] = deque()
@@ -148,7 +148,7 @@ class Port(Generic[RequestT, AnswerT]):
         if self._lost is not None:
             raise LinkError(self._lost)
         ask: _Ask[RequestT, AnswerT] = _Ask(
-            request, self._loop.create_future(), urgent, 0 if urgent or not request.repeatable else self._retries
+            request, self._loop.create_future(), urgent, 0 if urgent or not self._repeatable(request) else self._retries
         )
         queue = self._urgent if urgent else self._normal
         if len(queue) >= _QUEUE_MAX:
@@ -182,9 +182,7 @@ class Port(Generic[RequestT, AnswerT]):
         """Send the next request if the line is free for it; else make sure to come back."""
         if self._current is not None or self._lost is not None:
             return
-        _drop_abandoned(self._urgent)
-        _drop_abandoned(self._normal)
-        queue = self._urgent or self._normal
+        queue = _waiting(self._urgent) or _waiting(self._normal)
         if not queue:
             return
         now_ns = self._clock.now_ns()
@@ -334,7 +332,36 @@ class Port(Generic[RequestT, AnswerT]):
                 ask.future.set_exception(LinkError(reason))
 
 
-def _drop_abandoned(queue: deque[_Ask[RequestT, AnswerT]]) -> None:
-    """Requests whose caller was cancelled before they were sent are not sent."""
+def _waiting(queue: deque[_Ask[RequestT, AnswerT]]) -> deque[_Ask[RequestT, AnswerT]]:
+    """The queue, without requests in front whose caller was cancelled: those are not sent."""
     while queue and queue[0].future.done():
         queue.popleft()
+    return queue
+
+
+def modbus_port(
+    transport: Transport,
+    framing: Framing,
+    device: DeviceMap,
+    clock: Clock,
+    *,
+    reply_timeout_ns: int | None = None,
+    retries: int = 1,
+    local_echo: bool = False,
+) -> Port[ModbusRequest, bytes]:
+    """A port for the device (or the slowest one) on a Modbus bus, with what its map says of the line.
+
+    Reads are repeated once by default. MBAP needs no quarantine: its replies carry a transaction id.
+    """
+    codec = ModbusCodec(framing, local_echo=local_echo)
+    line = device.line
+    return Port(
+        transport,
+        codec,
+        clock,
+        reply_timeout_ns=line.reply_timeout_ns if reply_timeout_ns is None else reply_timeout_ns,
+        quiet_ns=0 if codec.has_transaction_id else line.turnaround_ns,
+        gap_ns=line.gap_ns,
+        retries=retries,
+        counters=codec.counters,
+    )

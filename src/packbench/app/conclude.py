@@ -1,0 +1,146 @@
+"""From a run's record to its result and its report.
+
+Owns the path from run.db to result.json, report.html and report.pdf, the same for a run that just
+ended and for one that is looked at again later: everything is read back from the record, so what
+is shown is what was stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from packbench import __version__
+from packbench.analysis.capacity import RunInputs, analyse_run
+from packbench.analysis.table import SampleTable
+from packbench.app.job import Job, apply_settings, effective_limits
+from packbench.config.bench import load_bench
+from packbench.config.pack import load_pack
+from packbench.core.result import Result
+from packbench.profile.compiler import compile_profile
+from packbench.report.build import RESULT_NAME, write_report
+from packbench.report.inputs import Columns, ReportInputs
+from packbench.report.json_out import result_to_json
+from packbench.report.texts import Lang
+from packbench.store.reader import RunReader
+from packbench.store.reader import SampleTable as StoredTable
+
+DATA_NAME = "run.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """A run's result, and where its files are."""
+
+    result: Result
+    paths: dict[str, str]
+    log_sha256: str
+
+
+def conclude(out_dir: Path, lang: Lang, *, with_report: bool = True, wall_seconds: float | None = None) -> Concluded:
+    """Analyse the record in `out_dir` and write result.json and the report beside it.
+
+    Raises InputError when there is no record there, VerificationFailed when it was changed.
+    """
+    with RunReader.open(out_dir / DATA_NAME) as reader:
+        verified = reader.verify()
+        job = job_of(reader)
+        stored = reader.rows()
+        result = _analyse(reader, job, stored)
+    paths = {"data": str(out_dir / DATA_NAME), "result": str(out_dir / RESULT_NAME)}
+    if with_report:
+        inputs = _report_inputs(result, job, stored, wall_seconds)
+        written = write_report(inputs, out_dir, lang)
+        paths |= {name: str(path) for name, path in written.items()}
+    result = replace(result, paths=paths)
+    (out_dir / RESULT_NAME).write_text(result_to_json(result), encoding="utf-8")
+    return Concluded(result, paths, verified.log_sha256)
+
+
+def job_of(reader: RunReader) -> Job:
+    """The job as it was recorded, from the texts in the record itself."""
+    meta = reader.meta
+    settings = tuple(str(word) for word in meta.extra.get("settings", ()))
+    pack, ambient_c = apply_settings(load_pack(meta.pack.text, meta.pack.name), settings)
+    bench = load_bench(meta.bench.text, meta.bench.name)
+    if ambient_c is not None:
+        bench = replace(bench, ambient_c=ambient_c)
+    plan = compile_profile(meta.profile.text, meta.profile.name, pack)
+    limits = effective_limits(plan, pack, bench)
+    return Job(plan, pack, bench, limits, (), meta.profile, meta.pack, meta.bench, settings)
+
+
+def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
+    meta = reader.meta
+    events = reader.events()
+    finished = [event for event in events if event.kind == "finished"]
+    verdict = finished[-1].data["verdict"] if finished else "aborted"
+    reason = finished[-1].data["reason"] if finished else "the record ends before the run did"
+    last_ns = max((event.t_ns for event in events), default=0)
+    balancing = [event.data["active"] for event in events if event.kind == "balancing"]
+    run = RunInputs(
+        run_id=meta.run_id,
+        serial=meta.serial,
+        provenance=str(meta.provenance),
+        seed=meta.seed,
+        started_at=meta.started_text,
+        ended_at=(meta.started_at + timedelta(microseconds=last_ns // 1000)).isoformat(timespec="microseconds"),
+        end_reason=str(reason),
+        completed=verdict in ("pass", "fail"),
+        plan=job.plan,
+        pack=job.pack,
+        bench=job.bench,
+        limits=job.limits,
+        steps=tuple(reader.steps()),
+        rows=_table(stored),
+        trips=tuple(reader.trips()),
+        gaps=tuple(reader.gaps()),
+        balancing=any(balancing) if balancing else None,
+        operator=meta.operator,
+        hashes={
+            "log_sha256": reader.log_sha256,
+            "profile_sha256": meta.profile.sha256,
+            "pack_sha256": meta.pack.sha256,
+            "bench_sha256": meta.bench.sha256,
+        },
+    )
+    return analyse_run(run)
+
+
+def _table(stored: StoredTable) -> SampleTable:
+    return SampleTable(
+        stored.t_ns / 1e9,
+        stored.voltage_v,
+        stored.current_a,
+        stored.cell_voltages_v,
+        stored.temperatures_c,
+        stored.step,
+        stored.cycle,
+    )
+
+
+def _report_inputs(result: Result, job: Job, stored: StoredTable, wall_seconds: float | None) -> ReportInputs:
+    temperatures = stored.temperatures_c
+    hottest = temperatures.max(axis=1) if temperatures.shape[1] else stored.voltage_v * float("nan")
+    columns = Columns(
+        stored.t_ns / 1e9,
+        stored.voltage_v,
+        stored.current_a,
+        hottest,
+        stored.cell_voltages_v,
+        stored.step,
+        stored.cycle,
+    )
+    return ReportInputs(
+        result=result,
+        rows=columns,
+        instruments=job.bench.instruments,
+        profile_title_en=job.plan.title_en,
+        profile_title_zh=job.plan.title_zh,
+        pack_title=job.pack.title,
+        bench_title=job.bench.title,
+        software_version=__version__,
+        pack=job.pack,
+        wall_seconds=wall_seconds,
+    )

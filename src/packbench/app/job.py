@@ -1,0 +1,128 @@
+"""A job: a profile, a pack and a bench, read, compiled and checked together.
+
+Owns the reading of the three files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace as _replaced
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from packbench.config.bench import load_bench
+from packbench.config.pack import load_pack
+from packbench.core.errors import InputError, Problem
+from packbench.core.limits import Limits, LimitSet, merge_limits
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench.files import ConfigKind, find_config, list_configs
+from packbench.profile.check import check_plan
+from packbench.profile.compiler import compile_profile
+from packbench.profile.plan import Plan
+from packbench.store.meta import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run, with the texts it came from."""
+
+    plan: Plan
+    pack: PackSpec
+    bench: BenchSpec
+    limits: Limits
+    warnings: tuple[Problem, ...]
+    profile_source: Source
+    pack_source: Source
+    bench_source: Source
+    settings: tuple[str, ...] = ()
+    """`--set` words that were applied."""
+
+
+def read_source(kind: ConfigKind, name: str) -> Source:
+    """A configuration file's name and text. Raises InputError when it is absent or not text."""
+    path = find_config(kind, name)
+    return Source(name=_shown(path), text=read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """A file's text. Raises InputError naming the file when it cannot be read as UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        place = Problem("is not UTF-8 text", file=str(path), found=f"byte {error.start}", expected="UTF-8")
+        raise InputError(place) from error
+    except OSError as error:
+        raise InputError(Problem(error.strerror or "cannot be read", file=str(path))) from error
+
+
+def load_job(profile: str, pack: str, bench: str | None, settings: tuple[str, ...] = ()) -> Job:
+    """Read, compile and check. Every error of every file is reported at once.
+
+    `bench` None: the one that the pack file names.
+    `settings`: `plant.KEY=VALUE` or `ambient_c=VALUE`, for simulations.
+    """
+    pack_source = read_source("packs", pack)
+    pack_spec, ambient_c = apply_settings(load_pack(pack_source.text, pack_source.name), settings)
+    profile_source = read_source("profiles", profile)
+    plan = compile_profile(profile_source.text, profile_source.name, pack_spec)
+    bench_name = bench or pack_spec.default_bench
+    if bench_name is None:
+        known = ", ".join(list_configs("benches"))
+        raise InputError(Problem("the pack file names no bench", field="--bench", found="nothing", expected=known))
+    bench_source = read_source("benches", bench_name)
+    bench_spec = load_bench(bench_source.text, bench_source.name)
+    if ambient_c is not None:
+        bench_spec = _replaced(bench_spec, ambient_c=ambient_c)
+    report = check_plan(plan, pack_spec, bench_spec)
+    if not report.ok:
+        raise InputError(list(report.errors))
+    limits = effective_limits(plan, pack_spec, bench_spec)
+    return Job(plan, pack_spec, bench_spec, limits, report.warnings, profile_source, pack_source, bench_source, settings)
+
+
+def effective_limits(plan: Plan, pack: PackSpec, bench: BenchSpec) -> Limits:
+    """The tightest of profile, pack and the bench's layers."""
+    layers: dict[str, LimitSet] = {"profile": plan.limits, "pack": pack.limits, **bench.limits}
+    return merge_limits(layers)
+
+
+def apply_settings(pack: PackSpec, settings: tuple[str, ...]) -> tuple[PackSpec, float | None]:
+    """Apply `--set` words (`plant.KEY=VALUE`, `ambient_c=VALUE`): the pack, and the ambient if it was named."""
+    plant: dict[str, Any] = dict(pack.plant)
+    ambient_c: float | None = None
+    for word in settings:
+        key, _, text = word.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise InputError(Problem("", field="--set", found=word, expected="KEY=NUMBER")) from None
+        name = key.removeprefix("plant.")
+        if key == "ambient_c":
+            ambient_c = value
+        elif key.startswith("plant.") and name in _PLANT_NUMBERS:
+            plant[name] = int(value) if name == "seed" else value
+        else:
+            known = ", ".join(["ambient_c", *(f"plant.{known}" for known in _PLANT_NUMBERS)])
+            raise InputError(Problem("", field="--set", found=key, expected=f"one of {known}"))
+    return _replaced(pack, plant=MappingProxyType(plant)), ambient_c
+
+
+def _shown(path: Path) -> str:
+    """A path as an error or a record shows it: relative to here when it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return path.name if "_configs" in path.parts else str(path)
+
+
+_PLANT_NUMBERS = (
+    "soh",
+    "capacity_spread",
+    "resistance_factor",
+    "resistance_spread",
+    "imbalance_sd",
+    "initial_soc",
+    "self_discharge_per_day",
+    "seed",
+)

@@ -1,0 +1,42 @@
+"""Where a run's files go.
+
+Owns the choice of a run's folder. A record is never written over: one that is in the way moves
+aside, whole, into a numbered folder beside the new one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packbench.app.conclude import DATA_NAME
+from packbench.files import data_home
+from packbench.report.build import HTML_NAME, PDF_NAME, RESULT_NAME
+
+RUN_FILES = (DATA_NAME, f"{DATA_NAME}-wal", f"{DATA_NAME}-shm", RESULT_NAME, HTML_NAME, PDF_NAME)
+
+
+def runs_home() -> Path:
+    """The folder of all runs that were not sent elsewhere with --out."""
+    return data_home() / "runs"
+
+
+def run_folder(out: Path | None, run_id: str) -> Path:
+    """The folder of a new run, made, with no record in it."""
+    folder = out if out is not None else _unused(runs_home() / run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / DATA_NAME).exists():
+        aside = _unused(folder / "previous")
+        aside.mkdir()
+        for name in RUN_FILES:
+            if (folder / name).exists():
+                (folder / name).rename(aside / name)
+    return folder
+
+
+def _unused(path: Path) -> Path:
+    """The path itself, or the first numbered one that does not exist."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate

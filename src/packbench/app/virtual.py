@@ -1,0 +1,217 @@
+"""A run in virtual time: the same drivers, engine and rules, on the simulated bench.
+
+Owns the composition of a simulated run: the virtual loop, the world, the level (bytes or objects)
+and a record that need not survive a power cut that cannot happen. Its truth is a second run with
+perfect instruments, at object level.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from packbench import __version__
+from packbench.app.conclude import DATA_NAME
+from packbench.app.devices import connect, framing_of, load_maps
+from packbench.app.job import Job
+from packbench.clock import Clock, stopwatch_s
+from packbench.core.records import Event, Row, StepRecord, Trip
+from packbench.core.samples import Provenance, Snapshot
+from packbench.engine.advance import agree
+from packbench.engine.state import EngineState
+from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
+from packbench.store.database import Durability
+from packbench.store.meta import RunMeta
+from packbench.store.writer import RunStore
+
+if TYPE_CHECKING:
+    from packbench_sim.faults import Injection
+    from packbench_sim.loop import VirtualClock, VirtualLoop
+    from packbench_sim.world import World
+
+Level = Literal["object", "bytes"]
+Observer = Callable[[Snapshot, EngineState], None]
+
+TOKEN = 1
+"""The operator's word to arm: a fresh simulated board has heard none before."""
+COMMIT_DELAY_S = 60.0
+"""Virtual seconds between commits that nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a simulated run may be told besides its job."""
+
+    seed: int = 1
+    level: Level = "bytes"
+    serial: str = ""
+    operator: str = ""
+    injections: tuple[Injection, ...] = ()
+    perfect: bool = False
+    """Instruments without errors: to compare a result with the truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """How a simulated run went."""
+
+    outcome: RunOutcome
+    wall_seconds: float
+    log_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the pack gives under the same profile with perfect instruments."""
+
+    capacity_ah: float | None
+    energy_wh: float | None
+    ending_cell: int | None
+    wall_seconds: float
+
+
+def run_id_of(job: Job, options: Options) -> str:
+    """The id of a simulated run follows from what it is made of: the same run has the same id."""
+    parts = (
+        job.profile_source.text,
+        job.pack_source.text,
+        job.bench_source.text,
+        repr(job.settings),
+        repr(options),
+    )
+    return "sim-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def simulate(job: Job, options: Options, folder: Path, observe: Observer) -> Simulated:
+    """Run the job in virtual time; the record goes to `folder`."""
+    from packbench_sim.loop import run_virtual
+
+    began_s = stopwatch_s()
+
+    async def main(clock: VirtualClock) -> tuple[RunOutcome, str]:
+        store = RunStore.create(folder / DATA_NAME, _meta(job, options, clock), Durability.PROCESS_SAFE)
+        recorder = Recorder(store, TaskWriter(clock), BatchPolicy(max_delay_s=COMMIT_DELAY_S))
+        try:
+            outcome = await _execute(job, options, clock, recorder, observe)
+        finally:
+            log_sha256 = await recorder.close()
+        return outcome, log_sha256
+
+    outcome, log_sha256 = run_virtual(main)
+    return Simulated(outcome, stopwatch_s() - began_s, log_sha256)
+
+
+def find_truth(job: Job, options: Options) -> Truth:
+    """Run the same plan on the same pack with perfect instruments, without a record."""
+    from packbench_sim.loop import run_virtual
+
+    began_s = stopwatch_s()
+    journal = MemoryJournal()
+    perfect = Options(seed=options.seed, level="object", perfect=True)
+
+    async def main(clock: VirtualClock) -> None:
+        await _execute(job, perfect, clock, journal, lambda _snapshot, _state: None)
+
+    run_virtual(main)
+    return _truth(job, journal.steps, stopwatch_s() - began_s)
+
+
+@dataclass(slots=True)
+class MemoryJournal:
+    """A journal that keeps the ended steps and forgets the rest."""
+
+    steps: list[StepRecord] = field(default_factory=list[StepRecord])
+
+    def put_row(self, row: Row) -> int:
+        return 0
+
+    def put_event(self, event: Event) -> int:
+        return 0
+
+    def put_trip(self, trip: Trip) -> int:
+        return 0
+
+    def put_step(self, record: StepRecord) -> int:
+        self.steps.append(record)
+        return 0
+
+    async def flush(self) -> int:
+        return 0
+
+
+async def _execute(
+    job: Job, options: Options, clock: VirtualClock, journal: Recorder | MemoryJournal, observe: Observer
+) -> RunOutcome:
+    from packbench_sim.loop import VirtualLoop
+    from packbench_sim.world import build_world, direct_devices
+
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    world = build_world(
+        loop, job.bench, job.pack, seed=options.seed, perfect=options.perfect, injections=options.injections
+    )
+    devices = (
+        _byte_devices(job, world, loop, clock)
+        if options.level == "bytes"
+        else direct_devices(world, clock, job.limits)
+    )
+    run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe)
+    return await run.run(TOKEN)
+
+
+def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock) -> Devices:
+    """The production drivers, on in-memory streams to the emulators."""
+    from packbench_sim.wiring import memory_transports, wire_devices
+
+    maps = load_maps(job)
+    by_role = {"cycler": maps.cycler, "bms": maps.bms}
+    framings = {
+        "cycler": framing_of(job.bench.cycler, maps.cycler),
+        "bms": framing_of(job.bench.bms, maps.bms),
+    }
+    played = wire_devices(world, job.bench, by_role, framings)
+    return connect(job, maps, memory_transports(loop, clock, played, framings), clock)
+
+
+def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:
+    extra: dict[str, Any] = {"level": options.level, "settings": list(job.settings)}
+    if options.injections:
+        extra["faults"] = [[injection.fault_id, injection.at_ns] for injection in options.injections]
+    return RunMeta(
+        run_id=run_id_of(job, options),
+        provenance=Provenance.SIMULATED,
+        serial=options.serial,
+        profile=job.profile_source,
+        pack=job.pack_source,
+        bench=job.bench_source,
+        software_version=__version__,
+        started_at=clock.wall(),
+        origin_ns=clock.now_ns(),
+        seed=options.seed,
+        operator=options.operator or None,
+        extra=extra,
+    )
+
+
+def _truth(job: Job, steps: list[StepRecord], wall_seconds: float) -> Truth:
+    """The mean of the discharges that count, by the profile's own rule."""
+    rule = job.plan.result
+    discharges = [] if rule is None else [step for step in steps if step.step == rule.capacity_step + 1]
+    if rule is None or not discharges:
+        return Truth(None, None, None, wall_seconds)
+    counted = discharges[-1:]
+    if rule.agreement is not None:
+        counted = discharges[-rule.agreement.cycles :]
+        if not agree(rule.agreement, tuple((rule.agreement.step, abs(step.charge_ah)) for step in counted)):
+            return Truth(None, None, discharges[-1].end_cell, wall_seconds)
+    return Truth(
+        sum(abs(step.charge_ah) for step in counted) / len(counted),
+        sum(abs(step.energy_wh) for step in counted) / len(counted),
+        counted[-1].end_cell,
+        wall_seconds,
+    )

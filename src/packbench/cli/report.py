@@ -1,0 +1,33 @@
+"""packbench report: result and report of a recorded run, made anew from its record."""
+
+from __future__ import annotations
+
+import argparse
+
+from packbench.app.conclude import conclude
+from packbench.app.records import find_run
+from packbench.cli.console import Done, Terminal
+from packbench.cli.words import Subparsers, paths_text
+from packbench.cli.words import command as make_command
+from packbench.report.terminal import summary
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = make_command(
+        subparsers,
+        "report",
+        "Make result.json and the HTML and PDF report of a recorded run, from its record.",
+        "packbench report out/demo --lang zh",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's folder or id")
+    parser.add_argument("--lang", choices=("en", "zh"), help="language (default: PACKBENCH_LANG, else en)")
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Done:
+    """Conclude the run again."""
+    lang = args.lang or terminal.lang
+    concluded = conclude(find_run(args.run), lang)
+    data = {"ok": True, "run_id": concluded.result.run_id, "paths": concluded.paths}
+    return Done(data, (summary(concluded.result, lang), paths_text(concluded.paths, lang)))

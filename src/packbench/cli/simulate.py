@@ -1,0 +1,141 @@
+"""packbench simulate: a profile proven in virtual time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from packbench.app.conclude import Concluded, conclude
+from packbench.app.job import Job, load_job
+from packbench.app.places import run_folder
+from packbench.app.virtual import Options, Simulated, Truth, find_truth, run_id_of, simulate
+from packbench.cli.console import Done, Terminal
+from packbench.cli.progress import Progress
+from packbench.cli.words import Subparsers, add_run_options, paths_text
+from packbench.cli.words import command as make_command
+from rich.console import RenderableType
+from rich.text import Text
+
+from packbench.profile.estimate import estimate_plan
+from packbench.report.json_out import result_to_dict
+from packbench.report.terminal import LiveView, step_table, summary
+
+if TYPE_CHECKING:
+    from packbench_sim.faults import Injection
+
+TRIPPED = 3
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = make_command(
+        subparsers,
+        "simulate",
+        "Run a profile on a simulated pack, cycler, BMS and board, thousands of times faster than real time.",
+        "packbench simulate gbt34015-residual-capacity --pack nmc-96s --level object",
+    )
+    parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
+    parser.add_argument("--pack", required=True, metavar="P", help="pack file or its name")
+    parser.add_argument("--level", choices=("object", "bytes"), default="bytes", help="bytes: down to the wire (default)")
+    parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="inject a fault, e.g. comms.bms_lost@2 h")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. plant.soh=0.7, ambient_c=10")
+    parser.add_argument("--perfect", action="store_true", help="instruments without errors")
+    add_run_options(parser, default_bench=None)
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Done:
+    """Simulate, conclude, and say how it went."""
+    injections = tuple(_injection(word) for word in args.fault)
+    job = load_job(args.profile, args.pack, args.bench, tuple(args.set))
+    options = Options(
+        seed=args.seed,
+        level=args.level,
+        serial=args.serial,
+        operator=args.operator,
+        injections=injections,
+        perfect=args.perfect,
+    )
+    simulated, concluded = simulate_and_conclude(job, options, args, terminal)
+    # The truth of a run that a fault stopped is not what the profile asks for.
+    truth = None if simulated.outcome.latched is not None else find_truth(job, options)
+    return done(simulated, concluded, truth, terminal)
+
+
+def done(simulated: Simulated, concluded: Concluded, truth: Truth | None, terminal: Terminal) -> Done:
+    """What a simulated run comes to, for a person and for a program."""
+    speed = simulated.outcome.bench_ns / 1e9 / simulated.wall_seconds
+    shown: list[RenderableType] = [
+        summary(concluded.result, terminal.lang),
+        step_table(concluded.result, terminal.lang),
+        Text(_speed_line(simulated, speed, terminal.lang)),
+    ]
+    if truth is not None and truth.capacity_ah is not None:
+        shown.append(Text(_TRUTH[terminal.lang].format(ah=truth.capacity_ah)))
+    shown += [Text(""), paths_text(concluded.paths, terminal.lang)]
+    tripped = simulated.outcome.latched is not None
+    return Done(_json(simulated, concluded, truth), tuple(shown), TRIPPED if tripped else 0)
+
+
+def simulate_and_conclude(
+    job: Job, options: Options, args: argparse.Namespace, terminal: Terminal
+) -> tuple[Simulated, Concluded]:
+    """What demo and simulate share: the run with its live line, then result and report."""
+    folder = run_folder(args.out, run_id_of(job, options))
+    expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
+    with LiveView(terminal.err, terminal.lang) as view:
+        simulated = simulate(job, options, folder, Progress(view, job, expected_s))
+    concluded = conclude(
+        folder, terminal.lang, with_report=not args.no_report, wall_seconds=simulated.wall_seconds
+    )
+    return simulated, concluded
+
+
+def _injection(word: str) -> Injection:
+    from packbench_sim.faults import parse_injection
+
+    return parse_injection(word)
+
+
+def _json(simulated: Simulated, concluded: Concluded, truth: Truth | None) -> dict[str, Any]:
+    outcome = simulated.outcome
+    bench_s = outcome.bench_ns / 1e9
+    result = result_to_dict(concluded.result)
+    return {
+        "ok": True,
+        "bench_seconds": bench_s,
+        "wall_seconds": simulated.wall_seconds,
+        "speedup": bench_s / simulated.wall_seconds,
+        "polls": outcome.polls,
+        "heartbeats": outcome.heartbeats,
+        "log_sha256": simulated.log_sha256,
+        "trips": result["trips"],
+        "result": result,
+        "truth": None
+        if truth is None
+        else {"capacity_ah": truth.capacity_ah, "energy_wh": truth.energy_wh, "ending_cell": truth.ending_cell},
+        "paths": concluded.paths,
+    }
+
+
+def _speed_line(simulated: Simulated, speed: float, lang: str) -> str:
+    outcome = simulated.outcome
+    return _SPEED[lang].format(
+        hours=outcome.bench_ns / 3.6e12,
+        wall=simulated.wall_seconds,
+        speed=speed,
+        polls=outcome.polls,
+        beats=outcome.heartbeats,
+    )
+
+
+_SPEED = {
+    "en": "{hours:.1f} h of bench time in {wall:.1f} s ({speed:,.0f} times real time): "
+    "{polls:,} polls, {beats:,} heartbeats",
+    "zh": "{wall:.1f} s 内完成 {hours:.1f} h 台架时间（实时的 {speed:,.0f} 倍）：轮询 {polls:,} 次，心跳 {beats:,} 次",
+}
+_TRUTH = {
+    "en": "The simulated pack's true capacity, with perfect instruments: {ah:.2f} Ah",
+    "zh": "模拟电池包的真实容量（理想仪器）：{ah:.2f} Ah",
+}
