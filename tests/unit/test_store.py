@@ -241,6 +241,28 @@ def test_flipped_bytes_of_the_file_itself_never_go_unnoticed(tmp_path: Path) -> 
         assert got.columns().keys() == want.columns().keys()
 
 
+def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
+    write_run(tmp_path / "run.db", rows=300)
+    edit(tmp_path / "run.db", "UPDATE events SET data = '{' WHERE kind = 'trip'")
+    edit(tmp_path / "run.db", "UPDATE events SET data = '{}' WHERE kind = 'step_ended'")
+    whole = bytearray((tmp_path / "run.db").read_bytes())
+    whole[8192 * 20 : 8192 * 30] = b"x" * 8192 * 10
+    (tmp_path / "run.db").write_bytes(whole)
+    with RunReader.open(tmp_path / "run.db") as reader:
+        for reading in (reader.rows, reader.trips, reader.steps, reader.verify):
+            with pytest.raises(VerificationFailed, match=r"damaged|changed"):
+                reading()
+
+
+@pytest.mark.parametrize(("change", "says"), [({"serial": "a\udcff"}, "cannot be stored"), ({"seed": 2**63}, "seed")])
+def test_a_description_that_cannot_be_stored_is_refused_before_a_file_is_made(
+    tmp_path: Path, change: dict[str, object], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        RunStore.create(tmp_path / "run.db", make_meta(**change), FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_resume_goes_on_with_the_same_chain(tmp_path: Path) -> None:
     whole = write_run(tmp_path / "whole.db", seal=False)
     store = RunStore.create(tmp_path / "run.db", make_meta(), FAST)
@@ -296,6 +318,16 @@ def test_a_reader_sees_a_run_while_it_is_written(tmp_path: Path) -> None:
         store.seal()
         reader.verify()
     store.close()
+
+
+def test_folders_are_made_and_what_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    store = RunStore.create(tmp_path / "a" / "b" / "run.db", make_meta(), Durability.POWER_SAFE)
+    store.append_rows([make_row(1)])
+    assert store.commit() == 1
+    store.close()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be created"):
+        RunStore.create(tmp_path / "file" / "run.db", make_meta())
 
 
 def test_nothing_is_written_over_and_nothing_foreign_is_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from packbench.core.errors import InputError
 from packbench.core.samples import Provenance
 
 
@@ -53,6 +54,8 @@ class RunMeta:
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:
             raise ValueError("started_at must carry a time zone")
+        if self.seed is not None and not -(2**63) <= self.seed < 2**63:
+            raise InputError(f"seed: found {self.seed}, expected a whole number of at most 64 bits with its sign")
 
     @property
     def started_text(self) -> str:

@@ -8,7 +8,8 @@ every hash from what is stored.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -154,35 +155,44 @@ class RunReader:
     @property
     def log_sha256(self) -> str:
         """The stored head of the chain. Only `verify` says whether it is right."""
-        _, head = chain_end(self._db)
+        with self._damage():
+            _, head = chain_end(self._db)
         return (head or genesis(self._meta)).hex()
 
     def events(self, kind: str | None = None) -> list[LoggedEvent]:
         """The event log in order; only one kind when given."""
         sql = "SELECT seq, t_ns, kind, data FROM events"
-        if kind is None:
-            found = self._db.execute(sql + " ORDER BY seq")
-        else:
-            found = self._db.execute(sql + " WHERE kind = ? ORDER BY seq", (kind,))
-        return [LoggedEvent(seq, t_ns, name, json.loads(data)) for seq, t_ns, name, data in found]
+        with self._damage():
+            if kind is None:
+                found = self._db.execute(sql + " ORDER BY seq")
+            else:
+                found = self._db.execute(sql + " WHERE kind = ? ORDER BY seq", (kind,))
+            return [LoggedEvent(seq, t_ns, name, json.loads(data)) for seq, t_ns, name, data in found]
 
     def steps(self) -> list[StepRecord]:
         """The executed steps, in the order in which they ended."""
-        return [step_from(event.data) for event in self.events(STEP_ENDED)]
+        with self._damage():
+            return [step_from(event.data) for event in self.events(STEP_ENDED)]
 
     def trips(self) -> list[Trip]:
         """The trips, in order."""
-        return [trip_from(event.data) for event in self.events(TRIP)]
+        with self._damage():
+            return [trip_from(event.data) for event in self.events(TRIP)]
 
     def gaps(self) -> list[Gap]:
         """The stretches without data, in order."""
-        return [gap_from(event.data) for event in self.events(GAP)]
+        with self._damage():
+            return [gap_from(event.data) for event in self.events(GAP)]
 
     def rows(self, after_seq: int = 0) -> SampleTable:
-        """All samples as columns; only those after a record's number when given."""
-        found = self._db.execute(
-            f"SELECT {_ROW_COLUMNS} FROM samples WHERE seq > ? ORDER BY seq", (after_seq,)
-        ).fetchall()
+        """All samples as columns; only those after a record's number when given.
+
+        This and the other readings raise VerificationFailed when the file is damaged.
+        """
+        with self._damage():
+            found = self._db.execute(
+                f"SELECT {_ROW_COLUMNS} FROM samples WHERE seq > ? ORDER BY seq", (after_seq,)
+            ).fetchall()
         columns = list(zip(*found, strict=True)) or [()] * (len(_NUMBER_COLUMNS) + 2)
         numbers: dict[str, Any] = {
             # None becomes NaN in a float array
@@ -224,6 +234,14 @@ class RunReader:
         if expected_log_sha256 is not None and expected_log_sha256 != head.hex():
             raise VerificationFailed(f"{self._path.name}: log_sha256 is {head.hex()}, expected {expected_log_sha256}")
         return Verified(rows + events, rows, events, head.hex(), sealed is not None)
+
+    @contextmanager
+    def _damage(self) -> Generator[None]:
+        """Turn what a damaged file makes of a query into words."""
+        try:
+            yield
+        except (apsw.Error, ValueError, TypeError) as error:
+            raise VerificationFailed(f"{self._path.name}: the run file is damaged: {error}") from error
 
     def _mismatch(self, seq: int) -> str:
         if seq == 1:

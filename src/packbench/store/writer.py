@@ -54,25 +54,34 @@ class RunStore:
         """Begin a new run file; its description is durable when this returns.
 
         `vfs` names a SQLite file layer to write through; None is the system's own.
-        Raises InputError when the file exists, StoreError when it cannot be written.
+        Raises InputError when the file exists or the description cannot be stored, StoreError when
+        the file cannot be written.
         """
         if path.exists():
             raise InputError(f"{path} exists: a run is never written over")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            head = genesis(meta)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"the run's description cannot be stored: {error}") from error
+        new_folders = [folder for folder in path.parents if not folder.exists()]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path.parent}: cannot be created: {error}") from error
         db = open_writer(path, durability, create=True, vfs=vfs)
         try:
             migrate(db, meta.software_version)
             _insert_meta(db, meta)
             if durability is Durability.POWER_SAFE:
-                sync_folder(path.parent)
-                sync_folder(path.parent.parent)
+                for folder in (path.parent, *(new.parent for new in new_folders)):
+                    sync_folder(folder)
         except (apsw.Error, OSError) as error:
             db.close()
             raise StoreError(f"{path.name}: cannot be created: {error}") from error
         except BaseException:
             db.close()
             raise
-        return cls(db, 0, genesis(meta))
+        return cls(db, 0, head)
 
     @classmethod
     def resume(cls, path: Path, durability: Durability = Durability.POWER_SAFE, *, vfs: str | None = None) -> RunStore:
