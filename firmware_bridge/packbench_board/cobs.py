@@ -27,9 +27,9 @@ def encode(data: bytes) -> bytes:
 
 
 def decode(block: bytearray) -> bool:
-    """Undo the encoding in place: the data are block[1:]. `block` comes without its delimiter.
+    """Undo the encoding in place: the data are block[1:]. `block` was cut at delimiters, so it holds no zero.
 
-    False when it is no encoded block (it holds a zero, or its codes do not end where it ends).
+    False when it is no encoded block: its codes do not end where it ends.
     """
     size = len(block)
     code_at = 0

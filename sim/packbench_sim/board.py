@@ -19,8 +19,9 @@ from packbench.core.errors import BadReply, DeviceRefused
 from packbench.core.samples import BoardSample
 from packbench.drivers.protocols import Identity
 from packbench_board.client import board_sample, check_hello
-from packbench_board.core import HostCore
+from packbench_board.core import HostCore, Measured
 from packbench_board.frames import (
+    IDLE_US,
     PROTOCOL_HASH,
     Arm,
     BoardMessage,
@@ -45,6 +46,9 @@ from packbench_sim.parts import ContactorPart
 
 NS_PER_US = 1000
 TICK_MASK = 0xFFFFFFFF
+IDLE_NS = IDLE_US * NS_PER_US
+NEVER_NS = 1 << 62
+"""Later than any run: nothing is pending."""
 HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK)
 """No fault, key not turned."""
 
@@ -83,6 +87,7 @@ class SimBoard:
         self._outputs = 0
         self._due_ns = 0
         self._promised_ns = 0
+        self._idle_until_ns = IDLE_NS
         self.on_earlier: Callable[[int], None] | None = None
         """Called with an instant that is earlier than what `tick` returned last, for whoever holds the timer."""
         self.inputs = HEALTHY_INPUTS
@@ -101,26 +106,32 @@ class SimBoard:
 
     def on_bytes(self, t_ns: int, data: bytes) -> bytes:
         """Feed received bytes; returns what the board sends."""
-        contactor = self._contactor
-        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
         now_us = t_ns // NS_PER_US
         tick_us = (now_us + self._boot_tick_us) & TICK_MASK
-        sent = self._core.step(tick_us, inputs, contactor.measure(t_ns), data)
+        contactor = self._contactor
+        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
+        measured = contactor.measure(t_ns)
+        if t_ns > self._idle_until_ns:
+            self._catch_up(t_ns, inputs, measured)
+        sent = self._core.step(tick_us, inputs, measured, data)
         self._act(t_ns, now_us)
         return sent
 
     def ask(self, t_ns: int, request: HostMessage) -> BoardMessage:
         """One request without frames, at object level."""
-        contactor = self._contactor
-        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
         now_us = t_ns // NS_PER_US
         tick_us = (now_us + self._boot_tick_us) & TICK_MASK
-        reply = self._core.message(tick_us, inputs, contactor.measure(t_ns), request)
+        contactor = self._contactor
+        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
+        measured = contactor.measure(t_ns)
+        if t_ns > self._idle_until_ns:
+            self._catch_up(t_ns, inputs, measured)
+        reply = self._core.message(tick_us, inputs, measured, request)
         self._act(t_ns, now_us)
         return reply
 
     def tick(self, t_ns: int) -> int | None:
-        """Step the core when that is due; returns when it is due next.
+        """Step the core when that is due; returns when it is due next, None when nothing is pending.
 
         A heartbeat moves that on: called too early it costs nothing and says the new instant, so one timer a lease is
         enough. What brings it forward (close, a pressed emergency stop) is told to `on_earlier`.
@@ -128,12 +139,22 @@ class SimBoard:
         if t_ns >= self._due_ns:
             self.on_bytes(t_ns, b"")
         self._promised_ns = self._due_ns
-        return self._due_ns
+        return None if self._due_ns == NEVER_NS else self._due_ns
+
+    def _catch_up(self, t_ns: int, inputs: int, measured: Measured) -> None:
+        """Step a core that was idle so long that its 32-bit tick could have come round unseen.
+
+        Its own control loop would have; nothing was pending, so what it saw meanwhile is what it sees now.
+        """
+        for idle_ns in range(self._idle_until_ns, t_ns, IDLE_NS):
+            self._core.step((idle_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, inputs, measured)
 
     def _act(self, t_ns: int, now_us: int) -> None:
         """Carry out what the core commands, and note when it wants to be stepped again."""
         core = self._core
-        due_ns = (now_us + core.next_us) * NS_PER_US
+        next_us = core.next_us
+        due_ns = NEVER_NS if next_us == IDLE_US else (now_us + next_us) * NS_PER_US
+        self._idle_until_ns = t_ns + IDLE_NS
         if self._sample_period_ns is not None and due_ns > t_ns + self._sample_period_ns:
             due_ns = t_ns + self._sample_period_ns
         # The core's tick counts whole microseconds: what is due within this one is due in the next.
@@ -158,6 +179,37 @@ class SimBoard:
         self._promised_ns = self._due_ns
         if self.on_earlier is not None:
             self.on_earlier(self._due_ns)
+
+
+class Deadlines:
+    """Lets the board's own deadlines pass: steps it when it is due, on a loop whose timers cannot be cancelled.
+
+    Args:
+        board: the board; its `on_earlier` is taken.
+        now_ns: the loop's time.
+        at_ns: calls back at an instant.
+    """
+
+    def __init__(
+        self, board: SimBoard, now_ns: Callable[[], int], at_ns: Callable[[int, Callable[[], None]], None]
+    ) -> None:
+        self._board = board
+        self._now_ns = now_ns
+        self._at_ns = at_ns
+        self._due_ns = -1
+        board.on_earlier = self._set
+        self._set(0)
+
+    def _set(self, due_ns: int) -> None:
+        self._due_ns = max(due_ns, self._now_ns())
+        self._at_ns(self._due_ns, self._fire)
+
+    def _fire(self) -> None:
+        t_ns = self._now_ns()
+        if t_ns == self._due_ns:  # else an earlier one has taken its place since
+            due_ns = self._board.tick(t_ns)
+            if due_ns is not None:
+                self._set(due_ns)
 
 
 class DirectBoard:

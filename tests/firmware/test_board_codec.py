@@ -57,12 +57,17 @@ def test_cobs_is_the_reference_and_comes_back(data: bytes) -> None:
     assert block[1:] == data == unstuff(encoded[:-1])
 
 
-@given(st.binary(max_size=300))
-def test_cobs_decodes_anything_without_an_error(data: bytes) -> None:
+@given(st.binary(max_size=300).map(lambda data: data.replace(b"\0", b"\1")))
+def test_cobs_takes_only_what_it_would_have_made(data: bytes) -> None:
     block = bytearray(data)
-    if cobs.decode(block):
-        assert 0 not in data
-        assert not data or len(block) == len(data)
+    good = cobs.decode(block)
+    assert len(block) == len(data)
+    if good and 0 < len(data) <= cobs.BLOCK_MAX and 0xFF not in data:
+        assert cobs.encode(bytes(block[1:])) == data + b"\0"
+
+
+def test_cobs_refuses_a_zero_where_a_code_belongs() -> None:
+    assert not cobs.decode(bytearray(b"\2\1\0"))
 
 
 def test_cobs_refuses_what_does_not_fit_one_block() -> None:

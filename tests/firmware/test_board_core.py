@@ -147,6 +147,16 @@ def test_settling_starts_anew_when_the_sides_part(rig: Rig) -> None:
     assert rig.coil_changes == [(agreed_us + 1_000 + CONFIG.precharge_settle_ms * 1000, True)]
 
 
+def test_does_not_close_while_a_limit_is_exceeded_within_its_delay(rig: Rig) -> None:
+    rig.arm(1)
+    rig.ask(Close())
+    rig.run(15_000)
+    rig.pack_v = rig.cycler_v = 404.0
+    rig.run(50_000)
+    assert rig.coil_changes == []
+    assert rig.status().trip_code == TripCode.OVER_VOLTAGE
+
+
 # ---- the lease ------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +239,43 @@ def test_an_arming_lapses_without_a_trip_while_nothing_is_energised(rig: Rig) ->
     assert (status.state, status.flags & Flag.ARMED, status.outputs) == (State.SAFE, 0, 0)
     assert refusal(rig.ask(Close())) == Refusal.NOT_ARMED
     assert refusal(rig.ask(Arm(1, rig.greet().config_crc))) == Refusal.OLD_TOKEN
+
+
+def test_the_counter_starts_anew_with_each_arming(closed: Rig) -> None:
+    closed.beat(1, 1000)
+    closed.ask(Open())
+    closed.run(RELEASE_US)
+    closed.arm(2)
+    closed.run(300_000)
+    assert isinstance(closed.beat(2, 1), Status)
+    assert closed.status().lease_left_ms == CONFIG.lease_ms
+
+
+def test_each_closing_settles_anew(closed: Rig) -> None:
+    closed.ask(Open())
+    closed.run(RELEASE_US)
+    closed.arm(2)
+    start_us = closed.t_us
+    closed.ask(Close())
+    closed.run(50_000)
+    assert closed.coil_changes[-1] == (start_us + CONFIG.precharge_settle_ms * 1000, True)
+
+
+def test_open_before_closing_takes_the_arming_back(rig: Rig) -> None:
+    rig.arm(1)
+    assert isinstance(rig.ask(Open()), Ack)
+    assert rig.core.outputs == 0
+    assert refusal(rig.ask(Close())) == Refusal.NOT_ARMED
+
+
+def test_open_during_precharge_ends_it(rig: Rig) -> None:
+    rig.arm(1)
+    rig.ask(Close())
+    rig.ask(Open())
+    assert rig.core.outputs == 0
+    rig.run(100_000)
+    assert rig.coil_changes == []
+    assert rig.state is State.SAFE
 
 
 def test_opening_disarms(closed: Rig) -> None:

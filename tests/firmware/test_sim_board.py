@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 
 import pytest
 
@@ -13,9 +14,9 @@ from packbench.drivers.protocols import Board, Identity
 from packbench.transport.link import Codec, Link, Reply
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
-from packbench_board.frames import BoardMessage, HostMessage, Input, Output, TripCode
+from packbench_board.frames import BoardMessage, HostMessage, Input, Output, Status, StatusQuery, TripCode
 from packbench_board.settings import BoardSettings, config_crc
-from packbench_sim.board import DirectBoard, SimBoard
+from packbench_sim.board import Deadlines, DirectBoard, SimBoard
 from packbench_sim.parts import ContactorPart, WireDevice
 
 MS = 1_000_000
@@ -46,16 +47,17 @@ class Contactor:
 
 
 class Clock:
-    """Virtual time with one timer: the board's, held the way the world holds it."""
+    """Virtual time whose timers cannot be cancelled, like the virtual loop's."""
 
     def __init__(self, board: SimBoard) -> None:
         self.t_ns = 0
-        self.board = board
-        self.due_ns = board.tick(0)
-        board.on_earlier = self.earlier
+        self.timers: list[tuple[int, int, Callable[[], None]]] = []
+        Deadlines(board, self.now_ns, self.at_ns)
+        self.run(0)
 
-    def earlier(self, due_ns: int) -> None:
-        self.due_ns = due_ns
+    def at_ns(self, when_ns: int, callback: Callable[[], None]) -> None:
+        assert when_ns >= self.t_ns
+        heappush(self.timers, (when_ns, len(self.timers), callback))
 
     def now_ns(self) -> int:
         return self.t_ns
@@ -67,14 +69,12 @@ class Clock:
         return datetime(2026, 1, 1, tzinfo=UTC)
 
     def run(self, duration_ns: int) -> int:
-        """Let time pass; returns how often the board's timer fired."""
+        """Let time pass; returns how many timers fired."""
         end_ns = self.t_ns + duration_ns
         fired = 0
-        while self.due_ns is not None and self.due_ns <= end_ns:
-            self.t_ns = max(self.t_ns, self.due_ns)
-            self.due_ns = self.board.tick(self.t_ns)
-            assert self.due_ns is not None
-            assert self.due_ns > self.t_ns
+        while self.timers and self.timers[0][0] <= end_ns:
+            self.t_ns, _, callback = heappop(self.timers)
+            callback()
             fired += 1
         self.t_ns = end_ns
         return fired
@@ -221,6 +221,38 @@ async def test_deadlines_hold_at_odd_instants(level: str) -> None:
     opened_ns, closed = bench.contactor.drives[-1]
     assert not closed
     assert last_ns + SETTINGS.lease_ns - 1000 < opened_ns <= last_ns + SETTINGS.lease_ns + 1000
+
+
+async def test_superseded_timers_die_out(bench: Bench) -> None:
+    for token in range(1, 20):
+        await bench.board.identify()
+        await bench.board.arm(token)
+        await bench.board.close()
+        bench.clock.run(100 * MS)
+        await bench.board.open()
+        bench.clock.run(250 * MS)
+    bench.clock.run(1_000 * MS)
+    assert bench.clock.timers == [], "an idle board leaves the loop nothing to wait for"
+
+
+async def test_an_idle_board_keeps_its_uptime_over_days(bench: Bench) -> None:
+    await bench.board.identify()
+    bench.clock.run(3 * 24 * 3_600_000 * MS)
+    status = bench.sim.ask(bench.clock.now_ns(), StatusQuery())
+    assert isinstance(status, Status)
+    assert status.uptime_us == 3 * 24 * 3600 * 1_000_000
+    await bench.close()
+
+
+async def test_questions_in_between_do_not_stretch_the_load_break(bench: Bench) -> None:
+    await bench.close()
+    bench.contactor.current_a = 80.0
+    await bench.board.open()
+    start_ns = bench.clock.now_ns()
+    bench.clock.run(3 * MS)
+    assert (await bench.board.read()).state == "opening"
+    bench.clock.run(200 * MS)
+    assert bench.contactor.drives[-1] == (start_ns + 80 * MS, False)
 
 
 async def test_open_and_trip_go_ahead_of_the_queue() -> None:
