@@ -91,6 +91,8 @@ class EaPsbDevice(ModbusSlave):
             self._space.area(register, 1).write(register, _SET_MAX.to_bytes(2, "big"))
         for register in (498, 502):
             self._space.area(register, 1).write(register, _FULL.to_bytes(2, "big"))
+        self._overvoltage_v = self._overcurrent_a = self._sink_overcurrent_a = 0.0
+        self._take_protections()
         self.remote = False
         self.local = False
         """Somebody holds the front panel in local control."""
@@ -142,6 +144,8 @@ class EaPsbDevice(ModbusSlave):
             value = int.from_bytes(payload[2 * index : 2 * index + 2], "big")
             self._check(address + index, value)
         area.write(address, payload)
+        if 550 <= address <= 570:
+            self._take_protections()
         if 498 <= address <= 504:
             self._due.append((t_ns + self._delay_ns, self.output_on))
 
@@ -184,8 +188,8 @@ class EaPsbDevice(ModbusSlave):
     def _check(self, register: int, value: int) -> None:
         """Refuse what the device rejects."""
         if register in _LIMITS_OF:
-            low, high = (self._register(limit, default) for limit, default in zip(_LIMITS_OF[register], (0, _SET_MAX), strict=True))
-            if not low <= value <= min(high, _SET_MAX):
+            lower, upper = _LIMITS_OF[register]
+            if not self._register(lower, 0) <= value <= min(self._register(upper, _SET_MAX), _SET_MAX):
                 raise Refuse(ILLEGAL_VALUE)
         elif 9000 <= register <= 9009:
             if value > _SET_MAX:
@@ -222,19 +226,23 @@ class EaPsbDevice(ModbusSlave):
 
     def _protect(self, t_ns: int, reading: CyclerReading) -> None:
         """The device's own protections; evaluated where the meters are read."""
-        ratings = self._ratings
-        current = abs(reading.current_a)
-        limit = self._register(553 if reading.current_a >= 0 else 569, 0)
-        if self.output_on and reading.voltage_v > self._register(550, 0) * ratings["rated_voltage_v"] / _FULL:
+        if reading.voltage_v > self._overvoltage_v:
             self.set_alarm(t_ns, "overvoltage", present=True)
             self._present.discard("overvoltage")
-        if self.output_on and current > limit * ratings["rated_current_a"] / _FULL:
+        if not -self._sink_overcurrent_a <= reading.current_a <= self._overcurrent_a:
             self.set_alarm(t_ns, "overcurrent", present=True)
             self._present.discard("overcurrent")
 
+    def _take_protections(self) -> None:
+        volt, ampere = (self._ratings[name] / _FULL for name in ("rated_voltage_v", "rated_current_a"))
+        self._overvoltage_v = self._register(550, 0) * volt
+        self._overcurrent_a = self._register(553, 0) * ampere
+        self._sink_overcurrent_a = self._register(569, 0) * ampere
+
     def _values(self, t_ns: int) -> dict[str, Any]:
         reading = self._part.reading(t_ns)
-        self._protect(t_ns, reading)
+        if self.output_on:
+            self._protect(t_ns, reading)
         state = self._control_location if self.remote else 1 if self.local else 0
         state |= self.output_on << 7 | self.remote << 11 | (reading.current_a < 0) << 12
         if self.output_on:

@@ -12,6 +12,8 @@ from packbench.maps.codec import Layout, compile_layout
 from packbench.maps.schema import DeviceMap
 from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, Refuse
 
+_ASKED_KEPT = 256
+
 
 @dataclass(slots=True, eq=False)
 class Area:
@@ -29,7 +31,7 @@ class Area:
     def holds(self, address: int, count: int) -> bool:
         """Whether a request lies inside."""
         offset = address - self.address
-        return 0 <= offset and offset % self.step == 0 and offset // self.step + count <= self.count
+        return offset >= 0 and offset % self.step == 0 and offset // self.step + count <= self.count
 
     def read(self, address: int, count: int) -> bytes:
         """The bytes of registers inside the area."""
@@ -49,6 +51,7 @@ class RegisterSpace:
         step = 2 if device.addressing == "byte_offset" else 1
         self._parameters = parameters
         self._device = device
+        self._asked: dict[tuple[int, int], Area] = {}
         self._areas = tuple(Area(address, count, step) for address, count in areas)
         self._layouts = tuple(compile_layout(device, address, count, parameters) for address, count in areas)
         for area, layout in zip(self._areas, self._layouts, strict=True):
@@ -56,8 +59,13 @@ class RegisterSpace:
 
     def area(self, address: int, count: int) -> Area:
         """The area that holds a request; Refuse(2) when none does."""
+        found = self._asked.get((address, count))
+        if found is not None:
+            return found
         for area in self._areas:
             if area.holds(address, count):
+                if len(self._asked) < _ASKED_KEPT:
+                    self._asked[address, count] = area
                 return area
         raise Refuse(ILLEGAL_ADDRESS)
 

@@ -240,14 +240,16 @@ class EaPsb:
     async def _read_back(self, request: ModbusRequest, payload: bytes, written: Reply[bytes] | None) -> None:
         """The registers must show what was written, within the time allowed. Raises BadReply."""
         started_ns = written.t_ns if written is not None else None
+        shown = b""
         for _ in range(_READ_BACKS_MAX):
             reply = await self._link.exchange(request)
-            if reply.value == payload:
+            shown = reply.value
+            if shown == payload:
                 return
             started_ns = reply.t_ns if started_ns is None else started_ns
             if reply.t_ns - started_ns > self._read_back_ns:
                 break
-        raise BadReply(f"EA PSB: wrote {payload.hex()} to {request.address}, read back {reply.value.hex()}")
+        raise BadReply(f"EA PSB: wrote {payload.hex()} to {request.address}, read back {shown.hex()}")
 
 
 def _encode(layout: Layout, values: dict[str, Any]) -> bytes:

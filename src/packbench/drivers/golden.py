@@ -8,11 +8,12 @@ itself even when it is wrong.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from packbench.core.errors import DeviceError
+from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceMap, Golden
 from packbench.transport.modbus import (
@@ -120,9 +121,10 @@ def _all_numbers(device: DeviceMap, values: dict[str, Any]) -> bool:
 
 def _same(found: Any, expected: Any) -> bool:
     if isinstance(expected, list):
-        if isinstance(found, tuple):
-            return list(found) == expected
-        return found is not None and np.shape(found) == np.shape(expected) and bool(np.allclose(found, expected))
+        wanted = cast("list[Any]", expected)
+        if isinstance(found, np.ndarray):
+            return found.size == len(wanted) and np.allclose(cast("FloatArray", found), wanted)
+        return isinstance(found, tuple) and list(cast("tuple[Any, ...]", found)) == wanted
     if isinstance(expected, bool | str) or found is None or isinstance(found, str):
         return found == expected
     return bool(np.isclose(found, expected, rtol=1e-9, atol=1e-12))

@@ -60,9 +60,7 @@ class MappedBms:
             name for name, item in device.fields.items() if (item.quantity or name) == "temperatures_c"
         )
         self._flag_names = tuple(name for name, item in device.fields.items() if item.quantity == "flags")
-        self._flags_known = frozenset(
-            bit for name in self._flag_names for _, bit in device.fields[name].names
-        )
+        self._flags_known = frozenset(bit for name in self._flag_names for _, bit in device.fields[name].names)
         # An instant per value of the alive counter: a counter that stands still is an old measurement.
         self._alive: int | None = None
         self._alive_ns = 0

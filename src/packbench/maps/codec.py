@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
@@ -64,11 +64,27 @@ class _Scalar:
 
     field: Field
     index: int
+    offset: int
+    """In bytes."""
+    form: struct.Struct
     swap: bool
     scale: _Scale
-    integer: bool
     low: float
     high: float
+    bits: dict[str, int]
+    """Name to bit number."""
+    known: int
+    """Mask of the bits that have a name."""
+
+    @property
+    def integer(self) -> bool:
+        """Whether the value is a plain count."""
+        return self.field.is_integer
+
+    @property
+    def unscaled(self) -> bool:
+        """Whether encoding is nothing but packing."""
+        return self.field.is_integer or (self.field.type == "f32" and self.scale.step == 1.0)
 
     @property
     def plain(self) -> bool:
@@ -103,9 +119,10 @@ class Layout:
     size: int
     """In bytes."""
     _struct: struct.Struct
-    _scalars: tuple[_Scalar, ...]
     _numbers: tuple[tuple[str, int, frozenset[int], float, float, float, float], ...]
     """Scalars that are plain numbers: name, index, absent raw values, factor (0: an integer), divisor, low, high."""
+    _plain_out: tuple[tuple[str, int, struct.Struct, float, float], ...]
+    """The same for encoding: name, byte offset, form, factor (0: no scale), divisor."""
     _others: tuple[_Scalar, ...]
     """The other scalars."""
     _arrays: tuple[_Array, ...]
@@ -142,7 +159,8 @@ class Layout:
         if item.swap:
             value = _swapped(spec.type, value)
         if spec.names:
-            values[spec.name] = _bit_names(spec, value) if value else ()
+            shown = value & item.known if spec.unknown_bits == "ignore" else value
+            values[spec.name] = _bit_names(spec, shown, item.known) if shown else ()
             return
         if spec.type == "u8":
             value = value >> 8 if spec.byte == "high" else value & 0xFF
@@ -180,11 +198,7 @@ class Layout:
             raw = ((raw >> 16) | (raw << 16)).astype(">u4").view(_DTYPE_OF[spec.type])
         result = _scaled(array, raw)
         # The usual case costs two reductions: special values are known to lie outside the range.
-        if raw.size and not (
-            array.special_outside
-            and _lowest(result) >= array.low
-            and _highest(result) <= array.high
-        ):
+        if raw.size and not (array.special_outside and _lowest(result) >= array.low and _highest(result) <= array.high):
             for missing in spec.absent:
                 raw = raw[raw != missing]
             result = _scaled(array, raw)
@@ -204,14 +218,22 @@ class Layout:
 
     def encode_into(self, buffer: bytearray, at: int, values: dict[str, Any]) -> None:
         """Write the given fields into `buffer` at byte `at`; other fields keep what is there."""
-        raw = list(self._struct.unpack_from(buffer, at))
-        for item in self._scalars:
-            value = values.get(item.field.name)
+        get = values.get
+        for name, offset, form, factor, divisor in self._plain_out:
+            value = get(name)
             if value is not None:
-                raw[item.index] = _raw_scalar(item, value, raw[item.index])
-        self._struct.pack_into(buffer, at, *raw)
+                raw = round(value * divisor / factor) if factor else value
+                try:
+                    form.pack_into(buffer, at + offset, raw)
+                except struct.error as exc:
+                    raise ValueError(f"{name}: {value} does not fit ({exc})") from exc
+        for item in self._others:
+            value = get(item.field.name)
+            if value is not None:
+                (before,) = item.form.unpack_from(buffer, at + item.offset)
+                item.form.pack_into(buffer, at + item.offset, _raw_scalar(item, value, before))
         for array in self._arrays:
-            value = values.get(array.field.name)
+            value = get(array.field.name)
             if value is not None:
                 _encode_array(array, buffer, at, np.asarray(value, dtype=np.float64))
 
@@ -251,10 +273,9 @@ def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict
                 form += "x"
         elif form_of[offset] != code:
             raise InputError(Problem(f"{device.name}: {item.name} reads its register differently from another field"))
-        scalars.append(_Scalar(item, at_index[offset], swap, scale, item.is_integer, low, high))
+        scalars.append(_scalar(item, at_index[offset], offset, code, scale, low, high))
     form += "x" * (2 * count - end)
-    compiled = struct.Struct(form)
-    fill = bytearray(2 * count)
+    plain = [item for item in scalars if item.plain]
     numbers = [
         (
             item.field.name,
@@ -265,15 +286,23 @@ def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict
             item.low,
             item.high,
         )
-        for item in scalars
-        if item.plain
+        for item in plain
     ]
-    others = tuple(item for item in scalars if not item.plain)
-    layout = Layout(
-        address, count, 2 * count, compiled, tuple(scalars), tuple(numbers), others, tuple(arrays), b""
+    plain_out = [
+        (item.field.name, item.offset, item.form, 0.0 if item.unscaled else item.scale.factor, item.scale.divisor)
+        for item in plain
+    ]
+    return Layout(
+        address,
+        count,
+        2 * count,
+        struct.Struct(form),
+        tuple(numbers),
+        tuple(plain_out),
+        tuple(item for item in scalars if not item.plain),
+        tuple(arrays),
+        _absent_everywhere(count, scalars, arrays),
     )
-    _fill_absent(layout, fill)
-    return replace(layout, _fill=bytes(fill))
 
 
 def compile_block(device: DeviceMap, block: Block, parameters: dict[str, float]) -> Layout:
@@ -281,9 +310,7 @@ def compile_block(device: DeviceMap, block: Block, parameters: dict[str, float])
     return compile_layout(device, block.address, block.count, parameters)
 
 
-def _scale_and_range(
-    device: DeviceMap, item: Field, parameters: dict[str, float]
-) -> tuple[_Scale, float, float]:
+def _scale_and_range(device: DeviceMap, item: Field, parameters: dict[str, float]) -> tuple[_Scale, float, float]:
     divisor = round(1 / item.scale) if 0 < item.scale < 1 else 0
     exact = divisor and math.isclose(divisor * item.scale, 1.0, rel_tol=1e-12)
     scale = _Scale(1.0, divisor) if exact else _Scale(item.scale, 1.0)
@@ -306,14 +333,24 @@ def _scale_and_range(
     return scale, low - slack, high + slack
 
 
-def _fill_absent(layout: Layout, fill: bytearray) -> None:
-    for item in layout._scalars:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - same module
+def _scalar(item: Field, index: int, offset: int, code: str, scale: _Scale, low: float, high: float) -> _Scalar:
+    bits = {name: bit for bit, name in item.names}
+    known = sum(1 << bit for bit in bits.values())
+    swap = code == "I" and item.type != "char" and item.word_order == "low_first"
+    return _Scalar(item, index, offset, struct.Struct(">" + code), swap, scale, low, high, bits, known)
+
+
+def _absent_everywhere(count: int, scalars: list[_Scalar], arrays: list[_Array]) -> bytes:
+    """A stretch in which everything that can be "not fitted" is."""
+    fill = bytearray(2 * count)
+    for item in scalars:
         spec = item.field
         if spec.absent and spec.type in ("u16", "s16", "u32", "s32"):
-            layout.encode_into(fill, 0, {spec.name: spec.absent[0] * item.scale.step + spec.offset})
-    for array in layout._arrays:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - same module
-        if array.field.absent or array.field.sentinels:
-            _encode_array(array, fill, 0, np.empty(0))
+            raw = _swapped("u32", spec.absent[0] & 0xFFFF_FFFF) if item.swap else spec.absent[0]
+            item.form.pack_into(fill, item.offset, raw)
+    for array in arrays:
+        _encode_array(array, fill, 0, np.empty(0))
+    return bytes(fill)
 
 
 def _scaled(array: _Array, raw: NDArray[Any]) -> FloatArray:
@@ -334,11 +371,9 @@ def _swapped(kind: str, raw: int) -> float | int:
     return cast("float | int", struct.unpack(">" + _STRUCT_OF[kind], ordered)[0])
 
 
-def _bit_names(item: Field, raw: int) -> tuple[str, ...]:
+def _bit_names(item: Field, raw: int, known: int) -> tuple[str, ...]:
     found = [name for bit, name in item.names if raw >> bit & 1]
-    if item.unknown_bits == "report":
-        known = sum(1 << bit for bit, _ in item.names)
-        rest = raw & ~known
+    if rest := raw & ~known:
         found += [f"{item.name}_bit_{bit}" for bit in range(rest.bit_length()) if rest >> bit & 1]
     return tuple(found)
 
@@ -352,11 +387,12 @@ def _raw_scalar(item: _Scalar, value: Any, before: Any) -> Any:
             raise ValueError(f"{spec.name}: {len(text)} characters, room for {spec.count}")
         return text
     if spec.names:
-        raw: Any = _bits_raw(spec, value, before)
-    elif kind == "f32":
-        raw = float(value)
+        raw: Any = _bits_raw(item, value, before)
+    elif item.unscaled:
+        raw = value if kind == "f32" else int(value)
     else:
-        raw = int(value) if item.integer else round((value - spec.offset) * item.scale.divisor / item.scale.factor)
+        raw = round((value - spec.offset) * item.scale.divisor / item.scale.factor)
+    if kind in _RAW_RANGE:
         low, high = _RAW_RANGE[kind]
         if spec.raw_max is not None:
             high = spec.raw_max
@@ -370,16 +406,16 @@ def _raw_scalar(item: _Scalar, value: Any, before: Any) -> Any:
     return raw
 
 
-def _bits_raw(item: Field, names: tuple[str, ...], before: int) -> int:
+def _bits_raw(item: _Scalar, names: tuple[str, ...], before: int) -> int:
     """Set the named bits; bits that have no name keep their value when the map ignores them."""
-    number_of = {name: bit for bit, name in item.names}
-    raw = before & ~sum(1 << bit for bit in number_of.values()) if item.unknown_bits == "ignore" else 0
+    spec = item.field
+    raw = before & ~item.known if spec.unknown_bits == "ignore" else 0
     for name in names:
-        bit = number_of.get(name)
-        if bit is None and name.startswith(prefix := f"{item.name}_bit_"):
+        bit = item.bits.get(name)
+        if bit is None and name.startswith(prefix := f"{spec.name}_bit_"):
             bit = int(name[len(prefix) :])
         if bit is None:
-            raise ValueError(f"{item.name}: no bit is named {name}")
+            raise ValueError(f"{spec.name}: no bit is named {name}")
         raw |= 1 << bit
     return raw
 
@@ -394,9 +430,10 @@ def _encode_array(array: _Array, buffer: bytearray, at: int, values: FloatArray)
         raw: NDArray[Any] = values
     else:
         shifted = values - spec.offset if spec.offset else values
-        raw = np.rint(shifted * (array.scale.divisor / array.scale.factor))
+        raw = shifted * (array.scale.divisor / array.scale.factor)
+        np.rint(raw, raw)
         low, high = _RAW_RANGE[spec.type]
-        if size and not (raw.min() >= low and raw.max() <= high):
+        if size and not (_lowest(raw) >= low and _highest(raw) <= high):
             raise ValueError(f"{spec.name}: a value does not fit into {spec.type}")
     if array.swap:
         dtype = np.dtype(_DTYPE_OF[spec.type])

@@ -29,8 +29,6 @@ from packbench.maps.schema import (
 )
 
 
-
-
 def _address(value: Any) -> Any:
     """Register numbers may be quoted hexadecimal text ("0x1290"), as the makers' lists print them."""
     if isinstance(value, str) and value[:2] in ("0x", "0X"):
@@ -217,7 +215,8 @@ def _wrong_bits(entry: _MapFile, document: Document) -> list[Problem]:
         top = {"bits16": 15, "bits32": 31}.get(item.type, -1)
         path: Path = ("fields", name, "bits")
         if bool(item.bits) != (top >= 0):
-            found.append(document.problem("", path, f"{len(item.bits)} names on a {item.type}", "names on bits16 or bits32"))
+            what = f"{len(item.bits)} names on a {item.type}"
+            found.append(document.problem("", path, what, "names on bits16 or bits32"))
         found += [
             document.problem("", (*path, bit), repr(bit), f"a bit number, 0 to {top}", key=True)
             for bit in item.bits

@@ -75,10 +75,7 @@ class Field:
     def is_integer(self) -> bool:
         """Whether its value is a plain count (unscaled)."""
         return (
-            self.type not in ("f32", "char")
-            and self.scale == 1.0
-            and self.offset == 0.0
-            and self.full_scale_of is None
+            self.type not in ("f32", "char") and self.scale == 1.0 and self.offset == 0.0 and self.full_scale_of is None
         )
 
 
@@ -170,7 +167,6 @@ class DeviceMap:
         inside = [
             item
             for item in self.fields.values()
-            if item.address >= address
-            and self.words_between(address, item.address) + item.registers <= count
+            if item.address >= address and self.words_between(address, item.address) + item.registers <= count
         ]
         return tuple(sorted(inside, key=lambda item: item.address))

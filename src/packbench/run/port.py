@@ -101,8 +101,9 @@ class Port(Generic[RequestT, AnswerT]):
         quiet_ns: The device's worst turnaround: how long nothing is believed after a time-out. 0 where
             replies carry a transaction id.
         gap_ns: Silence that the device needs between a reply and the next request.
-        retries: How often a request that is `repeatable` is sent again. Never for urgent ones: an "off" that got no
-            answer is the caller's to repeat at once, ahead of everything.
+        retries: How often a request that is `repeatable` is sent again. Never for urgent ones: an "off"
+            that got no answer is the caller's to repeat at once, ahead of everything.
+        repeatable: Whether sending a request twice does no harm.
         counters: The codec's counters, shown in the statistics.
     """
 
@@ -147,9 +148,8 @@ class Port(Generic[RequestT, AnswerT]):
         """See `transport.link.Link`. Cancelling the caller leaves the transaction to end by itself."""
         if self._lost is not None:
             raise LinkError(self._lost)
-        ask: _Ask[RequestT, AnswerT] = _Ask(
-            request, self._loop.create_future(), urgent, 0 if urgent or not self._repeatable(request) else self._retries
-        )
+        retries = self._retries if self._retries and not urgent and self._repeatable(request) else 0
+        ask: _Ask[RequestT, AnswerT] = _Ask(request, self._loop.create_future(), urgent, retries)
         queue = self._urgent if urgent else self._normal
         if len(queue) >= _QUEUE_MAX:
             raise LinkError(f"{_QUEUE_MAX} requests wait for this bus already")
@@ -363,5 +363,10 @@ def modbus_port(
         quiet_ns=0 if codec.has_transaction_id else line.turnaround_ns,
         gap_ns=line.gap_ns,
         retries=retries,
+        repeatable=_is_read,
         counters=codec.counters,
     )
+
+
+def _is_read(request: ModbusRequest) -> bool:
+    return request.repeatable

@@ -41,10 +41,10 @@ class Codec(Protocol[RequestIn, AnswerOut]):
         ...
 
 
-class Link(Protocol[RequestIn, AnswerOut]):
+class Link(Protocol[RequestIn, Answer]):
     """What a driver asks through."""
 
-    async def exchange(self, request: RequestIn, *, urgent: bool = False) -> Reply[AnswerOut]:
+    async def exchange(self, request: RequestIn, *, urgent: bool = False) -> Reply[Answer]:
         """Send one request and return its answer. Urgent ones (off, open) go ahead of the queue.
 
         Raises ReplyTimeout, BadReply, DeviceRefused or LinkError.

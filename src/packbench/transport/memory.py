@@ -33,14 +33,14 @@ class MemoryTransport:
     def write(self, data: bytes) -> None:
         if self._closed or self._peer is None:
             raise LinkError("the memory link is closed")
-        self._peer._receive(data)  # noqa: SLF001 - the other end is of the same class
+        self._peer._receive(data)
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._peer is not None and not self._peer._closed:  # noqa: SLF001
-            self._peer._lose("the other end closed the memory link")  # noqa: SLF001
+        if self._peer is not None and not self._peer._closed:
+            self._peer._lose("the other end closed the memory link")
 
     def _receive(self, data: bytes) -> None:
         if self._on_bytes is not None:
@@ -57,5 +57,5 @@ class MemoryTransport:
 def memory_pair() -> tuple[MemoryTransport, MemoryTransport]:
     """Two connected ends."""
     left, right = MemoryTransport(), MemoryTransport()
-    left._peer, right._peer = right, left  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own factory
+    left._peer, right._peer = right, left  # pyright: ignore[reportPrivateUsage] - its own factory
     return left, right

@@ -289,10 +289,10 @@ class ModbusCodec:
             end = 6 + length
             if len(buffer) < end:
                 # A header made of noise must not swallow the reply behind it.
-                if buffer[:2] != self._sent[:2] and self._skip_to_header(buffer):
+                if not buffer.startswith(self._sent[:2]) and self._skip_to_header(buffer):
                     continue
                 return None
-            if buffer[:2] != self._sent[:2]:
+            if not buffer.startswith(self._sent[:2]):
                 self.counters.foreign_frames += 1
                 del buffer[:end]
                 continue
