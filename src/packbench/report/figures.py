@@ -336,13 +336,14 @@ def _zoom_window(result: Result, rows: Columns) -> tuple[slice, int] | None:
     counts = result.agreeing_cycles[-1] if result.agreeing_cycles else ended[-1]
     discharging = rows.current_a < -0.02 * max(float(np.nanmax(np.abs(rows.current_a))), 1e-9)
     stretch = last_stretch(discharging & (rows.cycle == counts))
-    if stretch is None or stretch.stop - stretch.start < 3:
+    if stretch is None or stretch[1] - stretch[0] < 3:
         return None
-    t_s = rows.t_s[stretch]
+    first, after = stretch
+    t_s = rows.t_s[first:after]
     length_s = float(t_s[-1] - t_s[0])
     zoom_s = min(max(_ZOOM_SHARE * length_s, _ZOOM_MIN_S), _ZOOM_MAX_S, length_s)
-    start = stretch.start + int(np.searchsorted(t_s, t_s[-1] - zoom_s))
-    window = slice(start, stretch.stop)
+    start = first + int(np.searchsorted(t_s, float(t_s[-1]) - zoom_s))
+    window = slice(start, after)
     if not np.isfinite(rows.cells_v[window]).any():
         return None
     return window, counts

@@ -73,7 +73,7 @@ def break_at(x: FloatArray, y: FloatArray, gaps: tuple[Span, ...]) -> tuple[Floa
 
 
 def spans_of(labels: NDArray[np.int64], x: FloatArray) -> list[tuple[int, float, float]]:
-    """Stretches of equal label: (label, first x, last x), in order."""
+    """Stretches of equal label: (label, first x, first x of the next stretch), in order."""
     if labels.size == 0:
         return []
     edges = np.flatnonzero(np.diff(labels)) + 1
@@ -82,15 +82,15 @@ def spans_of(labels: NDArray[np.int64], x: FloatArray) -> list[tuple[int, float,
     return [(int(labels[start]), float(x[start]), float(x[end])) for start, end in zip(starts, ends, strict=True)]
 
 
-def last_stretch(mask: NDArray[np.bool_]) -> slice | None:
-    """The last run of true values, as a slice; None when there is none."""
+def last_stretch(mask: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """The last run of true values as (first, one after the last); None when there is none."""
     true = np.flatnonzero(mask)
     if true.size == 0:
         return None
     end = int(true[-1])
     before = np.flatnonzero(~mask[:end])
     start = int(before[-1]) + 1 if before.size else 0
-    return slice(start, end + 1)
+    return start, end + 1
 
 
 def _bucket_starts(size: int, buckets: int) -> NDArray[np.int64]:

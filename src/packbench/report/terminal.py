@@ -64,7 +64,7 @@ class LiveState:
 
 def live_lines(state: LiveState, lang: Lang = "en", width: int = WIDTH) -> tuple[str, str]:
     """The two live lines as plain text, neither wider than `width` terminal cells."""
-    share = min(max(state.progress, 0.0), 1.0) if math.isfinite(state.progress) else 0.0
+    share = _share(state)
     full = round(share * _BAR_CELLS)
     step = f"{text('live.step', lang)} {state.step_number}"
     if state.steps_total_label:
@@ -105,7 +105,7 @@ def plain_line(state: LiveState, lang: Lang = "en", width: int = WIDTH) -> str:
     """One line for a pipe or a log, no wider than `width`."""
     parts = (
         duration(state.bench_time_s),
-        f"{100 * state.progress:.0f} %",
+        f"{100 * _share(state):.0f} %",
         f"{text('live.step', lang)} {state.step_number} {state.step_label}",
         f"{number(state.voltage_v, 2)} V",
         f"{number(state.current_a, 2)} A",
@@ -225,6 +225,10 @@ def step_table(result: Result, lang: Lang = "en") -> RenderableType:
         cells.append(step_reason(step, result, lang, short=True))
         table.add_row(*(Text(cell) for cell in cells))
     return table
+
+
+def _share(state: LiveState) -> float:
+    return min(max(state.progress, 0.0), 1.0) if math.isfinite(state.progress) else 0.0
 
 
 def fit(words: str, width: int) -> str:
