@@ -67,6 +67,7 @@ class CyclerModel:
         self._advance = advance
         self._faults = Faults() if faults is None else faults
         self._ie, self._ve = current_error, voltage_error
+        self._imperfect = current_error != PERFECT or voltage_error != PERFECT
         self._noise = noise_pairs(rng) if rng is not None and (current_error.noise or voltage_error.noise) else None
         self._regulated_ohm = 0.0 if rating.sense_at_pack else rating.cable_ohm
         self.output_on = False
@@ -164,8 +165,7 @@ class CyclerModel:
         return 0.0
 
     def _regulated_v(self, current_a: float) -> float:
-        pack = self._pack
-        return pack.emf_v + current_a * (pack.r0_ohm + self._regulated_ohm)
+        return self._pack.voltage_v(current_a, self._regulated_ohm)
 
     def _power_bound(self, current_a: float) -> bool:
         """Nearer than 2 % to the power limit: then the limit is worked out at every step."""
@@ -230,13 +230,13 @@ class CyclerModel:
     @property
     def pack_voltage_v(self) -> float:
         """True voltage at the pack's terminals right now."""
-        return self._pack.emf_v + self.current_a * self._pack.r0_ohm
+        return self._pack.voltage_v(self.current_a)
 
     @property
     def terminal_voltage_v(self) -> float:
         """True voltage at the point the cycler measures."""
         if self.connected:
-            return self._regulated_v(self.current_a)
+            return self._pack.voltage_v(self.current_a, self._regulated_ohm)
         return self._u if self.output_on else self.open_voltage_v
 
     # -- meters -----------------------------------------------------------------------------
@@ -249,10 +249,11 @@ class CyclerModel:
     def meters(self, t_ns: int) -> tuple[float, float]:
         """(voltage V, current A) as shown at t_ns: gain, offset, noise and resolution included."""
         self._advance(t_ns)
-        voltage_error, current_error = self._ve, self._ie
-        noise_v, noise_i = next(self._noise) if self._noise is not None else (0.0, 0.0)
-        voltage_v = voltage_error.shown(self.terminal_voltage_v, noise_v)
-        current_a = current_error.shown(self.current_a, noise_i)
+        voltage_v, current_a = self.terminal_voltage_v, self.current_a
+        if self._imperfect:
+            noise_v, noise_i = next(self._noise) if self._noise is not None else (0.0, 0.0)
+            voltage_v = self._ve.shown(voltage_v, noise_v)
+            current_a = self._ie.shown(current_a, noise_i)
         if self._faults.scale_wrong:
             voltage_v *= SCALE_FAULT_FACTOR
         return voltage_v, current_a

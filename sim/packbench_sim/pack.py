@@ -128,6 +128,16 @@ class PackModel:
         """Terminal voltage at zero current right now: OCV, hysteresis and polarisation of all cells."""
         return self._base + self._per_as * self.charge_as + self._r1 * self.w1_a + self._r2 * self.w2_a
 
+    def voltage_v(self, current_a: float, series_ohm: float = 0.0) -> float:
+        """Voltage right now at `current_a`, seen through `series_ohm` outside the terminals."""
+        return (
+            self._base
+            + self._per_as * self.charge_as
+            + self._r1 * self.w1_a
+            + self._r2 * self.w2_a
+            + (self._r0 + series_ohm) * current_a
+        )
+
     def voltage_at(self, charge_as: float, w1_a: float, w2_a: float, current_a: float) -> float:
         """Terminal voltage for a state of the present segment (what `weights` holds)."""
         return self._base + self._per_as * charge_as + self._r1 * w1_a + self._r2 * w2_a + self._r0 * current_a

@@ -74,6 +74,7 @@ class Plant:
         )
         if bms_period_ns is None:
             bms_period_ns = round(float(bench.bms.settings.get("measure_period_s", 0.0)) * 1e9)
+        self._bms_period_ns = bms_period_ns
         self.bms = BmsModel(
             self.pack,
             self.cycler,
@@ -96,7 +97,12 @@ class Plant:
 
     def advance_to(self, t_ns: int) -> None:
         """Let time pass until t_ns; an instant that is not after the present costs nothing."""
-        if t_ns <= self.now_ns:
+        now_ns = self.now_ns
+        if t_ns <= now_ns:
+            return
+        if t_ns < self._next_ns and not self._bms_period_ns:
+            self.cycler.run((t_ns - now_ns) * self._s_per_ns)
+            self.now_ns = t_ns
             return
         while self._next_ns <= t_ns:
             self._span(self._next_ns)
@@ -105,7 +111,7 @@ class Plant:
 
     def _span(self, t_ns: int) -> None:
         """No event until t_ns. The BMS's newest cycle boundary in it is kept as its measurement."""
-        period_ns = self.bms.period_ns
+        period_ns = self._bms_period_ns
         if period_ns:
             boundary_ns = t_ns - t_ns % period_ns
             if boundary_ns > self.now_ns:
