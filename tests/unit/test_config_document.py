@@ -8,10 +8,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
+
 from packbench.config.document import field_text, load_document, typing_trap
 from packbench.config.validation import StrictModel, validate
 from packbench.core.errors import InputError
-from pydantic import Field
 
 
 def test_plain_data_with_places():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from packbench.core.units import UNITS, Rate, UnitError, parse_current, parse_quantity, parse_rate, parse_time_ns
 
 

@@ -130,12 +130,14 @@ def _cross_checks(model: PackModel, limits: LimitSet, document: Document) -> lis
     if model.cell_cutoff >= model.cell_full:
         expected = f"less than cell_full, {model.cell_full:g} V"
         problems.append(document.problem("cut-off above full", ("cell_cutoff",), f"{model.cell_cutoff:g} V", expected))
+    cell_problems = bool(problems)
     nominal_wh = model.series * window.nominal_v * model.rated_capacity
     if not 0.7 <= model.rated_energy / nominal_wh <= 1.3:
         expected = f"about series x {window.nominal_v:g} V x rated_capacity, {nominal_wh:.0f} Wh"
         problems.append(document.problem("", ("rated_energy",), f"{model.rated_energy:g} Wh", expected))
     problems += limit_window_problems(limits, document, ("limits",))
-    problems += _limits_against_cells(model, limits, document)
+    if not cell_problems:  # else these would be their shadows
+        problems += _limits_against_cells(model, limits, document)
     for index, cell in enumerate(model.plant.weak_cells):
         if cell.cell > model.series:
             path = ("plant", "weak_cells", index, "cell")

@@ -8,7 +8,7 @@ configuration file is refused in the same shape (DESIGN.md 10).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -73,6 +73,7 @@ def check_model(
     except ValidationError as error:
         details = error.errors(include_url=False)
     known = {(problem.line, problem.column) for problem in document.problems}
+    details = _without_shadows(details)
     problems = [_problem(model, document, path, detail) for detail in details]
     return None, [problem for problem in problems if (problem.line, problem.column) not in known]
 
@@ -111,6 +112,18 @@ def _problem(model: type[BaseModel], document: Document, base: Path, detail: Any
         return document.problem(str(context.get("message", "")), shown, context["found"], context["expected"])
     expected = _expected(kind, context, model, loc) or detail["msg"]
     return document.problem("", shown, document.found(shown), expected)
+
+
+def _without_shadows(details: Sequence[Any]) -> list[Any]:
+    """Leave out a `missing` whose key is there with a slip: the unknown key says it already."""
+    unknown = [tuple(detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"]
+    kept: list[Any] = []
+    for detail in details:
+        loc = tuple(detail["loc"])
+        beside = [str(other[-1]) for other in unknown if other[:-1] == loc[:-1]]
+        if detail["type"] != "missing" or not difflib.get_close_matches(str(loc[-1]), beside, n=1):
+            kept.append(detail)
+    return kept
 
 
 def _at_key(document: Document, path: Path, at: Path, expected: str) -> Problem:

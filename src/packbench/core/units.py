@@ -214,7 +214,8 @@ def _factor(text: str, unit: str, dimension: Dimension) -> float:
     known = UNITS.get(unit)
     if known is not None:
         if known[0] != dimension:
-            raise UnitError(f"{text!r}, a {known[0].replace('_', ' ')}", expected)
+            kind = known[0].replace("_", " ")
+            raise UnitError(f"{text!r}, {'an' if kind == 'energy' else 'a'} {kind}", expected)
         return known[1]
     if unit in _AMBIGUOUS:
         raise UnitError(repr(text), f"{expected} ({_AMBIGUOUS[unit]})")

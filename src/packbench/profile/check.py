@@ -122,32 +122,26 @@ def limit_problems(
                 pen.write(f"{attribute}.{LIMIT_KEYS[low_name]}", "impossible limit", f"{low:g} {unit}", expected)
             )
     window = CHEMISTRIES[pack.chemistry]
-    cells = (
-        ("cell_voltage_max_v", 1),
-        ("cell_voltage_min_v", 1),
-        ("pack_voltage_max_v", pack.series),
-        ("pack_voltage_min_v", pack.series),
-    )
-    for name, cells_in_series in cells:
-        value = getattr(limits, name)
-        if value is None:
-            continue
-        low_v, high_v = window.cell_min_v * cells_in_series, window.cell_max_v * cells_in_series
-        if not low_v <= value <= high_v:
-            expected = f"{low_v:g} to {high_v:g} V, what {cells_in_series} {pack.chemistry} cell(s) in series can take"
-            problems.append(pen.write(f"{attribute}.{LIMIT_KEYS[name]}", "impossible limit", f"{value:g} V", expected))
     for name in LIMIT_NAMES:
         value, outer = getattr(limits, name), getattr(pack.limits, name)
-        if value is None or outer is None:
+        if value is None:
             continue
-        wider = value < outer * (1 - SLACK) if "_min_" in name else value > outer * (1 + SLACK)
-        if wider:
-            unit = limit_unit(name)
+        key, unit = LIMIT_KEYS[name], limit_unit(name)
+        cells = pack.series if name.startswith("pack_voltage") else 1
+        low_v, high_v = window.cell_min_v * cells, window.cell_max_v * cells
+        if name.startswith(("pack_voltage", "cell_voltage")) and not low_v <= value <= high_v:
+            expected = f"{low_v:g} to {high_v:g} V, what {cells} {pack.chemistry} cell(s) in series can take"
+            problems.append(pen.write(f"{attribute}.{key}", "impossible limit", f"{value:g} V", expected))
+        elif outer is not None and _wider(name, value, outer):
             expected = f"within the pack's own limit, {outer:g} {unit}"
-            problems.append(
-                pen.write(f"{attribute}.{LIMIT_KEYS[name]}", "limit not nested", f"{value:g} {unit}", expected)
-            )
+            problems.append(pen.write(f"{attribute}.{key}", "limit not nested", f"{value:g} {unit}", expected))
     return problems
+
+
+def _wider(name: str, value: float, outer: float) -> bool:
+    """Whether a limit allows more than the outer one, beyond rounding."""
+    slack = SLACK * abs(outer)
+    return value < outer - slack if "_min_" in name else value > outer + slack
 
 
 def step_problems(step: AnyStep, index: int, pack: PackSpec, file: str, places: Places) -> list[Problem]:

@@ -225,20 +225,7 @@ class _Compiler:
     def _loop_end(self, source: StepSource, loop: Loop, model: LoopModel, capacity_step: int | None) -> p.LoopEnd:
         agreement = None
         if model.agreement is not None:
-            inside = capacity_step is not None and loop.start <= capacity_step < loop.end
-            if not inside:
-                expected = "a result whose capacity_of is a cc_discharge of this loop"
-                path = (*loop.path, "until")
-                self.problems.append(
-                    self.document.problem("agreement of what?", path, self.document.found(path), expected)
-                )
-            elif model.agreement.cycles > model.repeat:
-                path = (*loop.path, "until")
-                found = f"{model.agreement.cycles} cycles, with repeat {model.repeat}"
-                self.problems.append(self.document.problem("can never agree", path, found, "repeat at least as many"))
-            else:
-                assert capacity_step is not None
-                agreement = _agreement(model.agreement, capacity_step, self.pack)
+            agreement = self._agreement(model.agreement, model.repeat, loop, capacity_step)
         return p.LoopEnd(
             label=source.label,
             kind="loop",
@@ -248,6 +235,26 @@ class _Compiler:
             repeat=model.repeat,
             agreement=agreement,
         )
+
+    def _agreement(self, text: AgreementText, repeat: int, loop: Loop, capacity_step: int | None) -> p.Agreement | None:
+        """What the loop's `until` compares: the charge of the result's discharge, cycle by cycle."""
+        path = (*loop.path, "until")
+        if text.cycles > repeat:
+            found = f"{text.cycles} cycles, with repeat {repeat}"
+            self.problems.append(self.document.problem("can never agree", path, found, "repeat at least as many"))
+            return None
+        if capacity_step is not None and loop.start <= capacity_step < loop.end:
+            within_ah = text.within_ah
+            if within_ah is None:
+                assert text.within_of_rated is not None
+                within_ah = text.within_of_rated * self.pack.rated_capacity_ah
+            return p.Agreement(capacity_step, within_ah, text.cycles)
+        stated = self.document.at(("result", "capacity_of"))
+        if capacity_step is not None or stated is None:  # else what is wrong with capacity_of has been said
+            expected = "a result whose capacity_of is a cc_discharge of this loop"
+            found = self.document.found(path)
+            self.problems.append(self.document.problem("agreement of what?", path, found, expected))
+        return None
 
     # --- result ---------------------------------------------------------------------------------
 
@@ -262,7 +269,7 @@ class _Compiler:
         discharges = {source.label: source.index for source in self.loaded.steps if source.kind == "cc_discharge"}
         index = discharges.get(result.capacity_of)
         path = ("result", "capacity_of")
-        if index is None:
+        if index is None and self.loaded.steps:
             known = ", ".join(sorted(discharges)) or "none"
             expected = f"the label of a cc_discharge step ({known})"
             self.problems.append(self.document.problem("", path, self.document.found(path), expected))
@@ -314,13 +321,6 @@ def _record(model: RecordModel | None, default: RecordModel | None) -> p.RecordR
         return p.RecordRule(RECORD_DEFAULT_NS)
     dt_ns = own.dt or (default.dt if default is not None else None) or RECORD_DEFAULT_NS
     return p.RecordRule(dt_ns, own.dV, own.dI)
-
-
-def _agreement(text: AgreementText, step: int, pack: PackSpec) -> p.Agreement:
-    if text.within_ah is not None:
-        return p.Agreement(step, text.within_ah, text.cycles)
-    assert text.within_of_rated is not None
-    return p.Agreement(step, text.within_of_rated * pack.rated_capacity_ah, text.cycles)
 
 
 def _end(loaded: LoadedProfile, index: int) -> p.End:

@@ -46,7 +46,7 @@ WORDS: dict[str, Scope] = {
 """Voltages that the pack file states: of the whole pack, or of one cell."""
 
 _CELL_VARIABLES = frozenset({"cell_max", "cell_min"})
-_CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|==|!=|>|<|=|≥|≤)\s*(\S.*?)\s*")
+_CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*((?>>=|<=|==|!=|>|<|=|≥|≤))\s*(\S.*?)\s*")
 _AGREEMENT = re.compile(r"\s*capacity\s+within\s+(.+?)\s+for\s+(\S+)\s+cycles\s*")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 

@@ -231,16 +231,11 @@ def _jumps(loaded: LoadedProfile) -> list[Problem]:
     problems: list[Problem] = []
     document = loaded.document
     for source in loaded.steps:
-        if not isinstance(source.model, StepModel):
-            continue
-        for position, until in enumerate(source.model.until):
-            if until.goto is None:
-                continue
-            path = document.nearest((*source.path, "until", position, "goto"))
-            found = f"goto {until.goto!r}"
-            target = loaded.targets.get(until.goto)
+        for goto, path in _gotos(document, source):
+            found = f"goto {goto!r}"
+            target = loaded.targets.get(goto)
             if target is None:
-                near = difflib.get_close_matches(until.goto, loaded.targets, n=1)
+                near = difflib.get_close_matches(goto, loaded.targets, n=1)
                 expected = f"the label of a later step{f' (did you mean {near[0]!r}?)' if near else ''}"
                 problems.append(document.problem("goto nowhere", path, found, expected))
             elif target <= source.index:
@@ -250,6 +245,22 @@ def _jumps(loaded: LoadedProfile) -> list[Problem]:
                 expected = "a step of the same loop, one after it, or a loop's first step"
                 problems.append(document.problem("goto into a loop", path, found, expected))
     return problems
+
+
+def _gotos(document: Document, source: StepSource) -> list[tuple[str, Path]]:
+    """The jumps of a step and where they stand, from the text itself: also of a step with other problems."""
+    if source.kind in ("loop", ""):
+        return []
+    path = (*source.path, "until")
+    until = document.at(path)
+    several = list_of(until)
+    places = [(until, path)] if several is None else [(item, (*path, at)) for at, item in enumerate(several)]
+    found: list[tuple[str, Path]] = []
+    for item, place in places:
+        goto = (mapping_of(item) or {}).get("goto")
+        if isinstance(goto, str):
+            found.append((goto, (*place, "goto")))
+    return found
 
 
 def _may_enter(loaded: LoadedProfile, source: StepSource, target: int) -> bool:
@@ -273,9 +284,7 @@ def _unreachable(loaded: LoadedProfile) -> list[Problem]:
         if source.kind == "end":
             continue
         waiting.append(index + 1)
-        if isinstance(source.model, StepModel):
-            gotos = [until.goto for until in source.model.until if until.goto is not None]
-            waiting += [loaded.targets[goto] for goto in gotos if goto in loaded.targets]
+        waiting += [loaded.targets[goto] for goto, _ in _gotos(loaded.document, source) if goto in loaded.targets]
     for source in steps:
         if source.index not in reached and source.kind != "loop":
             expected = "a step that some step leads to"

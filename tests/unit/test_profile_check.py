@@ -1,0 +1,180 @@
+"""The static check against pack, bench and limits, its warnings, and the closed-form estimate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from packbench.config.bench import load_bench
+from packbench.config.pack import load_pack
+from packbench.core.limits import LimitSet, merge_limits
+from packbench.profile.check import check_plan
+from packbench.profile.compiler import compile_profile
+from packbench.profile.estimate import estimate_plan
+from packbench.profile.plan import CcDischarge, LoopEnd, Plan
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def read(path: str) -> str:
+    return (CONFIGS / path).read_text(encoding="utf-8")
+
+
+PACK = load_pack(read("packs/nmc-96s.yaml"), "nmc-96s.yaml")
+CELL = load_pack(read("packs/lmo-25ah.yaml"), "lmo.yaml")
+BENCH = load_bench(read("benches/sim-hv.yaml"), "sim-hv.yaml")
+HEAD = "profile: t\ntitle: {en: T, zh: 测}\n"
+
+
+def plan_of(steps: str, head: str = HEAD, pack=PACK) -> Plan:
+    return compile_profile(f"{head}steps:\n{steps}", "t.yaml", pack)
+
+
+def lines(problems) -> list[str]:
+    return [str(problem) for problem in problems]
+
+
+DISCHARGE = "  - cc_discharge: {label: d, current: %s, until: [cell_min <= cell_cutoff, voltage <= pack_cutoff]}\n"
+
+
+def test_cycler_too_small():
+    settings = MappingProxyType({**BENCH.cycler.settings, "rated_current_a": 90.0, "rated_power_w": 15_000.0})
+    bench = replace(BENCH, cycler=replace(BENCH.cycler, settings=settings))
+    report = check_plan(plan_of(DISCHARGE % "100 A"), PACK, bench)
+    assert lines(report.errors) == [
+        "t.yaml:4:39: steps[1].cc_discharge.current: set-point beyond a limit: found 100 A, "
+        "expected at most 90 A, the rating of sim-hv's cycler",
+        "t.yaml:4:39: steps[1].cc_discharge.current: set-point beyond a limit: found 100 A, at 403.2 V 40320 W, "
+        "expected at most 15000 W, the rating of sim-hv's cycler",
+    ]
+    assert not report.ok
+    assert check_plan(plan_of(DISCHARGE % "35 A"), PACK, bench).ok
+
+
+def test_set_point_beyond_the_layer_that_is_tightest():
+    limits = merge_limits({"pack": PACK.limits, "cable": LimitSet(discharge_current_max_a=40.0)})
+    report = check_plan(plan_of(DISCHARGE % "45 A"), PACK, None, limits)
+    assert lines(report.errors) == [
+        "t.yaml:4:39: steps[1].cc_discharge.current: set-point beyond a limit: found 45 A, "
+        "expected at most 40 A, the limit of the cable"
+    ]
+
+
+def test_charge_voltage_beyond_the_bench():
+    bench = replace(BENCH, limits=MappingProxyType({**BENCH.limits, "board": LimitSet(pack_voltage_max_v=390.0)}))
+    steps = "  - cccv_charge: {current: 1 I3, voltage: pack_full, end_current: 10 A}\n"
+    report = check_plan(plan_of(steps), PACK, bench)
+    assert [problem.expected for problem in report.errors] == ["at most 390 V, the limit of the board"]
+    assert report.errors[0].column == 43
+
+
+def test_pack_that_the_cycler_cannot_reach():
+    low = load_bench(read("benches/sim-lv.yaml"), "sim-lv.yaml")
+    report = check_plan(plan_of("  - rest: {for: 1 s}\n"), PACK, low)
+    assert "pack and bench do not match" in str(report.errors[0])
+
+
+def test_a_limit_that_nobody_states_refuses():
+    pack = replace(PACK, limits=replace(PACK.limits, cell_spread_max_v=None))
+    report = check_plan(plan_of("  - rest: {for: 1 s}\n"), pack, BENCH)
+    assert [problem.field for problem in report.errors] == ["cell_spread_max_v"]
+
+
+def test_plans_made_by_other_hands_are_checked_too():
+    plan = plan_of(DISCHARGE % "30 A")
+    step = plan.steps[0]
+    assert isinstance(step, CcDischarge)
+    bad = replace(
+        plan,
+        steps=(
+            replace(step, current_a=500.0, until=(replace(step.until[0], goto=9),), max_time_ns=0),
+            LoopEnd(label="l", kind="loop", record=step.record, max_time_ns=1, start=3, repeat=0),
+        ),
+        limits=LimitSet(temperature_min_c=50.0, temperature_max_c=20.0),
+        places=MappingProxyType({}),
+    )
+    messages = {problem.message for problem in check_plan(bad, PACK).errors}
+    assert {"set-point beyond a limit", "goto nowhere", "empty loop", "impossible limit"} <= messages
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("  - §cccv_charge: {current: 1 I3, voltage: pack_full, end_current: 10 A}\n", "no per-cell limit"),
+        ("  - §cc_discharge: {current: 1 I5, until: voltage <= pack_cutoff}\n", "no per-cell limit"),
+        ("  - rest: {for: 1 h, record: {dt: §1 min}}\n", "slow recording"),
+        ("  - rest: {for: 1 h, record: {dt: §100 ms}}\n", "recording faster than polling"),
+        (
+            "  - cccv_charge: {current: 1 I3, voltage: pack_full, end_current: §60 mA,"
+            " until: {when: cell_max >= cell_full, for: 1 s}}\n",
+            "within the cycler's error",
+        ),
+        ("  - cc_discharge: {current: 1 I5, until: §cell_min <= 2.6 V}\n", "below the maker's cut-off"),
+    ],
+)
+def test_warnings_of_a_reviewer(steps, message):
+    column = steps.index("§") + 1
+    report = check_plan(plan_of(steps.replace("§", "")), PACK, BENCH)
+    assert report.ok
+    assert [(problem.message, problem.line, problem.column) for problem in report.warnings] == [(message, 4, column)]
+
+
+def test_a_short_rest_is_a_warning_where_a_result_depends_on_it():
+    steps = (
+        "  - cc_charge: {current: 1 I3, for: 1 h, on_cell_limit: {at: cell_full, action: end}}\n"
+        "  - rest: {for: 10 min}\n" + DISCHARGE % "1 I5"
+    )
+    assert check_plan(plan_of(steps), PACK, BENCH).warnings == ()
+    with_result = HEAD + "result: {capacity_of: d}\n"
+    (warning,) = check_plan(plan_of(steps, with_result), PACK, BENCH).warnings
+    assert (warning.message, warning.found, warning.line) == ("short rest", "10 min", 6)
+    half_hour = steps.replace("10 min", "30 min")
+    assert check_plan(plan_of(half_hour, with_result), PACK, BENCH).warnings == ()
+    (cell,) = check_plan(plan_of(half_hour, with_result, CELL), CELL).warnings
+    assert cell.expected is not None and "7.1.1, a cell" in cell.expected
+
+
+def test_estimate_by_hand():
+    # A full pack of 50, 80, 110 % of 150 Ah at 30 A: at least nothing left, at most 5.5 h.
+    steps = "  - rest: {for: 10 min}\n" + DISCHARGE % "30 A"
+    estimate = estimate_plan(plan_of(steps), PACK, BENCH)
+    assert estimate.duration_s.min == pytest.approx(600.0)
+    assert estimate.duration_s.expected == pytest.approx(600.0 + 60 / 30 * 3600)
+    assert estimate.duration_s.max == pytest.approx(600.0 + 165 / 30 * 3600)
+    assert (estimate.charge_ah.min, estimate.charge_ah.expected, estimate.charge_ah.max) == pytest.approx((0, 60, 165))
+    assert estimate.energy_wh.max == pytest.approx(165 * 96 * 3.65)
+    assert estimate.step_duration_s == pytest.approx((600.0, 7200.0, 0.0))
+    assert 23.0 <= estimate.temperature_c.min <= estimate.temperature_c.expected <= estimate.temperature_c.max < 60.0
+
+
+def test_estimate_of_time_and_charge_limits_and_loops():
+    both = "cc_charge: {current: 30 A, for: 20 s}, cc_discharge: {current: 30 A, for: 20 s}"
+    timed = f"  - loop: {{repeat: 4, steps: [{both}]}}\n"
+    estimate = estimate_plan(plan_of(timed), PACK)
+    assert estimate.duration_s.max == pytest.approx(160.0)
+    assert estimate.charge_ah.expected == pytest.approx(4 * 2 * 30 * 20 / 3600)
+    counted = "  - cc_discharge: {current: 30 A, until: [step_ah >= 15 Ah, cell_min <= cell_cutoff]}\n"
+    assert estimate_plan(plan_of(counted), PACK).duration_s.max == pytest.approx(1800.0)
+    either = "  - rest: {for: 1 h, until: temperature_max <= 26 degC}\n"
+    bounds = estimate_plan(plan_of(either), PACK).duration_s
+    assert (bounds.min, bounds.expected, bounds.max) == (0.0, 3600.0, 3600.0)
+
+
+def test_estimate_bounds_are_ordered_over_the_library():
+    for profile in sorted(CONFIGS.glob("profiles/*.yaml")):
+        for pack in (PACK, CELL):
+            plan = compile_profile(profile.read_text(encoding="utf-8"), profile.name, pack)
+            estimate = estimate_plan(plan, pack, BENCH)
+            for bounds in (estimate.duration_s, estimate.charge_ah, estimate.energy_wh, estimate.temperature_c):
+                assert bounds.min <= bounds.expected <= bounds.max
+
+
+def test_the_residual_capacity_takes_at_most_five_cycles():
+    plan = compile_profile(read("profiles/gbt34015-residual-capacity.yaml"), "g.yaml", PACK)
+    estimate = estimate_plan(plan, PACK, BENCH)
+    # Two cycles of an 80 % pack: about 2 x (2.6 h + 4 h + 1 h), less the charge it came with.
+    assert 11 * 3600 < estimate.duration_s.expected < 16 * 3600
+    assert estimate.charge_ah.max == pytest.approx(5 * 2 * 165.0)
