@@ -18,8 +18,9 @@ matrix product.
 Segments: z, T, h and the parameters are brought up to date ("refreshed") every SEGMENT_NS of plant
 time on a fixed grid, and whenever the current changes sign. Between refreshes OCV + M h is a
 straight line in charge, the tangent at the middle of the segment that the present current will
-make. Its error is OCV'' dz^2 / 8: 5 s at C/5 is dz = 0.028 %, at most 0.02 mV a cell in the knee of
-the curve (OCV'' about 1500 V). The grid does not depend on who polls when.
+make, so the error is about OCV'' dz^2 / 8. Measured against 0.05 s steps in the knee at 2 % SOC,
+where it is worst: 0.08 mV a cell at C/5, 0.25 mV at C/2, 1.2 mV at 1 C; in the middle below 0.01 mV.
+The grid does not depend on who polls when.
 """
 
 from __future__ import annotations
