@@ -157,16 +157,13 @@ def _count(run: RunInputs, record: StepRecord) -> Counted:
     """A discharge with what its own samples and its charge's samples say of the ends."""
     started_s, ended_s = record.started_ns / NS, record.ended_ns / NS
     rows = run.rows.of_step(record.step, started_s, ended_s)
-    charge = next((each for each in reversed(run.steps) if each.number < record.number and each.charge_ah > 0.0), None)
-    between = [each for each in run.steps if charge is not None and charge.number < each.number < record.number]
-    if any(abs(each.charge_ah) > 0.01 * abs(record.charge_ah) for each in between):
-        charge = None
-    series = run.pack.series
+    charge = _charge_before(run, record)
+    series, rated_ah = run.pack.series, run.pack.rated_capacity_ah
     charge_end = discharge_end = None
     if charge is not None:
         charge_rows = run.rows.of_step(charge.step, charge.started_ns / NS, charge.ended_ns / NS)
-        charge_end = fit_end(charge_rows, charge.end_cell, _charge_limit_v(run, charge), series)
-    discharge_end = fit_end(rows, record.end_cell, _cutoff_v(run, record), series)
+        charge_end = fit_end(charge_rows, charge.end_cell, _charge_limit_v(run, charge), series, rated_ah)
+    discharge_end = fit_end(rows, record.end_cell, _cutoff_v(run, record), series, rated_ah)
     duration_h = (ended_s - started_s) / SECONDS_PER_HOUR
     capacity_ah = abs(record.charge_ah)
     figures = CycleFigures(
@@ -181,6 +178,13 @@ def _count(run: RunInputs, record: StepRecord) -> Counted:
         discharge_end=discharge_end,
     )
     return Counted(record, rows, charge, figures)
+
+
+def _charge_before(run: RunInputs, record: StepRecord) -> StepRecord | None:
+    """The last step before a discharge that moved charge, if it is a charge (a rest only has its residue)."""
+    moved_ah = 0.01 * abs(record.charge_ah)
+    before = [each for each in run.steps if each.number < record.number and abs(each.charge_ah) > moved_ah]
+    return before[-1] if before and before[-1].charge_ah > 0.0 else None
 
 
 def _charge_limit_v(run: RunInputs, record: StepRecord) -> float:

@@ -6,8 +6,8 @@ stand higher. Given all the readings r_c at the end, what is known of M = max_c 
 being the channels' independent offsets? Worked out on a grid, without random numbers, from each
 cell's posterior p(v_c | r_c) ~ p_offset(r_c - v_c) * p_cells(v_c).
 
-p_cells is a Student t (4 degrees of freedom: an outlying cell is believed to be one) around the
-readings' median, its scale from their inter-quartile range less the offsets' own spread. With few
+p_cells is a Student t (8 degrees of freedom: an outlying cell is believed to be one) around the
+readings' median, its scale from their variance (outliers left out) less the offsets' own. With few
 cells nothing is known of the population, and it is flat. Assumption: offsets are independent
 between channels (a common error is the gain's, and is dealt with where the gain is).
 """
@@ -24,10 +24,12 @@ from packbench.core.specs import Accuracy
 
 POPULATION_MIN_CELLS = 12
 """Fewer cells than this say nothing about how cells scatter."""
-POPULATION_DOF = 4.0
+POPULATION_DOF = 8.0
 GRID_POINTS = 801
-IQR_PER_SD = 1.349
-"""Inter-quartile range of a normal distribution, in standard deviations."""
+OUTLIER_IQR = 2.2
+"""Readings this many inter-quartile ranges from the median (3 sigma of a normal) do not make the scale."""
+SCALE_LEAST = 0.3
+"""The cells' own scale is not resolved below this part of the offsets' (96 cells: 9 % of their variance)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,6 @@ def _population(readings_v: FloatArray, offset_sd_v: float) -> tuple[float, floa
     if readings_v.size < POPULATION_MIN_CELLS:
         return 0.0, None
     low_v, centre_v, high_v = (float(value) for value in np.percentile(readings_v, (25.0, 50.0, 75.0)))
-    spread_v = (high_v - low_v) / IQR_PER_SD
-    scale_v = math.sqrt(max(spread_v**2 - offset_sd_v**2, (0.1 * offset_sd_v) ** 2))
-    return centre_v, scale_v
+    inner_v = readings_v[np.abs(readings_v - centre_v) <= OUTLIER_IQR * (high_v - low_v)]
+    least_v2 = (SCALE_LEAST * offset_sd_v) ** 2
+    return centre_v, math.sqrt(max(float(np.var(inner_v)) - offset_sd_v**2, least_v2))
