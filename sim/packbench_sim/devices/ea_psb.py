@@ -91,7 +91,7 @@ class EaPsbDevice(ModbusSlave):
             self._space.area(register, 1).write(register, _SET_MAX.to_bytes(2, "big"))
         for register in (498, 502):
             self._space.area(register, 1).write(register, _FULL.to_bytes(2, "big"))
-        self._overvoltage_v = self._overcurrent_a = self._sink_overcurrent_a = 0.0
+        self._over_voltage_v = self._over_current_a = self._sink_over_current_a = 0.0
         self._take_protections()
         self.remote = False
         self.local = False
@@ -226,18 +226,18 @@ class EaPsbDevice(ModbusSlave):
 
     def _protect(self, t_ns: int, reading: CyclerReading) -> None:
         """The device's own protections; evaluated where the meters are read."""
-        if reading.voltage_v > self._overvoltage_v:
-            self.set_alarm(t_ns, "overvoltage", present=True)
-            self._present.discard("overvoltage")
-        if not -self._sink_overcurrent_a <= reading.current_a <= self._overcurrent_a:
-            self.set_alarm(t_ns, "overcurrent", present=True)
-            self._present.discard("overcurrent")
+        if reading.voltage_v > self._over_voltage_v:
+            self.set_alarm(t_ns, "over_voltage", present=True)
+            self._present.discard("over_voltage")
+        if not -self._sink_over_current_a <= reading.current_a <= self._over_current_a:
+            self.set_alarm(t_ns, "over_current", present=True)
+            self._present.discard("over_current")
 
     def _take_protections(self) -> None:
         volt, ampere = (self._ratings[name] / _FULL for name in ("rated_voltage_v", "rated_current_a"))
-        self._overvoltage_v = self._register(550, 0) * volt
-        self._overcurrent_a = self._register(553, 0) * ampere
-        self._sink_overcurrent_a = self._register(569, 0) * ampere
+        self._over_voltage_v = self._register(550, 0) * volt
+        self._over_current_a = self._register(553, 0) * ampere
+        self._sink_over_current_a = self._register(569, 0) * ampere
 
     def _values(self, t_ns: int) -> dict[str, Any]:
         reading = self._part.reading(t_ns)

@@ -25,10 +25,10 @@ _REMOTE: Final = 1 << 11
 _SINK: Final = 1 << 12
 _READ_BACKS_MAX: Final = 100
 _PROTECTIONS: Final = {
-    "protection_voltage": ("overvoltage_v",),
-    "protection_source_current": ("source_overcurrent_a",),
-    "protection_source_power": ("source_overpower_w",),
-    "protection_sink": ("sink_overcurrent_a", "sink_overpower_w"),
+    "protection_voltage": ("over_voltage_v",),
+    "protection_source_current": ("source_over_current_a",),
+    "protection_source_power": ("source_over_power_w",),
+    "protection_sink": ("sink_over_current_a", "sink_over_power_w"),
 }
 _RATING_OF: Final = {"v": "rated_voltage_v", "a": "rated_current_a", "w": "rated_power_w"}
 
@@ -41,7 +41,7 @@ class EaPsb:
         link: The bus.
         unit: 0 in "Limited" compliance, else 0 or 1.
         settings: The bench file's: the map's options by name, `rated_voltage_v` and so on (then checked
-            against the device), and any protection by its field name (`overvoltage_v: 420.0`).
+            against the device), and any protection by its field name (`over_voltage_v: 420.0`).
     """
 
     def __init__(

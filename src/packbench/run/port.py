@@ -23,13 +23,12 @@ from typing import Generic, TypeVar
 
 from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceError, LinkError, ReplyTimeout
-from packbench.maps.schema import DeviceMap
 from packbench.transport.base import Transport
 from packbench.transport.link import Codec, Reply
-from packbench.transport.modbus import Framing, LineCounters, ModbusCodec, ModbusRequest
+from packbench.transport.modbus import LineCounters
 
 _QUEUE_MAX = 64
-_BUFFER_MAX = 4096
+_BUFFER_MAX = 2048
 _QUARANTINE_FACTOR = 4
 """A line that is never quiet is used again after so many quarantines: a babbler must not block an "off"."""
 LATENCY_BUCKETS = 24
@@ -337,36 +336,3 @@ def _waiting(queue: deque[_Ask[RequestT, AnswerT]]) -> deque[_Ask[RequestT, Answ
     while queue and queue[0].future.done():
         queue.popleft()
     return queue
-
-
-def modbus_port(
-    transport: Transport,
-    framing: Framing,
-    device: DeviceMap,
-    clock: Clock,
-    *,
-    reply_timeout_ns: int | None = None,
-    retries: int = 1,
-    local_echo: bool = False,
-) -> Port[ModbusRequest, bytes]:
-    """A port for the device (or the slowest one) on a Modbus bus, with what its map says of the line.
-
-    Reads are repeated once by default. MBAP needs no quarantine: its replies carry a transaction id.
-    """
-    codec = ModbusCodec(framing, local_echo=local_echo)
-    line = device.line
-    return Port(
-        transport,
-        codec,
-        clock,
-        reply_timeout_ns=line.reply_timeout_ns if reply_timeout_ns is None else reply_timeout_ns,
-        quiet_ns=0 if codec.has_transaction_id else line.turnaround_ns,
-        gap_ns=line.gap_ns,
-        retries=retries,
-        repeatable=_is_read,
-        counters=codec.counters,
-    )
-
-
-def _is_read(request: ModbusRequest) -> bool:
-    return request.repeatable

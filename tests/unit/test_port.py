@@ -1,0 +1,304 @@
+"""The discipline of the line: one in flight, urgent first, no reply to the wrong question, bounded retries."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from packbench.core.errors import BadReply, LinkError, ReplyTimeout
+from packbench.run.port import Port
+from packbench.transport.modbus import (
+    Framing,
+    ModbusCodec,
+    ModbusRefused,
+    read_registers,
+    rtu_frame,
+    write_coil,
+)
+from packbench_sim.loop import VirtualClock, run_virtual
+from tests.unit.wire_parts import ScriptedTransport
+
+MS = 1_000_000
+
+
+def make_port(
+    wire: ScriptedTransport, clock: VirtualClock, *, framing: Framing = "rtu", quiet_ms: int = 200, gap_ms: int = 0,
+    retries: int = 0,
+) -> Port:  # fmt: skip
+    codec = ModbusCodec(framing)
+    return Port(
+        wire,
+        codec,
+        clock,
+        reply_timeout_ns=100 * MS,
+        quiet_ns=quiet_ms * MS,
+        gap_ns=gap_ms * MS,
+        retries=retries,
+        repeatable=lambda request: request.repeatable,
+        counters=codec.counters,
+    )
+
+
+def registers(*words: int, unit: int = 1) -> bytes:
+    body = b"".join(word.to_bytes(2, "big") for word in words)
+    return rtu_frame(unit, bytes((3, len(body))) + body)
+
+
+def later(clock: VirtualClock, delay_ms: float, wire: ScriptedTransport, data: bytes) -> None:
+    asyncio.get_running_loop().call_later(delay_ms / 1e3, wire.hear, data)
+
+
+def test_a_late_reply_is_not_the_answer_to_the_next_request() -> None:
+    """The stale-reply trap: read 100, time out, read 200; 100's reply comes in between."""
+
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock)
+        later(clock, 150, wire, registers(100))
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(read_registers(1, 100, 1))
+        assert clock.now_ns() == 100 * MS
+        wire.on_write = lambda _: later(clock, 10, wire, registers(200))
+        reply = await port.exchange(read_registers(1, 200, 1))
+        assert reply.value == (200).to_bytes(2, "big")
+        assert clock.now_ns() == reply.t_ns == 310 * MS, "it waited out the quarantine of 200 ms"
+        assert port.stats.timeouts == 1
+        assert port.stats.dropped_bytes == len(registers(100))
+
+    run_virtual(main)
+
+
+def test_the_same_with_a_reply_that_comes_after_the_turnaround_shows_why_the_quarantine_must_be_long() -> None:
+    """Not a promise but its limit: a device slower than its stated turnaround is believed."""
+
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, quiet_ms=20)
+        later(clock, 130, wire, registers(100))
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(read_registers(1, 100, 1))
+        assert (await port.exchange(read_registers(1, 200, 1))).value == (100).to_bytes(2, "big")
+        # A length of its own for each block still catches it.
+        with pytest.raises(ReplyTimeout):
+            later(clock, 130, wire, registers(100))
+            await port.exchange(read_registers(1, 100, 1))
+        with pytest.raises(BadReply):
+            await port.exchange(read_registers(1, 200, 2))
+
+    run_virtual(main)
+
+
+def test_bytes_in_the_quarantine_prolong_it_but_not_for_ever() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, quiet_ms=50, gap_ms=20)
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(read_registers(1, 100, 1))
+        for tenths in range(1, 100):
+            later(clock, 10 * tenths, wire, b"\x55")
+        wire.on_write = lambda _: later(clock, 5, wire, registers(7))
+        assert (await port.exchange(read_registers(1, 200, 1))).value == b"\0\7"
+        assert 300 * MS <= clock.now_ns() <= 320 * MS, "a babbler holds the line for four quarantines at most"
+
+    run_virtual(main)
+
+
+def test_mbap_needs_no_quarantine() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, framing="mbap", quiet_ms=0)
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(read_registers(1, 100, 1))
+        late = bytes.fromhex("00010000000501030200640000")[:11]
+
+        def answer(sent: bytes) -> None:
+            later(clock, 1, wire, late)
+            later(clock, 2, wire, sent[:2] + bytes.fromhex("000000050103020 0c8".replace(" ", "")))
+
+        wire.on_write = answer
+        assert (await port.exchange(read_registers(1, 200, 1))).value == (200).to_bytes(2, "big")
+        assert port.stats.counters.foreign_frames == 1
+
+    run_virtual(main)
+
+
+def test_one_in_flight_in_order_and_urgent_first() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, gap_ms=5)
+        off = write_coil(1, 405, False)
+
+        def answer(sent: bytes) -> None:
+            assert len(wire.sent) - answered == 1, "a second request while one is in flight"
+            later(clock, 10, wire, sent if sent[1] == 5 else registers(sent[3]))
+
+        answered = 0
+        wire.on_write = answer
+        order: list[int] = []
+
+        async def ask(address: int) -> None:
+            nonlocal answered
+            await port.exchange(read_registers(1, address, 1))
+            answered += 1
+            order.append(address)
+
+        async def switch_off() -> None:
+            nonlocal answered
+            await port.exchange(off, urgent=True)
+            answered += 1
+            order.append(405)
+
+        answered = 0
+        tasks = [asyncio.ensure_future(ask(address)) for address in (1, 2, 3)]
+        await clock.sleep_until(1 * MS)
+        tasks.append(asyncio.ensure_future(switch_off()))
+        await asyncio.gather(*tasks)
+        assert order == [1, 405, 2, 3]
+        # 4 exchanges of 10 ms, 5 ms of silence between them.
+        assert clock.now_ns() == (4 * 10 + 3 * 5) * MS
+
+    # The assertion about one in flight counts what was sent and not yet answered.
+    run_virtual(main)
+
+
+def test_an_urgent_request_does_not_wait_out_a_quarantine_and_ignores_what_is_late() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, quiet_ms=500)
+        on, off = write_coil(1, 405, True), write_coil(1, 405, False)
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(on)
+        late = ModbusCodec("rtu").encode(on)
+
+        def answer(sent: bytes) -> None:
+            later(clock, 1, wire, late)
+            later(clock, 3, wire, sent)
+
+        wire.on_write = answer
+        reply = await port.exchange(off, urgent=True)
+        assert reply.value == b""
+        assert clock.now_ns() == 103 * MS
+
+    run_virtual(main)
+
+
+def test_a_cancelled_caller_does_not_cut_the_transaction_short() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock)
+        first = asyncio.ensure_future(port.exchange(read_registers(1, 100, 1)))
+        await clock.sleep_until(5 * MS)
+        first.cancel()
+        later(clock, 20, wire, registers(100))
+        second = asyncio.ensure_future(port.exchange(read_registers(1, 200, 1)))
+        await clock.sleep_until(10 * MS)
+        assert len(wire.sent) == 1, "the second waits for the first one's reply"
+        wire.on_write = lambda _: later(clock, 1, wire, registers(200))
+        assert (await second).value == (200).to_bytes(2, "big")
+        assert first.cancelled()
+        assert clock.now_ns() == 26 * MS
+
+    run_virtual(main)
+
+
+def test_a_request_cancelled_in_the_queue_is_never_sent() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport(lambda _: later(clock, 10, wire, registers(1)))
+        port = make_port(wire, clock)
+        first = asyncio.ensure_future(port.exchange(read_registers(1, 1, 1)))
+        queued = asyncio.ensure_future(port.exchange(write_coil(1, 405, True)))
+        await clock.sleep_until(1 * MS)
+        queued.cancel()
+        await first
+        await clock.sleep_until(500 * MS)
+        assert len(wire.sent) == 1
+
+    run_virtual(main)
+
+
+def test_reads_are_retried_as_often_as_told_and_writes_never() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, quiet_ms=50, retries=2)
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(read_registers(1, 100, 1))
+        assert len(wire.sent) == 3
+        assert port.stats.retries == 2
+        assert clock.now_ns() == (100 + 50 + 100 + 50 + 100) * MS
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(write_coil(1, 405, True))
+        assert len(wire.sent) == 4
+
+    run_virtual(main)
+
+
+def test_a_damaged_reply_costs_one_retry() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, quiet_ms=50, retries=1)
+        replies = [b"\x01\x03\x02\x00\x63\x00\x00", registers(100)]
+        wire.on_write = lambda _: later(clock, 10, wire, replies.pop(0))
+        assert (await port.exchange(read_registers(1, 100, 1))).value == (100).to_bytes(2, "big")
+        assert port.stats.counters.crc_errors == 1
+
+    run_virtual(main)
+
+
+def test_refusals_pass_through_and_the_line_goes_on() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport(lambda _: later(clock, 1, wire, rtu_frame(1, b"\x83\x02")))
+        port = make_port(wire, clock)
+        for _ in range(2):
+            with pytest.raises(ModbusRefused):
+                await port.exchange(read_registers(1, 100, 1))
+        assert (port.stats.refused, port.stats.replies, clock.now_ns()) == (2, 2, 2 * MS)
+
+    run_virtual(main)
+
+
+def test_a_lost_link_fails_everybody_and_a_new_one_goes_on() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock)
+        asks = [asyncio.ensure_future(port.exchange(read_registers(1, address, 1))) for address in (1, 2)]
+        await clock.sleep_until(1 * MS)
+        wire.lose("cable pulled")
+        for ask in asks:
+            with pytest.raises(LinkError, match="cable pulled"):
+                await ask
+        with pytest.raises(LinkError, match="cable pulled"):
+            await port.exchange(read_registers(1, 3, 1))
+        again = ScriptedTransport(lambda _: later(clock, 1, again, registers(9)))
+        port.reconnect(again)
+        assert (await port.exchange(read_registers(1, 3, 1))).value == b"\0\x09"
+
+    run_virtual(main)
+
+
+def test_endless_bytes_are_bounded_and_end_in_a_time_out() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock)
+        for step in range(90):
+            later(clock, step + 0.5, wire, b"\x01\x03\xff" * 3000)
+        with pytest.raises(ReplyTimeout):
+            await port.exchange(read_registers(1, 100, 100))
+        assert clock.now_ns() == 100 * MS
+        assert len(port._buffer) == 0
+
+    run_virtual(main)
+
+
+def test_latency_histogram_and_counts() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport(lambda _: later(clock, 3, wire, registers(1)))
+        port = make_port(wire, clock)
+        for _ in range(4):
+            await port.exchange(read_registers(1, 1, 1))
+        # 3,000 us lie in the bucket of 2,048 to 4,095: number 12.
+        assert port.stats.latency_us_log2[12] == sum(port.stats.latency_us_log2) == 4
+        shown = port.stats.as_dict()
+        assert (shown["requests"], shown["replies"], shown["timeouts"]) == (4, 4, 0)
+
+    run_virtual(main)
