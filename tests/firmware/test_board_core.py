@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 from tests.firmware.harness import CONFIG, RELEASE_US, Rig, refusal
 
+from packbench_board.codec import WIRE_MAX
 from packbench_board.core import CoreMissing, HostCore, load
 from packbench_board.frames import (
     IDLE_US,
     LOAD_BREAK_MAX_US,
     PROTOCOL_HASH,
+    RX_MAX_BYTES,
+    TX_MAX_BYTES,
     Ack,
     Arm,
     Close,
@@ -23,6 +26,7 @@ from packbench_board.frames import (
     Reset,
     State,
     Status,
+    StatusQuery,
     Trip,
     TripCode,
 )
@@ -229,6 +233,12 @@ def test_a_heartbeat_that_comes_at_the_end_of_the_lease_is_too_late(closed: Rig)
     assert isinstance(status, Status)
     assert status.trip_code == TripCode.LEASE
     assert not closed.coil
+
+
+def test_a_beat_to_a_board_that_is_not_armed_is_answered_and_renews_nothing(rig: Rig) -> None:
+    status = rig.beat(99, 1)
+    assert isinstance(status, Status)
+    assert (status.state, status.lease_left_ms) == (State.SAFE, 0)
 
 
 def test_an_arming_lapses_without_a_trip_while_nothing_is_energised(rig: Rig) -> None:
@@ -482,3 +492,14 @@ def test_more_bytes_than_one_step_takes_are_fed_in_turn() -> None:
     sent = core.step(0, 0x3C, (360.0, 360.0, 0.0), b"\xaa" * 3000 + b"\0" + query)
     assert sent.count(b"\0") == 1
     assert not isinstance(core.decode(sent), Nak)
+
+
+def test_more_answers_than_one_step_sends_are_dropped_and_harm_nothing() -> None:
+    core = HostCore()
+    query = core.encode(StatusQuery(), 1)
+    flood = query * (RX_MAX_BYTES // len(query))
+    sent = core.step(0, 0x3C, (360.0, 360.0, 0.0), flood)
+    answer_size = len(sent) // sent.count(b"\0")
+    assert sent.count(b"\0") == (TX_MAX_BYTES - WIRE_MAX) // answer_size + 1
+    assert len(sent) <= TX_MAX_BYTES
+    assert core.step(0, 0x3C, (360.0, 360.0, 0.0), query).count(b"\0") == 1

@@ -29,7 +29,7 @@ class Contactor:
 
     def __init__(self) -> None:
         self.pack_v, self.cycler_v, self.current_a = 360.0, 360.0, 0.0
-        self.coil = False
+        self.coil = self.welded = False
         self.follows_ns = 0
         self.drives: list[tuple[int, bool]] = []
 
@@ -39,7 +39,7 @@ class Contactor:
         self.drives.append((t_ns, closed))
 
     def is_closed(self, t_ns: int) -> bool:
-        return self.coil if t_ns >= self.follows_ns else not self.coil
+        return self.welded or (self.coil if t_ns >= self.follows_ns else not self.coil)
 
     def measure(self, t_ns: int) -> tuple[float, float, float]:
         assert t_ns >= 0
@@ -292,6 +292,25 @@ async def test_an_emergency_stop_is_seen_at_once(bench: Bench) -> None:
     bench.clock.run(1)
     assert bench.contactor.drives[-1] == (117 * MS, False)
     assert (await bench.board.read()).trip_name == "estop"
+
+
+async def test_a_weld_is_found_without_being_asked(bench: Bench) -> None:
+    await bench.close()
+    bench.contactor.welded = True
+    await bench.board.open()
+    bench.clock.run(200 * MS)
+    sample = await bench.board.read()
+    assert (sample.state, sample.trip_name, sample.contactor_closed) == ("tripped", "contactor_welded", True)
+    assert bench.clock.timers == []
+
+
+async def test_a_limit_seen_with_a_heartbeat_is_judged_at_the_end_of_its_delay(bench: Bench) -> None:
+    await bench.close()
+    bench.contactor.current_a = -111.0
+    await bench.board.heartbeat()
+    start_ns = bench.clock.now_ns()
+    bench.clock.run(50 * MS)
+    assert bench.enable[-1] == (start_ns + SETTINGS.limit_delay_ns, False)
 
 
 async def test_a_sample_period_makes_its_own_limits_fast(level: str) -> None:
