@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"packbench", "packbench_sim", "packbench_board"}
-DEMO_TIMEOUT_S = 240
+DEMO_TIMEOUT_S = 400
 
 
 @pytest.fixture(scope="module")
