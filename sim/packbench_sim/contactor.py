@@ -18,7 +18,7 @@ PULL_IN_NS = 25_000_000
 """Coil on to contact made. [A] typical of 200 A EV contactors, 15 to 30 ms."""
 PRECHARGE_TAU_S = 0.1
 """Precharge resistor times the cycler's output capacitance. [A]"""
-BLEED_TAU_S = 1.0
+BLEED_TAU_S = 10.0
 """Discharge of that capacitance with the output off and the contactor open. [A]"""
 HOT_A = 1.0
 """Opening above this current counts as opening under load."""

@@ -96,13 +96,15 @@ def test_off_ramps_down_and_stays_down():
     assert plant.true_charge_ah == before_ah
 
 
-def test_power_limit_bounds_the_current():
+@pytest.mark.parametrize("current_a", [100.0, -100.0])
+def test_power_limit_bounds_the_current(current_a: float):
     plant = make_plant(alike(), make_bench(rated_power_w=1000.0))
-    drive(plant, 100.0)
+    drive(plant, current_a)
     pass_time(plant, 60.0)
     reading = plant.cycler.reading(plant.now_ns)
-    assert reading.voltage_v * reading.current_a == pytest.approx(1000.0, rel=1e-3)
-    assert reading.current_a < 30.0
+    assert reading.voltage_v * abs(reading.current_a) == pytest.approx(1000.0, rel=1e-3)
+    assert abs(reading.current_a) < 30.0
+    assert reading.current_a * current_a > 0.0
 
 
 def test_setpoints_are_held_to_the_rating():

@@ -126,6 +126,20 @@ def test_segments_follow_the_tables(chemistry: str, soc: float, current_a: float
         pack.refresh(current_a)
 
 
+@pytest.mark.parametrize(("branch", "current_a"), [(-1.0, 50.0), (1.0, -50.0)])
+def test_segments_follow_the_change_of_branch(branch: float, current_a: float):
+    """On the plateau after a reversal, where the voltage is almost hysteresis alone: within 0.02 mV."""
+    pack = make("lfp", series=1, initial_soc=0.5, thermal_tau_s=1e-3, entropic_heat=False)
+    pack._hysteresis[:] = branch
+    pack.refresh(current_a)
+    for step in range(1, 25):
+        pack.advance(1.25, current_a)
+        expected = reference_v("lfp", 0.5, branch, current_a, 1.25 * step)
+        assert pack.voltage_v(current_a) == pytest.approx(expected, abs=0.00002)
+        if step % 4 == 0:
+            pack.refresh(current_a)
+
+
 def test_lfp_hysteresis_has_the_sign_of_the_current():
     charged, discharged = make("lfp", initial_soc=0.30), make("lfp", initial_soc=0.70)
     run_pack(charged, 50.0, 0.2 * 7200.0)
