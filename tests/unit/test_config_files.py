@@ -65,6 +65,7 @@ def test_a_bench_is_named_as_its_file_and_promises_what_the_design_asks(stem):
 @pytest.mark.parametrize("profile", PROFILE_FILES, ids=lambda path: path.stem)
 def test_every_profile_is_checked_clean_on_every_pack(stem, profile):
     pack = PACKS[stem]
+    assert pack.default_bench is not None
     bench = BENCHES[pack.default_bench]
     limits = merge_limits({"pack": pack.limits, **bench.limits})
     plan = compile_profile(text_of(profile), profile.name, pack)

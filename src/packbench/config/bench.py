@@ -35,10 +35,11 @@ from packbench.core.limits import LimitSet
 from packbench.core.specs import Accuracy, BenchSpec, DeviceSpec, Distribution, Instrument
 from packbench.core.units import EXPECTED, Dimension, UnitError, parse_quantity
 
+_HOST = r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\])"
 _URL = re.compile(
-    r"(?:emulated:)?(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|board\+tcp)://[^\s/:]+:[0-9]{1,5}|"
-    r"(?:serial|pty|slcan)://\S+|"
-    r"emulated:(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|board\+tcp|serial|pty|slcan)"
+    rf"(?:emulated:)?(?:modbus\+tcp://{_HOST}(?::[0-9]{{1,5}})?|(?:rtu|scpi|xml)\+tcp://{_HOST}:[0-9]{{1,5}})|"
+    r"(?:serial|pty|slcan):///\S+|"
+    r"emulated:(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|serial|pty|slcan)"
 )
 _URL_EXPECTED = (
     "modbus+tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudrate=9600, or emulated: and a scheme"
