@@ -11,7 +11,7 @@ STAMP := $(VENV)/.packbench-setup
 C_SOURCES := $(wildcard firmware_bridge/firmware/core/*.[ch] firmware_bridge/firmware/boards/host/*.[ch])
 C_CORE := firmware_bridge/packbench_board/libpackbench_core.so
 
-.PHONY: help setup demo test check bench coverage-campaign wheel generate lock clean
+.PHONY: help setup demo test check coverage bench coverage-campaign wheel generate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ check: setup ## format, lint, types and layers; seconds
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/basedpyright
+
+coverage: setup ## which lines the tests do not reach
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --sort=miss
 
 bench: setup ## the speed of the simulation beside the bare loop, and where the time goes
 	$(BIN)/python tests/benchmarks/speed.py

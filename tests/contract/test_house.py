@@ -49,7 +49,7 @@ def read_project() -> dict:
 def tracked_files() -> tuple[Path, ...]:
     """What git would ship: tracked, or new and not ignored."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         check=True,
         capture_output=True,
