@@ -324,7 +324,7 @@ def make_inputs(result: Result = RESULT, rows: Columns = COLUMNS) -> ReportInput
 
 def tripped_inputs() -> ReportInputs:
     """A run that a safety rule stopped, with a gap."""
-    keep = COLUMNS.t_s <= TRIP_S
+    keep = (COLUMNS.t_s <= TRIP_S) & ((COLUMNS.t_s < 2900) | (COLUMNS.t_s > 3220))
     rows = Columns(
         COLUMNS.t_s[keep],
         COLUMNS.voltage_v[keep],

@@ -111,7 +111,7 @@ def test_an_overdue_certificate_is_called_overdue():
 def test_a_trip_is_a_red_box_before_the_figures(lang, said):
     html = render_html(document_of(tripped_inputs(), lang))
     words = words_of(html)
-    assert 'class="alarm"' in html and html.index('class="alarm"') < html.index('class="facts"')
+    assert 'class="alarm"' in html and html.index('class="alarm"') < html.index('class="facts ')
     assert words.count(said) == 1
     assert {"en": "ABORTED", "zh": "已中止"}[lang] in words
     for fact in ("1:30:27", "4.263 V", "4.25 V", "cell_over_voltage / sensor.weak_cell"):

@@ -147,6 +147,7 @@ def _sections(inputs: ReportInputs, pictures: dict[str, Picture], lang: Lang) ->
         Section("overview", text("fig.overview", lang), tuple(overview)),
         Section("steps", text("steps", lang), (step_table(result, lang),) if result.steps else ()),
         Section("cells", text("fig.spread", lang), tuple(curves)),
+        Section("gaps", text("gaps", lang), (gap_table(result, lang),) if result.gaps else ()),
         Section(
             "repeats",
             text("repeat_capacities", lang),
@@ -175,8 +176,6 @@ def _why(result: Result, lang: Lang) -> tuple[Block, ...]:
     if result.notes:
         notes = [note.text_zh if lang == "zh" else note.text_en for note in result.notes]
         blocks.append(Paragraph(text("notes", lang) + "\n" + "\n".join(f"• {note}" for note in notes), "note"))
-    if result.gaps:
-        blocks.append(gap_table(result, lang))
     return tuple(blocks)
 
 

@@ -19,9 +19,9 @@ from packbench.report.numbers import (
     as_number,
     duration,
     measured,
+    milli,
     number,
     percent,
-    significant,
     unit_of_limit,
     with_unit,
 )
@@ -35,7 +35,7 @@ def step_table(result: Result, lang: Lang) -> Table:
     """Every executed step in order."""
     in_kwh = any(math.isfinite(step.energy_wh) and abs(step.energy_wh) >= _KWH_FROM_WH for step in result.steps)
     columns = (
-        Column(text("step_no", lang), "right", 0.55),
+        Column(text("step_no", lang), "right", 0.62),
         Column(text("step", lang), "left", 2.1),
         Column(text("cycle", lang), "right", 0.7),
         Column(text("duration", lang), "right", 1.05),
@@ -89,7 +89,7 @@ def repeat_table(result: Result, lang: Lang) -> Table:
         Column(text("repeat", lang), "right", 0.6),
         Column(text("capacity_col", lang), "right"),
         Column(text("deviation", lang), "right", 1.9),
-        Column(text("counts", lang), "left", 1.2),
+        Column(text("counts", lang), "left", 1.7),
     )
     mean = result.capacity_ah.value if result.capacity_ah is not None else float("nan")
     rows: list[tuple[str, ...]] = []
@@ -115,24 +115,19 @@ def budget_table(capacity: Measured, lang: Lang) -> Table:
     rows = [
         (
             name_of("budget", line.name, lang),
-            significant(1e3 * line.standard_u, 3),
+            milli(line.standard_u),
             percent(line.standard_u**2 / variance if variance else None),
-            "∞" if line.dof is None else significant(line.dof, 3),
+            "∞" if line.dof is None else with_unit(line.dof, "", 3),
             text(f"correlated.{str(line.correlated).lower()}", lang),
         )
         for line in lines
     ]
     shown = measured(capacity)
-    rows.append((text("combined", lang), significant(1e3 * math.sqrt(variance), 3), percent(1.0), "", ""))
+    rows.append((text("combined", lang), milli(math.sqrt(variance)), percent(1.0), "", ""))
     if shown.expanded_u is not None:
         label = text("expanded", lang, k=shown.k, p=shown.p)
-        expanded_mah = _expanded_mah(capacity.U)
-        rows.append((label, expanded_mah, "", "", ""))
+        rows.append((label, ABSENT if capacity.U is None else milli(capacity.U), "", "", ""))
     return Table(columns, tuple(rows), frozenset(range(len(lines), len(rows))))
-
-
-def _expanded_mah(expanded_u: float | None) -> str:
-    return ABSENT if expanded_u is None else significant(1e3 * expanded_u, 3)
 
 
 def limit_table(result: Result, lang: Lang) -> Table:
@@ -219,7 +214,7 @@ def gap_table(result: Result, lang: Lang) -> Table:
         )
         for gap in result.gaps
     )
-    return Table(columns, rows, note=text("gaps_note", lang))
+    return Table(columns, rows, note=text("gaps_note", lang), narrow=True)
 
 
 def _moment_s(value: object) -> str:

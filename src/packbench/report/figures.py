@@ -21,7 +21,7 @@ from packbench.core.result import Contribution, Result
 from packbench.core.samples import FloatArray
 from packbench.report.document import Drawn
 from packbench.report.inputs import Columns
-from packbench.report.numbers import as_number, number, significant
+from packbench.report.numbers import as_number, milli, number, significant
 from packbench.report.series import Span, break_at, decimate, envelope, last_stretch, spans_of
 from packbench.report.style import (
     BLUE,
@@ -95,6 +95,7 @@ def _overview(result: Result, rows: Columns, lang: Lang) -> str:
     stack[1].axhline(0, color=MUTED, linewidth=0.6, zorder=1)
     _cycle_names(stack[0], rows, lang)
     _trip_name(stack[0], result, lang)
+    stack[0].set_xlim(0, _last_h(result, rows))
     stack[-1].set_xlabel(text("axis.time_h", lang))
     return to_svg(figure)
 
@@ -128,6 +129,7 @@ def _cell_spread(result: Result, rows: Columns, lang: Lang) -> str:
     bottom.plot(xs / _HOUR_S, ys, color=PURPLE)
     bottom.set_ylim(bottom=0)
     bottom.set_ylabel(text("axis.spread", lang))
+    bottom.set_xlim(0, _last_h(result, rows))
     bottom.set_xlabel(text("axis.time_h", lang))
     return to_svg(figure)
 
@@ -141,7 +143,7 @@ def _discharge_end(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: flo
     cells_v = rows.cells_v[window]
     series = cells_v.shape[1]
     weakest = _weakest_column(result, rows)
-    figure = Figure(figsize=(WIDTH_IN, 3.5 if series > 1 else 2.4))
+    figure = Figure(figsize=(WIDTH_IN, 3.1 if series > 1 else 2.2))
     grid = figure.add_gridspec(2 if series > 1 else 1, 1, height_ratios=(1.7, 1) if series > 1 else (1,))
     top = figure.add_subplot(grid[0])
     tidy(top)
@@ -217,7 +219,7 @@ def _budget(budget: tuple[Contribution, ...], lang: Lang) -> str:
     axes.barh(place, values, height=0.62, color=[BLUE if line.correlated else SKY for line, _share in shown])
     for y, (value, (_line, share)) in enumerate(zip(values, shown, strict=True)):
         axes.annotate(
-            f"{significant(value, 3)}  ({number(100 * share, 1)} %)",
+            f"{milli(1e-3 * value)}  ({number(100 * share, 1)} %)",
             (value, y),
             xytext=(4, 0),
             textcoords="offset points",
@@ -267,7 +269,7 @@ def _backdrop(axes: Axes, result: Result, rows: Columns, gaps: tuple[Span, ...])
     for start, end in gaps:
         axes.axvspan(start / _HOUR_S, end / _HOUR_S, facecolor="none", edgecolor=PALE, hatch="////", linewidth=0)
     for when in _trip_times_s(result):
-        axes.axvline(when / _HOUR_S, color="#b00020", linewidth=1.2)
+        axes.axvline(when / _HOUR_S, color="#b00020", linewidth=1.2, clip_on=False)
 
 
 def _cycle_names(axes: Axes, rows: Columns, lang: Lang) -> None:
@@ -294,10 +296,9 @@ def _trip_name(axes: Axes, result: Result, lang: Lang) -> None:
             text("trip_mark", lang),
             (when / _HOUR_S, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(-3, -2),
+            xytext=(0, 3),
             textcoords="offset points",
             ha="right",
-            va="top",
             fontsize=7.5,
             color="#b00020",
         )
@@ -306,6 +307,11 @@ def _trip_name(axes: Axes, result: Result, lang: Lang) -> None:
 def _trip_times_s(result: Result) -> list[float]:
     times = [as_number(trip.get("t_s")) for trip in result.trips]
     return [when for when in times if when is not None]
+
+
+def _last_h(result: Result, rows: Columns) -> float:
+    """The right edge of a time axis: the last row, or the trip that came after it."""
+    return max([float(rows.t_s[-1]), *_trip_times_s(result)]) / _HOUR_S
 
 
 def _legend(axes: Axes, handles: list[Any]) -> None:

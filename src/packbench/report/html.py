@@ -80,7 +80,7 @@ def _headline(document: Document) -> str:
 <div class="verdict {document.verdict_tone}"><span class="word">{escape(document.verdict)}</span>
 <span class="meaning">{escape(document.verdict_note)}</span></div>
 {alarms}
-<div class="facts">{_fact(document.lead, "lead")}{facts}</div>
+<div class="facts {document.verdict_tone}">{_fact(document.lead, "lead")}{facts}</div>
 {footnote}
 </section>"""
 
@@ -145,7 +145,7 @@ def _picture(picture: Picture) -> str:
     return (
         f'<figure><img alt="{escape(picture.title)}: {escape(picture.caption)}" '
         f'src="data:image/svg+xml;base64,{data}">'
-        f"<figcaption><strong>{escape(picture.title)}.</strong> {escape(picture.caption)}</figcaption></figure>"
+        f"<figcaption><strong>{escape(picture.title)}</strong> {escape(picture.caption)}</figcaption></figure>"
     )
 
 

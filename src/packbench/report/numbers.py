@@ -80,6 +80,11 @@ def significant(value: float | None, digits: int) -> str:
     return number(value, _decimals(value, digits))
 
 
+def milli(standard_u: float) -> str:
+    """A small part as thousandths with three digits; what is below a millionth is only said to be."""
+    return significant(1e3 * standard_u, 3) if standard_u >= 1e-6 else "< 0.001"
+
+
 def percent(fraction: float | None, decimals: int = 1) -> str:
     """A fraction as percent."""
     if fraction is None or not math.isfinite(fraction):

@@ -217,7 +217,9 @@ def step_table(result: Result, lang: Lang = "en") -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold", expand=False)
     for position in chosen:
         column = content.columns[position]
-        table.add_column(column.label, justify=column.align, overflow="fold", no_wrap=column.align == "right")
+        quantity, _, unit = column.label.partition("\n")
+        label = "\n".join((*quantity.split(" ", maxsplit=1), unit)) if unit else quantity
+        table.add_column(label, justify=column.align, overflow="fold", no_wrap=column.align == "right")
     table.add_column(text("end_reason", lang), overflow="fold")
     for row, step in zip(content.rows, result.steps, strict=True):
         # The label alone: the type has no room here.
