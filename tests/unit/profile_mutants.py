@@ -506,7 +506,7 @@ PHYSICS = [
         "{when: voltage <= 2.8 V",
         f"{DISCHARGE}.until[2]",
         "(2.8 V)",
-        "more than the safety limit, 260 V",
+        "more than 260 V, the pack's pack_voltage_min",
     ),
     Broken(
         "protect crossed",

@@ -10,6 +10,7 @@ import pytest
 
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
+from packbench.core.errors import InputError
 from packbench.core.limits import LimitSet, merge_limits
 from packbench.profile.check import check_plan
 from packbench.profile.compiler import compile_profile
@@ -59,7 +60,7 @@ def test_set_point_beyond_the_layer_that_is_tightest():
     report = check_plan(plan_of(DISCHARGE % "45 A"), PACK, None, limits)
     assert lines(report.errors) == [
         "t.yaml:4:39: steps[1].cc_discharge.current: set-point beyond a limit: found 45 A, "
-        "expected at most 40 A, the limit of the cable"
+        "expected at most 40 A, the cable's discharge_current_max"
     ]
 
 
@@ -67,7 +68,7 @@ def test_charge_voltage_beyond_the_bench():
     bench = replace(BENCH, limits=MappingProxyType({**BENCH.limits, "board": LimitSet(pack_voltage_max_v=390.0)}))
     steps = "  - cccv_charge: {current: 1 I3, voltage: pack_full, end_current: 10 A}\n"
     report = check_plan(plan_of(steps), PACK, bench)
-    assert [problem.expected for problem in report.errors] == ["at most 390 V, the limit of the board"]
+    assert [problem.expected for problem in report.errors] == ["at most 390 V, the board's pack_voltage_max"]
     assert report.errors[0].column == 43
 
 
@@ -98,6 +99,57 @@ def test_plans_made_by_other_hands_are_checked_too():
     )
     messages = {problem.message for problem in check_plan(bad, PACK).errors}
     assert {"set-point beyond a limit", "goto nowhere", "empty loop", "impossible limit"} <= messages
+
+
+@pytest.mark.parametrize(
+    ("head", "steps", "field", "expected"),
+    [
+        # Each would be stopped by safety before it could end by its own word.
+        (
+            "limits: {cell_voltage_min: 2.9 V}\n",
+            "  - cc_discharge: {current: 1 I5, until: cell_min <= cell_cutoff}\n",
+            "steps[1].cc_discharge.until",
+            "more than 2.9 V, the profile's cell_voltage_min",
+        ),
+        (
+            "",
+            "  - rest: {until: temperature_max >= 40 degC, protect: {temperature_max: 38 degC}}\n",
+            "steps[1].rest.until",
+            "less than 38 degC, the step's temperature_max",
+        ),
+        (
+            "",
+            "  - cc_charge: {current: C/2, for: 1 h, protect: {charge_current_max: C/3}}\n",
+            "steps[1].cc_charge.current",
+            "at most 50 A, the step's charge_current_max",
+        ),
+        (
+            "limits: {cell_voltage_max: 4.1 V}\n",
+            "  - cc_charge: {current: C/2, on_cell_limit: {at: cell_full, action: end}}\n",
+            "steps[1].cc_charge.on_cell_limit.at",
+            "less than 4.1 V, the profile's cell_voltage_max",
+        ),
+        (
+            "limits: {pack_voltage_max: 400 V}\n",
+            "  - cccv_charge: {current: C/2, voltage: pack_full, end_current: 10 A}\n",
+            "steps[1].cccv_charge.voltage",
+            "at most 400 V, the profile's pack_voltage_max",
+        ),
+    ],
+)
+def test_limits_that_would_stop_the_test_itself(head, steps, field, expected):
+    with pytest.raises(InputError) as caught:
+        plan_of(steps, HEAD + head)
+    (problem,) = caught.value.problems
+    assert problem.field == field
+    assert str(problem.expected).startswith(expected)
+
+
+def test_a_gate_inside_the_limits_is_fine():
+    steps = (
+        "  - rest: {until: [temperature_max <= 28 degC, temperature_min >= 15 degC, cell_spread <= 2 mV], for: 2 h}\n"
+    )
+    assert check_plan(plan_of(steps), PACK, BENCH).errors == ()
 
 
 @pytest.mark.parametrize(

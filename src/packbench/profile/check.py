@@ -1,18 +1,14 @@
 """The static check: what is wrong with a plan for this pack and this bench, before current flows.
 
-Owns the judgement of set-points, cut-offs and limits, each pointing at the profile's line, and the
-warnings a reviewer would raise. Must not simulate (that is `app`) nor estimate (`estimate`).
-`step_problems` and `limit_problems` need the pack alone and run inside the compiler; `check_plan`
-repeats them, since a plan may have been made by other hands, and adds the bench.
+Owns the whole verdict: the judgements of `setpoints` with all of the run's limits, the structure
+(again: a plan may have been made by other hands than the compiler's), what the cycler can do, and
+the warnings a reviewer would raise. Must not simulate (that is `app`) nor estimate (`estimate`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from packbench.config.chemistry import CHEMISTRIES
-from packbench.config.fields import LIMIT_KEYS, LIMIT_PAIRS, limit_unit
 from packbench.config.validation import sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LIMIT_NAMES, Limits, LimitSet, merge_limits
@@ -22,15 +18,11 @@ from packbench.profile.plan import (
     CcCharge,
     CccvCharge,
     CcDischarge,
-    Condition,
     End,
     LoopEnd,
-    Place,
     Plan,
-    Rest,
 )
-
-Places = Mapping[tuple[int, str], Place]
+from packbench.profile.setpoints import SLACK, Pen, limit_problems, step_problems, too_much
 
 RECORD_MAX_NS = 15_000_000_000
 """GB 38031-2025 6.4: log interval <= 15 s [S]."""
@@ -38,8 +30,6 @@ REST_PACK_NS = 30 * 60 * 1_000_000_000
 """GB 38031-2025 7.2.2: 30 min between charge and discharge of a pack [S]."""
 REST_CELL_NS = 60 * 60 * 1_000_000_000
 """GB 38031-2025 7.1.1: 1 h for a cell [S]."""
-SLACK = 1e-9
-"""Relative slack of comparisons between products of the same file's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +45,6 @@ class Report:
         return not self.errors
 
 
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """Writes Problems about one step (or about the profile, index -1)."""
-
-    index: int
-    file: str
-    places: Places
-
-    def write(self, attribute: str, message: str, found: str, expected: str) -> Problem:
-        place = None
-        key = attribute
-        while place is None:
-            place = self.places.get((self.index, key))
-            if not key:
-                break
-            key = key.rpartition(".")[0]
-        if place is None:
-            field = f"steps[{self.index + 1}].{attribute}" if self.index >= 0 else attribute
-            return Problem(message, self.file, None, None, field, found, expected)
-        field = place.field
-        exact = self.places.get((self.index, attribute))
-        if exact is None and attribute:
-            field = f"{field}.{attribute}"
-        return Problem(message, self.file, place.line, place.column, field, found, expected)
-
-
 def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limits: Limits | None = None) -> Report:
     """Check a plan statically.
 
@@ -93,147 +57,20 @@ def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limit
     if limits is None and bench is not None:
         limits, problems = _merged(plan, pack, bench)
         errors += problems
+    layers = {"pack": pack.limits, "profile": plan.limits, **_layers(limits)}
     for index, step in enumerate(plan.steps):
-        errors += step_problems(step, index, pack, file, places)
+        errors += step_problems(step, index, pack, layers, file, places)
         errors += limit_problems(step.protect, index, "protect", pack, file, places)
-        errors += _structure(plan, step, _Pen(index, file, places))
+        errors += _structure(plan, step, Pen(index, file, places))
         if bench is not None:
-            errors += _against_cycler(step, _Pen(index, file, places), pack, bench)
-        if limits is not None:
-            errors += _against_limits(step, _Pen(index, file, places), pack, limits)
+            errors += _against_cycler(step, Pen(index, file, places), pack, bench)
     if bench is not None:
-        errors += _pack_on_bench(pack, bench, _Pen(-1, file, places))
+        errors += _pack_on_bench(pack, bench, Pen(-1, file, places))
     warnings = _warnings(plan, pack, bench)
     return Report(tuple(sort_problems(errors)), tuple(sort_problems(warnings)))
 
 
-def limit_problems(
-    limits: LimitSet, index: int, attribute: str, pack: PackSpec, file: str, places: Places
-) -> list[Problem]:
-    """Limits that are impossible, outside the chemistry, or wider than the pack's own."""
-    pen = _Pen(index, file, places)
-    problems: list[Problem] = []
-    for low_name, high_name in LIMIT_PAIRS:
-        low, high = getattr(limits, low_name), getattr(limits, high_name)
-        if low is not None and high is not None and low >= high:
-            unit = limit_unit(low_name)
-            expected = f"less than {LIMIT_KEYS[high_name]}, {high:g} {unit}"
-            problems.append(
-                pen.write(f"{attribute}.{LIMIT_KEYS[low_name]}", "impossible limit", f"{low:g} {unit}", expected)
-            )
-    window = CHEMISTRIES[pack.chemistry]
-    for name in LIMIT_NAMES:
-        value, outer = getattr(limits, name), getattr(pack.limits, name)
-        if value is None:
-            continue
-        key, unit = LIMIT_KEYS[name], limit_unit(name)
-        cells = pack.series if name.startswith("pack_voltage") else 1
-        low_v, high_v = window.cell_min_v * cells, window.cell_max_v * cells
-        if name.startswith(("pack_voltage", "cell_voltage")) and not low_v <= value <= high_v:
-            expected = f"{low_v:g} to {high_v:g} V, what {cells} {pack.chemistry} cell(s) in series can take"
-            problems.append(pen.write(f"{attribute}.{key}", "impossible limit", f"{value:g} V", expected))
-        elif outer is not None and _wider(name, value, outer):
-            expected = f"within the pack's own limit, {outer:g} {unit}"
-            problems.append(pen.write(f"{attribute}.{key}", "limit not nested", f"{value:g} {unit}", expected))
-    return problems
-
-
-def _wider(name: str, value: float, outer: float) -> bool:
-    """Whether a limit allows more than the outer one, beyond rounding."""
-    slack = SLACK * abs(outer)
-    return value < outer - slack if "_min_" in name else value > outer + slack
-
-
-def step_problems(step: AnyStep, index: int, pack: PackSpec, file: str, places: Places) -> list[Problem]:
-    """Set-points and end conditions that cannot be right on this pack."""
-    pen = _Pen(index, file, places)
-    if isinstance(step, CccvCharge | CcCharge):
-        problems = _charge(step, pen, pack)
-    elif isinstance(step, CcDischarge):
-        problems = _discharge(step, pen, pack)
-    else:
-        problems = []
-    for position, condition in enumerate(step.until):
-        problems += _condition(step, condition, pen, f"until.{position}", pack)
-    return problems
-
-
-def _current(step: CcCharge | CccvCharge | CcDischarge, pen: _Pen, most_a: float | None, whose: str) -> list[Problem]:
-    if most_a is None or step.current_a <= most_a * (1 + SLACK):
-        return []
-    return [pen.write("current", "set-point beyond a limit", f"{step.current_a:g} A", f"at most {most_a:g} A, {whose}")]
-
-
-def _charge(step: CcCharge | CccvCharge, pen: _Pen, pack: PackSpec) -> list[Problem]:
-    problems = _current(step, pen, pack.limits.charge_current_max_a, "the pack's charge_current_max")
-    full_v, cutoff_v = pack.cell_full_v * pack.series, pack.cell_cutoff_v * pack.series
-    if isinstance(step, CccvCharge):
-        if step.voltage_v > full_v * (1 + SLACK):
-            expected = f"at most pack_full, {full_v:g} V"
-            problems.append(pen.write("voltage", "impossible limit", f"{step.voltage_v:g} V", expected))
-        elif step.voltage_v <= cutoff_v:
-            expected = f"more than pack_cutoff, {cutoff_v:g} V"
-            problems.append(pen.write("voltage", "impossible limit", f"{step.voltage_v:g} V", expected))
-        if step.end_current_a >= step.current_a:
-            expected = f"less than the charge's current, {step.current_a:g} A"
-            problems.append(pen.write("end_current", "impossible limit", f"{step.end_current_a:g} A", expected))
-    elif (limit_v := pack.limits.pack_voltage_max_v) is not None and step.clamp_voltage_v > limit_v:
-        expected = f"at most the pack's pack_voltage_max, {limit_v:g} V"
-        problems.append(pen.write("clamp", "impossible limit", f"{step.clamp_voltage_v:g} V", expected))
-    if (cell := step.cell_limit) is not None:
-        if not pack.cell_cutoff_v < cell.voltage_v <= pack.cell_full_v * (1 + SLACK):
-            expected = f"more than cell_cutoff, {pack.cell_cutoff_v:g} V, and at most cell_full, {pack.cell_full_v:g} V"
-            problems.append(pen.write("on_cell_limit.at", "impossible limit", f"{cell.voltage_v:g} V", expected))
-        if cell.action == "taper" and cell.end_current_a >= step.current_a:
-            expected = f"less than the charge's current, {step.current_a:g} A"
-            found = f"{cell.end_current_a:g} A"
-            problems.append(pen.write("on_cell_limit.end_current", "impossible limit", found, expected))
-    return problems
-
-
-def _discharge(step: CcDischarge, pen: _Pen, pack: PackSpec) -> list[Problem]:
-    problems = _current(step, pen, pack.limits.discharge_current_max_a, "the pack's discharge_current_max")
-    limit_v = pack.limits.pack_voltage_min_v
-    if limit_v is not None and step.clamp_voltage_v < limit_v * (1 - SLACK):
-        expected = f"at least the pack's pack_voltage_min, {limit_v:g} V"
-        problems.append(pen.write("clamp", "impossible limit", f"{step.clamp_voltage_v:g} V", expected))
-    if step.clamp_voltage_v >= pack.cell_full_v * pack.series:
-        expected = f"less than pack_full, {pack.cell_full_v * pack.series:g} V"
-        problems.append(pen.write("clamp", "impossible limit", f"{step.clamp_voltage_v:g} V", expected))
-    return problems
-
-
-def _condition(step: AnyStep, condition: Condition, pen: _Pen, attribute: str, pack: PackSpec) -> list[Problem]:
-    """A voltage bound that safety would meet first, or that holds from the start."""
-    scale = {"voltage": pack.series, "cell_min": 1, "cell_max": 1}.get(condition.variable)
-    if scale is None or isinstance(step, Rest):
-        return []
-    value, found = condition.value, f"{condition.text!r} ({condition.value:g} V)"
-    full_v, cutoff_v = pack.cell_full_v * scale, pack.cell_cutoff_v * scale
-    falling = condition.operator in ("<=", "<")
-    charging = isinstance(step, CcCharge | CccvCharge)
-    if not charging and falling:
-        if value >= full_v * (1 - SLACK):
-            expected = f"less than full, {full_v:g} V: this cut-off is above it"
-            return [pen.write(attribute, "impossible limit", found, expected)]
-        least_v = pack.limits.pack_voltage_min_v if scale > 1 else pack.limits.cell_voltage_min_v
-        if least_v is not None and value <= least_v * (1 + SLACK):
-            expected = (
-                f"more than the safety limit, {least_v:g} V: safety stops the run there (cut-off: {cutoff_v:g} V)"
-            )
-            return [pen.write(attribute, "impossible limit", found, expected)]
-    if charging and not falling:
-        if value <= cutoff_v * (1 + SLACK):
-            expected = f"more than the cut-off, {cutoff_v:g} V: this holds from the start"
-            return [pen.write(attribute, "impossible limit", found, expected)]
-        most_v = pack.limits.pack_voltage_max_v if condition.variable == "voltage" else pack.limits.cell_voltage_max_v
-        if most_v is not None and value >= most_v * (1 - SLACK):
-            expected = f"less than the safety limit, {most_v:g} V: safety stops the run there (full: {full_v:g} V)"
-            return [pen.write(attribute, "impossible limit", found, expected)]
-    return []
-
-
-def _structure(plan: Plan, step: AnyStep, pen: _Pen) -> list[Problem]:
+def _structure(plan: Plan, step: AnyStep, pen: Pen) -> list[Problem]:
     """Jumps land, loops end, every step can end: again, for plans that no loader has read."""
     problems: list[Problem] = []
     for position, condition in enumerate(step.until):
@@ -257,12 +94,23 @@ def _merged(plan: Plan, pack: PackSpec, bench: BenchSpec) -> tuple[Limits | None
         return None, [replace(problem, file=plan.source_file) for problem in error.problems]
 
 
-def _against_cycler(step: AnyStep, pen: _Pen, pack: PackSpec, bench: BenchSpec) -> list[Problem]:
+def _layers(limits: Limits | None) -> dict[str, LimitSet]:
+    """Effective limits taken apart again into the layers they came from."""
+    if limits is None:
+        return {}
+    origin = dict(limits.origin)
+    layers: dict[str, dict[str, float]] = {}
+    for name in LIMIT_NAMES:
+        layers.setdefault(origin.get(name, "run"), {})[name] = getattr(limits, name)
+    return {layer: LimitSet(**values) for layer, values in layers.items()}
+
+
+def _against_cycler(step: AnyStep, pen: Pen, pack: PackSpec, bench: BenchSpec) -> list[Problem]:
     """Set-points within what the cycler can do."""
     if not isinstance(step, CcCharge | CccvCharge | CcDischarge):
         return []
     ratings = bench.cycler.settings
-    problems = _current(step, pen, ratings.get("rated_current_a"), f"the rating of {bench.name}'s cycler")
+    problems = too_much(step, pen, ratings.get("rated_current_a"), f"the rating of {bench.name}'s cycler")
     top_v = step.voltage_v if isinstance(step, CccvCharge) else pack.cell_full_v * pack.series
     power_w = step.current_a * top_v
     for most_w, whose in (
@@ -275,7 +123,7 @@ def _against_cycler(step: AnyStep, pen: _Pen, pack: PackSpec, bench: BenchSpec) 
     return problems
 
 
-def _pack_on_bench(pack: PackSpec, bench: BenchSpec, pen: _Pen) -> list[Problem]:
+def _pack_on_bench(pack: PackSpec, bench: BenchSpec, pen: Pen) -> list[Problem]:
     rated_v = bench.cycler.settings.get("rated_voltage_v")
     full_v = pack.cell_full_v * pack.series
     if rated_v is not None and full_v > rated_v:
@@ -284,30 +132,10 @@ def _pack_on_bench(pack: PackSpec, bench: BenchSpec, pen: _Pen) -> list[Problem]
     return []
 
 
-def _against_limits(step: AnyStep, pen: _Pen, pack: PackSpec, limits: Limits) -> list[Problem]:
-    """Set-points within the effective limits of this run."""
-    origin = dict(limits.origin)
-    if isinstance(step, CcDischarge):
-        whose = f"the limit of the {origin.get('discharge_current_max_a', 'run')}"
-        return _current(step, pen, limits.discharge_current_max_a, whose)
-    if not isinstance(step, CcCharge | CccvCharge):
-        return []
-    whose = f"the limit of the {origin.get('charge_current_max_a', 'run')}"
-    problems = _current(step, pen, limits.charge_current_max_a, whose)
-    top_v = (
-        step.voltage_v if isinstance(step, CccvCharge) else min(step.clamp_voltage_v, pack.cell_full_v * pack.series)
-    )
-    if top_v > limits.pack_voltage_max_v * (1 + SLACK):
-        owner = origin.get("pack_voltage_max_v", "run")
-        expected = f"at most {limits.pack_voltage_max_v:g} V, the limit of the {owner}"
-        problems.append(pen.write("voltage", "set-point beyond a limit", f"{top_v:g} V", expected))
-    return problems
-
-
 def _warnings(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> list[Problem]:
     warnings: list[Problem] = []
     for index, step in enumerate(plan.steps):
-        pen = _Pen(index, plan.source_file, plan.places)
+        pen = Pen(index, plan.source_file, plan.places)
         if isinstance(step, LoopEnd | End):
             continue
         if step.record.dt_ns > RECORD_MAX_NS:
@@ -330,7 +158,7 @@ def _warnings(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> list[Probl
     return warnings
 
 
-def _end_current(step: CcCharge | CccvCharge, pen: _Pen, bench: BenchSpec | None) -> list[Problem]:
+def _end_current(step: CcCharge | CccvCharge, pen: Pen, bench: BenchSpec | None) -> list[Problem]:
     """An end current that the cycler's own error hides."""
     least_a = step.end_current_a if isinstance(step, CccvCharge) else None
     if bench is None or least_a is None:
@@ -345,7 +173,7 @@ def _end_current(step: CcCharge | CccvCharge, pen: _Pen, bench: BenchSpec | None
     return [pen.write("end_current", "within the cycler's error", f"{least_a:g} A", expected)]
 
 
-def _discharge_warnings(step: CcDischarge, pen: _Pen, pack: PackSpec) -> list[Problem]:
+def _discharge_warnings(step: CcDischarge, pen: Pen, pack: PackSpec) -> list[Problem]:
     falling = [condition for condition in step.until if condition.operator in ("<=", "<")]
     cell = [condition for condition in falling if condition.variable == "cell_min"]
     if not cell and pack.series > 1:
@@ -361,7 +189,7 @@ def _discharge_warnings(step: CcDischarge, pen: _Pen, pack: PackSpec) -> list[Pr
     return warnings
 
 
-def _rest(plan: Plan, step: AnyStep, index: int, pen: _Pen, pack: PackSpec) -> list[Problem]:
+def _rest(plan: Plan, step: AnyStep, index: int, pen: Pen, pack: PackSpec) -> list[Problem]:
     """A rest between two steps with current that is shorter than the standard's."""
     least_ns = REST_PACK_NS if pack.series > 1 else REST_CELL_NS
     active = (CcCharge, CccvCharge, CcDischarge)

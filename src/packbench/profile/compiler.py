@@ -22,7 +22,6 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LimitSet
 from packbench.core.specs import PackSpec
 from packbench.profile import plan as p
-from packbench.profile.check import limit_problems, step_problems
 from packbench.profile.expressions import AgreementText
 from packbench.profile.loader import LoadedProfile, Loop, StepSource, load_profile
 from packbench.profile.schema import (
@@ -39,6 +38,7 @@ from packbench.profile.schema import (
     StepModel,
     amount,
 )
+from packbench.profile.setpoints import limit_problems, step_problems
 
 RECORD_DEFAULT_NS = 5_000_000_000
 """GB 38031-2025 6.4 asks for 15 s or less [S]."""
@@ -74,19 +74,22 @@ class _Compiler:
         default = model.record if model is not None else None
         result_model = model.result if model is not None else self._result_alone()
         capacity_step = self._capacity_step(result_model)
+        limits = LimitSet()
+        layers = {"pack": self.pack.limits}
+        self._note(-1, "limits", ("limits",))
+        if model is not None and model.limits is not None:
+            limits = model.limits.limit_set(self.pack.rated_capacity_ah)
+            wrong = limit_problems(limits, -1, "limits", self.pack, self.file, self.places)
+            self.problems += wrong
+            if not wrong:  # else every step would show their shadows
+                layers["profile"] = limits
         steps: list[p.AnyStep] = []
         for source in self.loaded.steps:
             self._note_places(source)
             step = self._step(source, default, capacity_step)
             if step is not None:
                 steps.append(step)
-                self.problems += step_problems(step, source.index, self.pack, self.file, self.places)
-        limits = LimitSet()
-        if model is not None:
-            self._note(-1, "limits", ("limits",))
-            if model.limits is not None:
-                limits = model.limits.limit_set(self.pack.rated_capacity_ah)
-                self.problems += limit_problems(limits, -1, "limits", self.pack, self.file, self.places)
+                self.problems += step_problems(step, source.index, self.pack, layers, self.file, self.places)
         if self.problems or model is None:
             raise InputError(sort_problems(self.problems))
         if not self.loaded.explicit_end:
