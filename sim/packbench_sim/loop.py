@@ -26,6 +26,27 @@ class DeadlockError(RuntimeError):
     """Every task waits and no timer is set: virtual time can never move again."""
 
 
+class _Soon(asyncio.Handle):
+    """A handle without the debugging parts: making them is the most frequent thing the loop does."""
+
+    __slots__ = ()
+
+    def __init__(  # pyright: ignore[reportMissingSuperCall]
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def run(self) -> None:
+        """Call back in the context it was asked in. What it raises ends the loop: nothing is swallowed."""
+        self._context.run(self._callback, *self._args)
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop. Make one with `run_virtual`, which also closes it."""
 
@@ -34,7 +55,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now_ns = 0
         self._sequence = 0
         self._timers: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
-        self._soon: deque[asyncio.Handle] = deque()
+        self._soon: deque[_Soon] = deque()
+        self._stopping = False
 
     def now_ns(self) -> int:
         """Virtual nanoseconds since the loop was made."""
@@ -52,7 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Soon(callback, args, context)
         self._soon.append(handle)
         return handle
 
@@ -80,29 +102,39 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when_ns / 1e9, callback, args, self, context)
-        self.at_ns(when_ns, self._soon.append, handle)
+        self.at_ns(when_ns, self._fire, handle, callback, args, context)
         return handle
+
+    def _fire(
+        self,
+        handle: asyncio.TimerHandle,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> None:
+        if not handle.cancelled():
+            self._soon.append(_Soon(callback, args, context))
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """asyncio's hook: a cancelled handle stays in the heap and is skipped when it comes up."""
 
     def _run_once(self) -> None:
-        """asyncio's hook: one turn. Time moves only when nothing is ready."""
-        soon = self._soon
-        if not soon:
-            timers = self._timers
-            if not timers:
-                raise DeadlockError("nothing is ready and no timer is set")
-            when_ns = timers[0][0]
-            # A deadline in the past fires now: virtual time never runs backwards.
-            self._now_ns = max(self._now_ns, when_ns)
-            while timers and timers[0][0] <= self._now_ns:
-                _, _, callback, args = heappop(timers)
-                callback(*args)
-        for _ in range(len(soon)):
-            handle = soon.popleft()
-            if not handle.cancelled():
-                handle._run()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the loop is who runs handles
+        """asyncio's hook. Turns are taken here until somebody stops the loop: a call a turn is what costs most."""
+        soon, timers = self._soon, self._timers
+        while not self._stopping:
+            if not soon:
+                if not timers:
+                    raise DeadlockError("nothing is ready and no timer is set")
+                # A deadline in the past fires now: virtual time never runs backwards.
+                now_ns = max(self._now_ns, timers[0][0])
+                self._now_ns = now_ns
+                while timers and timers[0][0] <= now_ns:
+                    _, _, callback, args = heappop(timers)
+                    callback(*args)
+            for _ in range(len(soon)):
+                handle = soon.popleft()
+                if not handle.cancelled():
+                    handle.run()
 
 
 class VirtualClock:
@@ -110,9 +142,7 @@ class VirtualClock:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
-
-    def now_ns(self) -> int:
-        return self._loop.now_ns()
+        self.now_ns = loop.now_ns
 
     async def sleep_until(self, t_ns: int) -> None:
         future = self._loop.create_future()

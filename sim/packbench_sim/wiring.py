@@ -7,6 +7,7 @@ device is one file in devices/ and one line here.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
@@ -28,7 +29,7 @@ BYTE_TIME_115200_NS = 86_806
 
 
 def wire_devices(
-    world: World, bench: BenchSpec, maps: dict[str, DeviceMap], framings: dict[str, Framing]
+    world: World, bench: BenchSpec, maps: Mapping[str, DeviceMap], framings: Mapping[str, Framing]
 ) -> dict[str, WireDevice]:
     """The bench's devices by role. Raises InputError for one that nobody emulates."""
     faults = world.plant.faults
@@ -40,7 +41,7 @@ def wire_devices(
 
 
 def memory_transports(
-    loop: asyncio.AbstractEventLoop, clock: Clock, devices: dict[str, WireDevice], framings: dict[str, Framing]
+    loop: asyncio.AbstractEventLoop, clock: Clock, devices: dict[str, WireDevice], framings: Mapping[str, Framing]
 ) -> dict[str, Transport]:
     """The far ends of in-memory links to the devices, with the latency of their kind of link."""
     return {

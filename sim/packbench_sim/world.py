@@ -7,14 +7,14 @@ comes from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from packbench.core.limits import Limits
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
-from packbench_sim.board import DirectBoard, SimBoard
+from packbench_sim.board import Deadlines, DirectBoard, SimBoard
 from packbench_sim.direct import DirectBms, DirectCycler
 from packbench_sim.errors import InstrumentErrors
 from packbench_sim.faults import Injection
@@ -30,6 +30,26 @@ class World:
     board: SimBoard
 
 
+def build_parts(
+    bench: BenchSpec,
+    pack: PackSpec,
+    *,
+    start_ns: int,
+    seed: int,
+    perfect: bool = False,
+    injections: Iterable[Injection] = (),
+) -> World:
+    """Make the plant and the board. `perfect` takes every instrument error away (truth runs)."""
+    errors = InstrumentErrors.none(pack.series) if perfect else InstrumentErrors.draw(bench, pack.series, seed)
+    plant = Plant(pack, bench, errors, seed=seed, start_ns=start_ns, injections=injections)
+    board = SimBoard(
+        plant.contactor,
+        on_enable=_enable(plant),
+        on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
+    )
+    return World(plant, board)
+
+
 def build_world(
     loop: VirtualLoop,
     bench: BenchSpec,
@@ -39,12 +59,10 @@ def build_world(
     perfect: bool = False,
     injections: Iterable[Injection] = (),
 ) -> World:
-    """Make the plant and the board. `perfect` takes every instrument error away (truth runs)."""
-    errors = InstrumentErrors.none(pack.series) if perfect else InstrumentErrors.draw(bench, pack.series, seed)
-    plant = Plant(pack, bench, errors, seed=seed, start_ns=loop.now_ns(), injections=injections)
-    board = SimBoard(plant.contactor, on_enable=_enable(plant))
-    _Clockwork(loop, board).start()
-    return World(plant, board)
+    """The parts in virtual time, with the board's own deadlines kept by the loop."""
+    world = build_parts(bench, pack, start_ns=loop.now_ns(), seed=seed, perfect=perfect, injections=injections)
+    Deadlines(world.board, loop.now_ns, loop.at_ns)
+    return world
 
 
 def direct_devices(world: World, clock: VirtualClock, limits: Limits) -> Devices:
@@ -56,22 +74,7 @@ def direct_devices(world: World, clock: VirtualClock, limits: Limits) -> Devices
     )
 
 
-class _Clockwork:
-    """Lets the board's own deadlines pass: one timer, set anew for the next deadline when it fires."""
-
-    def __init__(self, loop: VirtualLoop, board: SimBoard) -> None:
-        self._loop = loop
-        self._board = board
-
-    def start(self) -> None:
-        """Step the board now, and from then on whenever it is due."""
-        now_ns = self._loop.now_ns()
-        due_ns = self._board.tick(now_ns)
-        if due_ns is not None:
-            self._loop.at_ns(due_ns, self.start)
-
-
-def _enable(plant: Plant):  # noqa: ANN202
+def _enable(plant: Plant) -> Callable[[int, bool], None]:
     """The hard-wired enable: without it the cycler's power stage is dead, whatever its set-points."""
 
     def on_enable(t_ns: int, enabled: bool) -> None:

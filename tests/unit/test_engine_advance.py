@@ -64,7 +64,7 @@ def plan(*steps: AnyStep) -> Plan:
 def snapshot(t_s: float, current_a: float = 0.0, cells: tuple[float, ...] = (3.6, 3.7), **cycler: object) -> Snapshot:
     t_ns = round(t_s * S)
     sample = CyclerSample(t_ns, sum(cells), current_a, current_a != 0, "cc" if current_a else "off")
-    sample = replace(sample, **cycler)  # type: ignore[arg-type]
+    sample = sample._replace(**cycler)  # type: ignore[arg-type]
     bms = bms_sample(t_ns, np.array(cells), (25.0, 26.0))
     return Snapshot(t_ns, sample, bms, None, sum(cells))
 
@@ -137,7 +137,7 @@ def test_a_bms_reading_between_two_cycler_readings_ends_on_its_own_time() -> Non
     state, _ = advance(the_plan, state, snapshot(1, -10.0), 1 * S)
     late = snapshot(1, -10.0)
     low = bms_sample(round(1.4 * S), np.array([2.9, 3.6]), (25.0,))
-    state, _ = advance(the_plan, state, replace(late, t_ns=round(1.4 * S), bms=low), round(1.4 * S))
+    state, _ = advance(the_plan, state, late._replace(t_ns=round(1.4 * S), bms=low), round(1.4 * S))
     assert state.step.closing is not None
     assert state.step.closing.charge_ah == pytest.approx(-(5.0 + 4.0) / 3600)
 

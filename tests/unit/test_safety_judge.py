@@ -41,7 +41,9 @@ EXPECTED = Expectation(
 )
 
 
-def view(t_s: float, *, current_a: float = 20.0, cells: tuple[float, ...] = (3.7, 3.7, 3.7, 3.7), **other: object) -> Snapshot:
+def view(
+    t_s: float, *, current_a: float = 20.0, cells: tuple[float, ...] = (3.7, 3.7, 3.7, 3.7), **other: object
+) -> Snapshot:
     t_ns = round(t_s * S)
     voltage_v = other.pop("voltage_v", sum(cells))
     cycler = CyclerSample(t_ns, voltage_v, current_a, True, "cc", other.pop("cycler_alarms", ()))  # type: ignore[arg-type]
@@ -98,11 +100,10 @@ def test_trips_after_its_delay_and_not_before(rule: str, snapshot: Snapshot, del
         t_ns = round(t_s * S)
         assert snapshot.cycler is not None
         assert snapshot.bms is not None
-        return replace(
-            snapshot,
+        return snapshot._replace(
             t_ns=t_ns,
-            cycler=replace(snapshot.cycler, t_ns=t_ns),
-            bms=replace(snapshot.bms, t_ns=t_ns),
+            cycler=snapshot.cycler._replace(t_ns=t_ns),
+            bms=snapshot.bms._replace(t_ns=t_ns),
             board=BoardSample(t_ns, "closed", True),
         )
 
@@ -126,15 +127,15 @@ def test_current_that_flows_with_the_output_off_is_not_followed() -> None:
 
 def test_silence() -> None:
     first = view(1)
-    assert tripped(first, replace(first, t_ns=round(1.9 * S))) is None
-    assert tripped(first, replace(first, t_ns=round(2.1 * S))) == "cycler_stale"
+    assert tripped(first, first._replace(t_ns=round(1.9 * S))) is None
+    assert tripped(first, first._replace(t_ns=round(2.1 * S))) == "cycler_stale"
     assert first.cycler is not None
-    fresh = replace(first.cycler, t_ns=round(3.1 * S))
+    fresh = first.cycler._replace(t_ns=round(3.1 * S))
     board = BoardSample(round(3.1 * S), "closed", True)
-    assert tripped(first, replace(first, t_ns=round(3.1 * S), cycler=fresh, board=board)) == "bms_stale"
-    assert tripped(replace(first, bms=None)) == "bms_stale"
-    assert tripped(replace(first, board=BoardSample(-1, "closed", True))) == "board_stale"
-    assert tripped(replace(first, board=BoardSample(S, "tripped", False, 3, "over_voltage"))) == "board_open"
+    assert tripped(first, first._replace(t_ns=round(3.1 * S), cycler=fresh, board=board)) == "bms_stale"
+    assert tripped(first._replace(bms=None)) == "bms_stale"
+    assert tripped(first._replace(board=BoardSample(-1, "closed", True))) == "board_stale"
+    assert tripped(first._replace(board=BoardSample(S, "tripped", False, 3, "over_voltage"))) == "board_open"
 
 
 def test_a_lost_link_trips_at_once() -> None:

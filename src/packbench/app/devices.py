@@ -80,9 +80,7 @@ def connect(job: Job, maps: Maps, transports: Mapping[str, Transport], clock: Cl
     )
 
 
-def _modbus_port(
-    spec: DeviceSpec, device: DeviceMap, transport: Transport, clock: Clock
-) -> Port[ModbusRequest, bytes]:
+def _modbus_port(spec: DeviceSpec, device: DeviceMap, transport: Transport, clock: Clock) -> Port[ModbusRequest, bytes]:
     codec = ModbusCodec(framing_of(spec, device))
     return Port(
         transport,

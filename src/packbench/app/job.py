@@ -78,7 +78,9 @@ def load_job(profile: str, pack: str, bench: str | None, settings: tuple[str, ..
     if not report.ok:
         raise InputError(list(report.errors))
     limits = effective_limits(plan, pack_spec, bench_spec)
-    return Job(plan, pack_spec, bench_spec, limits, report.warnings, profile_source, pack_source, bench_source, settings)
+    return Job(
+        plan, pack_spec, bench_spec, limits, report.warnings, profile_source, pack_source, bench_source, settings
+    )
 
 
 def effective_limits(plan: Plan, pack: PackSpec, bench: BenchSpec) -> Limits:

@@ -28,6 +28,7 @@ from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.writer import RunStore
+from packbench.transport.modbus import Framing
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
@@ -156,9 +157,7 @@ async def _execute(
         loop, job.bench, job.pack, seed=options.seed, perfect=options.perfect, injections=options.injections
     )
     devices = (
-        _byte_devices(job, world, loop, clock)
-        if options.level == "bytes"
-        else direct_devices(world, clock, job.limits)
+        _byte_devices(job, world, loop, clock) if options.level == "bytes" else direct_devices(world, clock, job.limits)
     )
     run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe)
     return await run.run(TOKEN)
@@ -170,7 +169,7 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
 
     maps = load_maps(job)
     by_role = {"cycler": maps.cycler, "bms": maps.bms}
-    framings = {
+    framings: dict[str, Framing] = {
         "cycler": framing_of(job.bench.cycler, maps.cycler),
         "bms": framing_of(job.bench.bms, maps.bms),
     }

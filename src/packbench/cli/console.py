@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from packbench.core.errors import InputError, PackbenchError, Problem
+from packbench.report.texts import Lang
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class Done:
 class Terminal:
     """The two streams of one invocation."""
 
-    def __init__(self, *, as_json: bool, lang: str) -> None:
+    def __init__(self, *, as_json: bool, lang: Lang) -> None:
         self.as_json = as_json
-        self.lang = lang
+        self.lang: Lang = lang
         # A pipe has no width of its own; 100 columns keep the tables whole in a log.
         width = None if sys.stdout.isatty() else 100
         self.out = Console(file=sys.stdout, width=width, highlight=False)
@@ -77,9 +78,11 @@ def error_object(error: PackbenchError) -> dict[str, Any]:
     return {"ok": False, "code": error.exit_code, "errors": [problem_object(problem) for problem in problems]}
 
 
-def language() -> str:
+def language() -> Lang:
     """The language people are spoken to in: PACKBENCH_LANG, en or zh. Raises InputError for another."""
     lang = os.environ.get("PACKBENCH_LANG") or "en"
-    if lang not in ("en", "zh"):
-        raise InputError(f"PACKBENCH_LANG: found {lang!r}, expected 'en' or 'zh'")
-    return lang
+    match lang:
+        case "en" | "zh":
+            return lang
+        case _:
+            raise InputError(f"PACKBENCH_LANG: found {lang!r}, expected 'en' or 'zh'")

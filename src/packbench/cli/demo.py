@@ -32,7 +32,9 @@ def add(subparsers: Subparsers) -> None:
         "The main job on simulated hardware: a retired pack goes in, its residual capacity comes out.",
         "packbench demo --out demo-result",
     )
-    parser.add_argument("--level", choices=("object", "bytes"), default="bytes", help="bytes: down to the wire (default)")
+    parser.add_argument(
+        "--level", choices=("object", "bytes"), default="bytes", help="bytes: down to the wire (default)"
+    )
     add_run_options(parser, default_bench=None)
     parser.set_defaults(run_command=run)
 
@@ -42,9 +44,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     if not terminal.as_json:
         terminal.err.print(Text(_INTRODUCTION[terminal.lang]))
     job = load_job(PROFILE, PACK, args.bench)
-    options = Options(
-        seed=args.seed, level=args.level, serial=args.serial or SERIAL, operator=args.operator or "demo"
-    )
+    options = Options(seed=args.seed, level=args.level, serial=args.serial or SERIAL, operator=args.operator or "demo")
     simulated, concluded = simulate.simulate_and_conclude(job, options, args, terminal)
     truth = find_truth(job, options)
     return simulate.done(simulated, concluded, truth, terminal)

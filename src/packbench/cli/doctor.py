@@ -94,7 +94,9 @@ def _extra(extra: str, *modules: str) -> Finding:
 
 def _font() -> Finding:
     if find_spec("matplotlib") is None:
-        return Finding("Chinese font", False, "not looked for without the extra report", "apt-get install fonts-noto-cjk")
+        return Finding(
+            "Chinese font", False, "not looked for without the extra report", "apt-get install fonts-noto-cjk"
+        )
     from packbench.report.fonts import cjk_font
 
     font = cjk_font()

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from packbench.cli import analyze, check, demo, doctor, export, report, runs, schema, simulate
+from packbench.cli import analyze, check, demo, doctor, export, report, run, runs, schema, simulate
 from packbench.cli.console import Done, Terminal, language
 from packbench.core.errors import InputError, PackbenchError
 
-COMMANDS = (demo, simulate, check, analyze, report, export, runs, doctor, schema)
+COMMANDS = (demo, run, simulate, check, analyze, report, export, runs, doctor, schema)
 INTERRUPTED = 130
 
 

@@ -10,6 +10,7 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers, paths_text
 from packbench.cli.words import command as make_command
 from packbench.report.terminal import summary
+from packbench.report.texts import Lang
 
 
 def add(subparsers: Subparsers) -> None:
@@ -27,7 +28,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Conclude the run again."""
-    lang = args.lang or terminal.lang
+    lang: Lang = args.lang or terminal.lang
     concluded = conclude(find_run(args.run), lang)
     data = {"ok": True, "run_id": concluded.result.run_id, "paths": concluded.paths}
     return Done(data, (summary(concluded.result, lang), paths_text(concluded.paths, lang)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.text import Text
 
 from packbench.app.conclude import Concluded, conclude
 from packbench.app.job import Job, load_job
@@ -14,9 +16,6 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.progress import Progress
 from packbench.cli.words import Subparsers, add_run_options, paths_text
 from packbench.cli.words import command as make_command
-from rich.console import RenderableType
-from rich.text import Text
-
 from packbench.profile.estimate import estimate_plan
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import LiveView, step_table, summary
@@ -37,9 +36,9 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
     parser.add_argument("--pack", required=True, metavar="P", help="pack file or its name")
-    parser.add_argument("--level", choices=("object", "bytes"), default="bytes", help="bytes: down to the wire (default)")
-    parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="inject a fault, e.g. comms.bms_lost@2 h")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. plant.soh=0.7, ambient_c=10")
+    parser.add_argument("--level", choices=("object", "bytes"), default="bytes", help="bytes: down to the wire")
+    parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="as in comms.bms_lost@2h")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as in plant.soh=0.7")
     parser.add_argument("--perfect", action="store_true", help="instruments without errors")
     add_run_options(parser, default_bench=None)
     parser.set_defaults(run_command=run)
@@ -86,9 +85,7 @@ def simulate_and_conclude(
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
     with LiveView(terminal.err, terminal.lang) as view:
         simulated = simulate(job, options, folder, Progress(view, job, expected_s))
-    concluded = conclude(
-        folder, terminal.lang, with_report=not args.no_report, wall_seconds=simulated.wall_seconds
-    )
+    concluded = conclude(folder, terminal.lang, with_report=not args.no_report, wall_seconds=simulated.wall_seconds)
     return simulated, concluded
 
 

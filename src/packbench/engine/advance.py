@@ -31,7 +31,7 @@ def start(plan: Plan, snapshot: Snapshot, now_ns: int) -> tuple[EngineState, tup
     effects: list[Effect] = []
     step = _enter(plan, _before_first(now_ns), 0, now_ns, effects)
     low_c, high_c = _temperatures(snapshot)
-    return EngineState(step, meter, meter, now_ns, low_c, high_c), tuple(effects)
+    return EngineState(step, meter, now_ns, low_c, high_c), tuple(effects)
 
 
 def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> tuple[EngineState, tuple[Effect, ...]]:
@@ -44,12 +44,12 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
     if step.closing is not None and _settled(step, snapshot, now_ns):
         effects.append(StepEnded(replace(step.closing, tail_ah=state.meter.ah)))
         step = replace(step, closing=None)
-        state = replace(state, step=step)
+        state = state._replace(step=step)
     planned = plan.steps[step.index]
     if isinstance(planned, End):
         if step.closing is None:
             effects.append(Finish(planned.verdict, "the profile's end"))
-            state = replace(state, step=replace(step, finished=True))
+            state = state._replace(step=replace(step, finished=True))
         return state, tuple(effects)
     assert not isinstance(planned, LoopEnd)
     met, held = first_met(planned.until, step.held_since_ns, Reading(state, snapshot, now_ns))
@@ -65,9 +65,9 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
     if outcome.drive is not None:
         effects.append(outcome.drive)
         step = replace(step, drive=outcome.drive, taper=outcome.taper, held_since_ns=held)
-        state = replace(state, step=step)
+        state = state._replace(step=step)
     elif held is not step.held_since_ns:
-        state = replace(state, step=replace(step, held_since_ns=held))
+        state = state._replace(step=replace(step, held_since_ns=held))
     return state, tuple(effects)
 
 
@@ -80,27 +80,26 @@ def stop(
     effects: list[Effect] = [OutputOff()]
     if state.step.closing is not None:
         effects.append(StepEnded(replace(state.step.closing, tail_ah=state.meter.ah)))
-    state = replace(state, meter=state.meter.held(now_ns))
+    state = state._replace(meter=state.meter.held(now_ns))
     if not isinstance(plan.steps[state.step.index], End):
         effects.append(StepEnded(_record(plan, state, snapshot, now_ns, Ending(reason))))
     effects.append(Finish("aborted", reason))
-    return replace(state, step=replace(state.step, finished=True, drive=None, closing=None)), tuple(effects)
+    return state._replace(step=replace(state.step, finished=True, drive=None, closing=None)), tuple(effects)
 
 
 def _metered(state: EngineState, snapshot: Snapshot) -> EngineState:
-    """The meters moved on to a new cycler reading; the same state when there is none."""
+    """The meter moved on to a new cycler reading; the same state when there is none."""
     cycler = snapshot.cycler
     if cycler is None or cycler.t_ns <= state.meter.t_ns:
         return state
-    low_c, high_c = _temperatures(snapshot)
-    return EngineState(
-        state.step,
-        state.meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v),
-        state.cycle_meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v),
-        state.started_ns,
-        low_c if low_c < state.temperature_min_c else state.temperature_min_c,
-        high_c if high_c > state.temperature_max_c else state.temperature_max_c,
-    )
+    low_c, high_c = state.temperature_min_c, state.temperature_max_c
+    bms = snapshot.bms
+    if bms is not None:
+        # Written so that NaN (nothing read yet) gives way to the first reading.
+        low_c = low_c if low_c <= bms.temperature_min_c else bms.temperature_min_c
+        high_c = high_c if high_c >= bms.temperature_max_c else bms.temperature_max_c
+    meter = state.meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v)
+    return EngineState(state.step, meter, state.started_ns, low_c, high_c)
 
 
 def _temperatures(snapshot: Snapshot) -> tuple[float, float]:
@@ -128,16 +127,18 @@ def _leave(
     step = state.step
     if step.closing is not None:
         effects.append(StepEnded(replace(step.closing, tail_ah=state.meter.ah)))
-    cycle = step.cycle
-    state = replace(state, meter=state.meter.held(now_ns), cycle_meter=state.cycle_meter.held(now_ns))
+    state = state._replace(meter=state.meter.held(now_ns))
     record = _record(plan, state, snapshot, now_ns, ending)
-    capacities = (*step.capacities, (step.index, abs(record.charge_ah)))
-    leaving = replace(step, capacities=capacities, closing=record)
+    leaving = replace(
+        step,
+        capacities=(*step.capacities, (step.index, abs(record.charge_ah))),
+        closing=record,
+        cycle_ah=step.cycle_ah + record.charge_ah,
+        cycle_wh=step.cycle_wh + record.energy_wh,
+    )
     entered = _enter(plan, leaving, step.index + 1 if goto is None else goto, now_ns, effects)
-    meter = state.meter.restarted()
-    cycle_meter = state.cycle_meter if entered.cycle == cycle else meter
     low_c, high_c = _temperatures(snapshot)
-    return EngineState(entered, meter, cycle_meter, state.started_ns, low_c, high_c), tuple(effects)
+    return EngineState(entered, state.meter.restarted(), state.started_ns, low_c, high_c), tuple(effects)
 
 
 def _enter(plan: Plan, step: StepState, index: int, now_ns: int, effects: list[Effect]) -> StepState:
@@ -171,7 +172,8 @@ def _loop(planned: LoopEnd, step: StepState, index: int, effects: list[Effect]) 
         counts[index] = 0
         return replace(step, loop_counts=tuple(counts.items())), index + 1
     counts[index] = done
-    return replace(step, loop_counts=tuple(counts.items()), cycle=step.cycle + 1), planned.start
+    again = replace(step, loop_counts=tuple(counts.items()), cycle=step.cycle + 1, cycle_ah=0.0, cycle_wh=0.0)
+    return again, planned.start
 
 
 def agree(agreement: Agreement, capacities: tuple[tuple[int, float], ...]) -> bool:

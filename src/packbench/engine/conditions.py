@@ -8,7 +8,7 @@ absence never ends a step by itself (staleness is the safety rules' business).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from packbench.core.samples import Snapshot
 from packbench.engine.state import NOT_HELD, EngineState
@@ -17,8 +17,7 @@ from packbench.profile.plan import Condition, Variable
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a condition looks at."""
 
     state: EngineState
@@ -57,8 +56,8 @@ READERS: dict[Variable, Callable[[Reading], float]] = {
     "test_time": lambda reading: (reading.now_ns - reading.state.started_ns) / 1e9,
     "step_ah": lambda reading: abs(reading.state.meter.ah),
     "step_wh": lambda reading: abs(reading.state.meter.wh),
-    "cycle_ah": lambda reading: abs(reading.state.cycle_meter.ah),
-    "cycle_wh": lambda reading: abs(reading.state.cycle_meter.wh),
+    "cycle_ah": lambda reading: abs(reading.state.step.cycle_ah + reading.state.meter.ah),
+    "cycle_wh": lambda reading: abs(reading.state.step.cycle_wh + reading.state.meter.wh),
     "cell_max": _bms("cell_max_v"),
     "cell_min": _bms("cell_min_v"),
     "cell_spread": _spread,

@@ -7,13 +7,12 @@ intervals, or an integrator; every sample of the cycler is used, recorded or not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NS_PER_H = 3.6e12
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(NamedTuple):
     """Totals since the meter was made, and the reading they run up to."""
 
     t_ns: int

@@ -7,6 +7,7 @@ moves the meters, builds one small object and shares the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from packbench.core.records import StepRecord
 from packbench.engine.effects import Drive
@@ -44,18 +45,18 @@ class StepState:
     """(index of the step, magnitude in Ah) of every charge-moving step so far, in order."""
     closing: StepRecord | None = None
     """The step before, whose output has not settled yet."""
+    cycle_ah: float = 0.0
+    """Of the cycle's ended steps, signed."""
+    cycle_wh: float = 0.0
     finished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EngineState:
+class EngineState(NamedTuple):
     """The whole of it."""
 
     step: StepState
     meter: Meter
     """Since the step began."""
-    cycle_meter: Meter
-    """Since the cycle began."""
     started_ns: int
     temperature_min_c: float
     temperature_max_c: float

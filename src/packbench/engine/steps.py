@@ -14,7 +14,7 @@ from packbench.core.samples import Snapshot
 from packbench.engine.effects import Drive
 from packbench.engine.state import StepState, Taper
 from packbench.engine.taper import next_current
-from packbench.profile.plan import AnyStep, CccvCharge, CcCharge, CcDischarge, CellLimit, End, Rest
+from packbench.profile.plan import AnyStep, CcCharge, CccvCharge, CcDischarge, CellLimit, End, Rest
 
 CV_SETTLE_NS = 2_000_000_000
 """A current below the end current in the first moments of a step is its ramp, not its end."""

@@ -8,7 +8,7 @@ judged in the same loop turn it arrives in and nothing can be decided on half-up
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Channel:
     def begin(self) -> None:
         """Start the profile, on the newest samples."""
         snapshot = self.snapshot()
-        self._safety = replace(self._safety, started_ns=snapshot.t_ns)
+        self._safety = self._safety._replace(started_ns=snapshot.t_ns)
         self.engine, effects = start(self._plan, snapshot, snapshot.t_ns)
         self._outbox.effects(effects)
 

@@ -43,6 +43,6 @@ class Poller(Generic[SampleT]):
                 self.polls += 1
                 self.on_sample(sample)
             due_ns += self.period_ns
-            late_ns = self.clock.now_ns() - due_ns
-            if late_ns > 0:
-                due_ns += (late_ns // self.period_ns + 1) * self.period_ns
+            now_ns = self.clock.now_ns()
+            if now_ns > due_ns:
+                due_ns += ((now_ns - due_ns) // self.period_ns + 1) * self.period_ns

@@ -143,7 +143,8 @@ def cell_spread(view: View) -> Violation | None:
         "V",
         f"Cells {bms.cell_min_index} and {bms.cell_max_index} are {value:.3f} V apart; "
         f"at most {limit:.3f} V is allowed.",
-        f"第 {bms.cell_min_index} 号与第 {bms.cell_max_index} 号单体压差为 {value:.3f} V，允许的最大值为 {limit:.3f} V。",
+        f"第 {bms.cell_min_index} 号与第 {bms.cell_max_index} 号单体压差为 {value:.3f} V，"
+        f"允许的最大值为 {limit:.3f} V。",
     )
 
 

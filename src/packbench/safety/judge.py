@@ -7,21 +7,31 @@ with a new run. Asked on every new sample, and at every heartbeat for what only 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from packbench.core.limits import Limits
 from packbench.core.records import Trip
 from packbench.core.samples import Snapshot
 from packbench.safety.rules import RULES
-from packbench.safety.view import Expectation, Reaction, Rule, View, Violation
+from packbench.safety.view import Expectation, Reaction, View, Violation
 
 RATE_WINDOW_NS = 60_000_000_000
 """dT/dt is taken over a minute: a 1 K sensor step must not look like 60 K/min."""
 
-_BY_SOURCE: dict[str, tuple[tuple[int, Rule], ...]] = {
-    source: tuple((index, rule) for index, rule in enumerate(RULES) if rule.source == source)
-    for source in ("time", "cycler", "bms")
+
+def _asked(*sources: str) -> tuple[tuple[int, Callable[[View], Violation | None]], ...]:
+    return tuple((index, rule.check) for index, rule in enumerate(RULES) if rule.source in sources)
+
+
+_ASKED = {
+    (False, False): _asked("time"),
+    (True, False): _asked("time", "cycler"),
+    (False, True): _asked("time", "bms"),
+    (True, True): _asked("time", "cycler", "bms"),
 }
+"""Which rules to ask, by (new cycler sample, new BMS sample)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +42,7 @@ class Latched:
     reaction: Reaction
 
 
-@dataclass(frozen=True, slots=True)
-class SafetyState:
+class SafetyState(NamedTuple):
     """What the judge remembers."""
 
     started_ns: int
@@ -61,23 +70,20 @@ def judge(
     cycler_ns = -1 if snapshot.cycler is None else snapshot.cycler.t_ns
     bms_ns = -1 if snapshot.bms is None else snapshot.bms.t_ns
     temperatures, rate = state.temperatures, float("nan")
-    if bms_ns > state.bms_ns and snapshot.bms is not None:
+    new_bms = bms_ns > state.bms_ns
+    if new_bms and snapshot.bms is not None:
         temperatures, rate = _moved(temperatures, bms_ns, snapshot.bms.temperature_max_c)
     view = View(snapshot, limits, expected, rate, lost)
-    asked = _BY_SOURCE["time"]
-    if cycler_ns > state.cycler_ns:
-        asked += _BY_SOURCE["cycler"]
-    if bms_ns > state.bms_ns:
-        asked += _BY_SOURCE["bms"]
+    asked = _ASKED[cycler_ns > state.cycler_ns, new_bms]
     found: list[tuple[int, Violation]] = []
-    for index, rule in asked:
-        violation = rule.check(view)
+    for index, check in asked:
+        violation = check(view)
         if violation is not None:
             found.append((index, violation))
-    pending: tuple[tuple[int, int, Violation], ...] = ()
-    if found or state.pending:
-        pending = _merged(state.pending, found, frozenset(index for index, _ in asked), snapshot.t_ns)
-    latched = _due(pending, snapshot.t_ns, state.started_ns) if pending else None
+    if not found and not state.pending:
+        return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None)
+    pending = _merged(state.pending, found, frozenset(index for index, _ in asked), snapshot.t_ns)
+    latched = _due(pending, snapshot.t_ns, state.started_ns)
     return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched)
 
 

@@ -20,10 +20,11 @@ NAMES = {
 
 
 def _stale(view: View, source: str, t_ns: int | None) -> Violation | None:
-    limit_s = view.expected.stale_after_ns[source] / 1e9
-    age_s = float("inf") if t_ns is None else (view.snapshot.t_ns - t_ns) / 1e9
-    if age_s <= limit_s:
+    limit_ns = view.expected.stale_after_ns[source]
+    if t_ns is not None and view.snapshot.t_ns - t_ns <= limit_ns:
         return None
+    limit_s = limit_ns / 1e9
+    age_s = float("inf") if t_ns is None else (view.snapshot.t_ns - t_ns) / 1e9
     name_en, name_zh = NAMES[source]
     if t_ns is None:
         return Violation(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from packbench.core.limits import Limits
 from packbench.core.samples import BmsSample, CyclerSample, Snapshot
@@ -43,8 +43,7 @@ class Expectation:
     """BMS alarms the bench file says to log rather than stop on."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One moment, as the rules see it."""
 
     snapshot: Snapshot

@@ -1,0 +1,175 @@
+"""A run on the wall clock: real devices, or our own emulators behind real sockets.
+
+Owns the composition of a live run. A device whose URL begins with `emulated:` is played by our
+emulator on a loopback socket; everything above the socket is the same as on a real bench. The
+provenance follows from what was composed: one emulated device makes the whole run `emulated`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packbench import __version__
+from packbench.app.conclude import DATA_NAME
+from packbench.app.devices import EMULATED, ROLES, connect, framing_of, load_maps, scheme_of
+from packbench.app.job import Job
+from packbench.app.virtual import Observer
+from packbench.clock import Clock, MonotonicClock
+from packbench.core.samples import Provenance
+from packbench.core.specs import DeviceSpec
+from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.recorder import Recorder, ThreadWriter
+from packbench.store.database import Durability
+from packbench.store.meta import RunMeta
+from packbench.store.writer import RunStore
+from packbench.transport.base import Transport
+from packbench.transport.modbus import Framing
+from packbench.transport.open import open_transport
+
+if TYPE_CHECKING:
+    from packbench_sim.faults import Injection
+    from packbench_sim.parts import WireDevice
+
+INTERRUPTED = "interrupted by the operator"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What a live run is told besides its job."""
+
+    run_id: str
+    serial: str
+    operator: str
+    seed: int
+    """Of the emulated devices' errors and noise; nothing else is random."""
+    injections: tuple[Injection, ...] = ()
+
+
+def is_emulated(job: Job) -> bool:
+    """Whether any device of the bench is played by our own emulator."""
+    return any(spec.url.startswith(EMULATED) for spec in (job.bench.cycler, job.bench.bms, job.bench.board))
+
+
+def new_run_id(clock: Clock, job: Job) -> str:
+    """An id that sorts by time and does not collide."""
+    return f"{clock.wall():%Y%m%dT%H%M%SZ}-{job.pack.name}-{secrets.token_hex(2)}"
+
+
+async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observer, clock: Clock) -> RunOutcome:
+    """Run the job on the bench's devices; the record goes to `folder`.
+
+    Cancelling (Ctrl-C) stops safely first: output off, contactor open, record sealed; then it is
+    raised again. A second Ctrl-C does not skip that.
+    """
+    async with AsyncExitStack() as stack:
+        transports = await _transports(job, options, clock, stack)
+        recorder = Recorder(
+            RunStore.create(folder / DATA_NAME, _meta(job, options, clock), Durability.POWER_SAFE), ThreadWriter()
+        )
+        # The record is closed after the bench has stopped, whatever stopped it.
+        stack.push_async_callback(_close, recorder)
+        devices = connect(job, load_maps(job), transports, clock)
+        run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe)
+        token = clock.now_ns() // 1_000_000 % 0xFFFF_FFFF + 1
+        return await _interruptible(run, asyncio.ensure_future(run.run(token)))
+
+
+async def _interruptible(run: BenchRun, task: asyncio.Future[RunOutcome]) -> RunOutcome:
+    """Wait for the run; every cancellation asks it to stop, none cuts it off."""
+    interrupted = False
+    while True:
+        try:
+            outcome = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            interrupted = True
+            run.abort(INTERRUPTED)
+            continue
+        if interrupted:
+            raise asyncio.CancelledError(INTERRUPTED)
+        return outcome
+
+
+async def _close(recorder: Recorder) -> None:
+    await recorder.close()
+
+
+async def _transports(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, Transport]:
+    """Connected byte streams to the bench's devices, emulators started where the bench asks for them."""
+    specs: dict[str, DeviceSpec] = {role: getattr(job.bench, role) for role in ROLES}
+    played = _emulators(job, options, clock) if is_emulated(job) else {}
+    transports: dict[str, Transport] = {}
+    for role, spec in specs.items():
+        url = spec.url
+        if url.startswith(EMULATED):
+            url = await _serve(played[role], scheme_of(spec), clock, stack)
+        transports[role] = await open_transport(url)
+        stack.callback(transports[role].close)
+    return transports
+
+
+def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDevice]:
+    from packbench_sim.wiring import wire_devices
+    from packbench_sim.world import build_parts
+
+    maps = load_maps(job)
+    framings: dict[str, Framing] = {
+        "cycler": framing_of(job.bench.cycler, maps.cycler),
+        "bms": framing_of(job.bench.bms, maps.bms),
+    }
+    world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=options.seed, injections=options.injections)
+    return wire_devices(world, job.bench, {"cycler": maps.cycler, "bms": maps.bms}, framings)
+
+
+async def _serve(device: WireDevice, scheme: str, clock: Clock, stack: AsyncExitStack) -> str:
+    """Play a device on a loopback socket of its own; returns the URL to reach it."""
+    from packbench_sim.wire import serve_tcp
+
+    server = await serve_tcp(device, "127.0.0.1", 0, clock)
+    stack.push_async_callback(server.close)
+    # A pty or a serial line is played over TCP here: the frames are the same, and nothing is left behind.
+    reachable = scheme if scheme in ("modbus+tcp", "rtu+tcp") else "rtu+tcp"
+    return f"{reachable}://127.0.0.1:{server.port}"
+
+
+def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
+    emulated = is_emulated(job)
+    return RunMeta(
+        run_id=options.run_id,
+        # Nobody may claim a measurement when any part of the bench was played.
+        provenance=Provenance.EMULATED if emulated else Provenance.MEASURED,
+        serial=options.serial,
+        profile=job.profile_source,
+        pack=job.pack_source,
+        bench=job.bench_source,
+        software_version=__version__,
+        started_at=clock.wall(),
+        origin_ns=clock.now_ns(),
+        # Only emulated devices have a seed; on a real bench nothing is random.
+        seed=options.seed if emulated else None,
+        operator=options.operator or None,
+    )
+
+
+def run_to_end(
+    job: Job,
+    options: Callable[[Clock], LiveOptions],
+    folder: Callable[[LiveOptions], Path],
+    observe: Observer,
+) -> tuple[RunOutcome | None, Path]:
+    """Run on the wall clock; the outcome is None when it was interrupted (after a safe stop)."""
+    clock = MonotonicClock()
+    chosen = options(clock)
+    place = folder(chosen)
+    main: Awaitable[RunOutcome] = run_live(job, chosen, place, observe, clock)
+    try:
+        return asyncio.run(main), place  # type: ignore[arg-type]
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return None, place

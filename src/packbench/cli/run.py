@@ -1,0 +1,107 @@
+"""packbench run: the main job on a bench."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from packbench.app.conclude import conclude
+from packbench.app.job import Job, load_job
+from packbench.app.live import LiveOptions, is_emulated, new_run_id, run_to_end
+from packbench.app.places import run_folder
+from packbench.cli.console import Done, Terminal
+from packbench.cli.progress import Progress
+from packbench.cli.words import Subparsers, add_run_options, paths_text
+from packbench.cli.words import command as make_command
+from packbench.core.errors import InputError, Problem
+from packbench.profile.estimate import estimate_plan
+from packbench.report.json_out import result_to_dict
+from packbench.report.terminal import LiveView, step_table, summary
+
+if TYPE_CHECKING:
+    from packbench_sim.faults import Injection
+
+TRIPPED = 3
+INTERRUPTED = 130
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = make_command(
+        subparsers,
+        "run",
+        "Run a profile on a bench, on the wall clock.",
+        "packbench run quick-check --bench sim-cell --pack lmo-25ah --serial TEST-1 --operator Li --arm",
+    )
+    parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
+    parser.add_argument("--pack", required=True, metavar="P", help="pack file or its name")
+    parser.add_argument("--arm", action="store_true", help="arm without asking; needs --operator")
+    parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="of emulated devices only")
+    add_run_options(parser, default_bench=None)
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Done:
+    """Check, ask, run, conclude."""
+    job = load_job(args.profile, args.pack, args.bench)
+    _require_names(args)
+    faults = _faults(args, job)
+    if not args.arm:
+        _ask(job, args, terminal)
+    expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
+    with LiveView(terminal.err, terminal.lang) as view:
+        outcome, folder = run_to_end(
+            job,
+            lambda clock: LiveOptions(new_run_id(clock, job), args.serial, args.operator, args.seed, faults),
+            lambda options: run_folder(args.out, options.run_id),
+            Progress(view, job, expected_s),
+        )
+    concluded = conclude(folder, terminal.lang, with_report=not args.no_report)
+    result = result_to_dict(concluded.result)
+    code = INTERRUPTED if outcome is None else (TRIPPED if outcome.latched is not None else 0)
+    data = {
+        "ok": True,
+        "interrupted": outcome is None,
+        "log_sha256": concluded.log_sha256,
+        "trips": result["trips"],
+        "result": result,
+        "paths": concluded.paths,
+    }
+    shown = (
+        summary(concluded.result, terminal.lang),
+        step_table(concluded.result, terminal.lang),
+        paths_text(concluded.paths, terminal.lang),
+    )
+    return Done(data, shown, code)
+
+
+def _require_names(args: argparse.Namespace) -> None:
+    """A run has a pack with a name and a person who answers for it."""
+    missing = [
+        Problem("", field=f"--{name}", found="nothing", expected=expected)
+        for name, expected in (("serial", "the pack's serial number or code"), ("operator", "who is responsible"))
+        if not getattr(args, name).strip()
+    ]
+    if missing:
+        raise InputError(missing)
+
+
+def _faults(args: argparse.Namespace, job: Job) -> tuple[Injection, ...]:
+    if not args.fault:
+        return ()
+    if not is_emulated(job):
+        raise InputError(Problem("faults are injected into emulated devices only", field="--fault"))
+    from packbench_sim.faults import parse_injection
+
+    return tuple(parse_injection(word) for word in args.fault)
+
+
+def _ask(job: Job, args: argparse.Namespace, terminal: Terminal) -> None:
+    """Arming is a person's word: asked for on a terminal, refused without one."""
+    if not sys.stdin.isatty():
+        raise InputError(Problem("nobody to ask on this input", field="--arm", found="nothing", expected="--arm"))
+    terminal.err.print(f"{job.plan.name} on {args.serial} ({job.pack.name}), bench {job.bench.name}.")
+    terminal.err.print("The cycler will be switched on and the contactor closed. Type ARM to go on:")
+    if sys.stdin.readline().strip() != "ARM":
+        raise InputError("not armed: nothing was switched on")
