@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.unit.wire_parts import ScriptedTransport
 
 from packbench.core.errors import BadReply, LinkError, ReplyTimeout
 from packbench.run.port import Port
@@ -17,7 +18,6 @@ from packbench.transport.modbus import (
     write_coil,
 )
 from packbench_sim.loop import VirtualClock, run_virtual
-from tests.unit.wire_parts import ScriptedTransport
 
 MS = 1_000_000
 

@@ -68,10 +68,10 @@ def _check(device: DeviceMap, golden: Golden) -> list[str]:
         return []
     except DeviceError as exc:
         return [str(exc)]
-    if golden.refused is not None:
-        return [f"not refused, expected exception {golden.refused}"]
     if answer is None:
         return ["the reply is not complete or its checksum is wrong"]
+    if golden.refused is not None:
+        return [f"not refused, expected exception {golden.refused}"]
     return _compare(device, golden, request, request.payload or answer)
 
 

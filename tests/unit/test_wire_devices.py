@@ -1,0 +1,431 @@
+"""Drivers on emulators, byte by byte in virtual time: what each device's habits do to its driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.wire_parts import PlainBms, PlainCycler, device_map, memory_port
+
+from packbench.core.errors import BadReply, DeviceRefused, InputError, LinkError, ReplyTimeout
+from packbench.core.samples import Quality
+from packbench.core.specs import DeviceSpec
+from packbench.drivers.ea_psb import EaPsb
+from packbench.drivers.factory import make_bms, make_cycler
+from packbench.drivers.mapped import MappedBms
+from packbench.drivers.protocols import Setpoint
+from packbench.transport.modbus import (
+    Framing,
+    ModbusRefused,
+    read_coil,
+    read_registers,
+    rtu_frame,
+    write_coil,
+    write_register,
+)
+from packbench_sim.devices import EaPsbDevice, HvBmsDevice, JkPbDevice
+from packbench_sim.loop import VirtualClock, run_virtual
+
+MS = 1_000_000
+EA, HV, JK = device_map("ea-psb"), device_map("modbus-hv-bms"), device_map("jk-pb")
+
+
+def with_ea(
+    use: Callable[[EaPsb, EaPsbDevice, PlainCycler, VirtualClock], Awaitable[None]],
+    *,
+    framing: Framing = "mbap",
+    settings: dict[str, Any] | None = None,
+    **device: Any,
+) -> None:
+    async def main(clock: VirtualClock) -> None:
+        part = PlainCycler()
+        emulator = EaPsbDevice(EA, part, framing=framing, **device)
+        port, _ = memory_port(emulator, framing, clock, gap_ms=5, quiet_ms=100)
+        await use(EaPsb(EA, port, 0, settings), emulator, part, clock)
+
+    run_virtual(main)
+
+
+def with_bms(device: Any, framing: Framing, use: Callable[[MappedBms, VirtualClock], Awaitable[None]]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        gap_ms = 30 if isinstance(device, JkPbDevice) else 0
+        port, _ = memory_port(device, framing, clock, gap_ms=gap_ms, quiet_ms=100)
+        await use(MappedBms(JK if isinstance(device, JkPbDevice) else HV, port, 1), clock)
+
+    run_virtual(main)
+
+
+# ------------------------------------------------------------------ EA PSB
+
+
+@pytest.mark.parametrize("framing", ["mbap", "rtu"])
+@pytest.mark.parametrize("settings", [{}, {"actuals_read": "split", "setpoint_write": "single"}])
+def test_ea_charges_discharges_and_goes_off(framing: Framing, settings: dict[str, Any]) -> None:
+    strict = bool(settings)
+
+    async def use(cycler: EaPsb, device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        identity = await cycler.identify()
+        assert identity.model == "PSB simulated"
+        await cycler.prepare()
+        assert (device.remote, part.output_on) == (True, False)
+        await cycler.apply(Setpoint(50.0, 400.0))
+        await clock.sleep_until(clock.now_ns() + 20 * MS)
+        sample = await cycler.read()
+        assert (sample.output_on, sample.regulation, sample.quality) == (True, "cc", Quality.GOOD)
+        assert sample.current_a == pytest.approx(50.0, abs=120 / 52428)
+        assert sample.voltage_v == pytest.approx(350.0, abs=500 / 52428)
+        # Read in two halves, a sample is as old as its older half.
+        assert clock.now_ns() - sample.t_ns == (5.4 * MS if strict else 0)
+        assert part.clamp_v == pytest.approx(400.0, abs=500 / 52428)
+        await cycler.apply(Setpoint(-20.0, 288.0))
+        await clock.sleep_until(clock.now_ns() + 20 * MS)
+        assert (await cycler.read()).current_a == pytest.approx(-20.0, abs=120 / 52428)
+        await cycler.off()
+        await clock.sleep_until(clock.now_ns() + 20 * MS)
+        sample = await cycler.read()
+        assert (sample.output_on, sample.regulation, sample.current_a) == (False, "off", 0.0)
+        await cycler.release()
+        assert device.remote is False
+
+    with_ea(use, framing=framing, settings=settings, joint_read=not strict, block_write=not strict)
+
+
+@pytest.mark.parametrize(
+    ("device", "settings"), [({"joint_read": False}, {}), ({"block_write": False}, {})], ids=["read", "write"]
+)
+def test_ea_that_refuses_the_default_is_found_out_in_prepare(device: dict[str, Any], settings: dict[str, Any]) -> None:
+    async def use(cycler: EaPsb, _device: EaPsbDevice, part: PlainCycler, _clock: VirtualClock) -> None:
+        with pytest.raises(DeviceRefused):
+            await cycler.prepare()
+        assert not any(output_on for _, output_on, _ in part.commands)
+
+    with_ea(use, settings=settings, **device)
+
+
+def test_ea_echo_is_accepted_not_executed() -> None:
+    async def use(cycler: EaPsb, _device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        part.commands.clear()
+        await cycler.apply(Setpoint(10.0, 400.0))
+        acknowledged_ns = clock.now_ns()
+        assert not part.output_on
+        await clock.sleep_until(acknowledged_ns + 60 * MS)
+        assert part.output_on
+        assert part.commands[-1][0] > acknowledged_ns
+
+    with_ea(use, execution_delay_ns=50 * MS)
+
+
+def test_ea_writes_outside_remote_and_in_local_are_refused() -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = EaPsbDevice(EA, PlainCycler())
+        port, _ = memory_port(device, "mbap", clock)
+        for local, code in ((False, 7), (True, 0x17)):
+            device.local = local
+            with pytest.raises(ModbusRefused) as refused:
+                await port.exchange(write_register(0, 501, 1))
+            assert refused.value.code == code
+        with pytest.raises(ModbusRefused) as refused:
+            await port.exchange(write_coil(0, 402, True))
+        assert refused.value.code == 0x17
+
+    run_virtual(main)
+
+
+def test_ea_limited_compliance_serves_unit_0_alone() -> None:
+    async def main(clock: VirtualClock) -> None:
+        limited, _ = memory_port(EaPsbDevice(EA, PlainCycler(), framing="rtu"), "rtu", clock)
+        assert (await limited.exchange(read_coil(0, 405))).value == b"\x00\x00"
+        with pytest.raises(ModbusRefused) as refused:
+            await limited.exchange(read_coil(1, 405))
+        assert refused.value.code == 2
+        full, _ = memory_port(EaPsbDevice(EA, PlainCycler(), framing="rtu", limited=False), "rtu", clock)
+        for unit in (0, 1):
+            assert (await full.exchange(read_coil(unit, 405))).value == b"\x00"
+
+    run_virtual(main)
+
+
+def test_ea_set_values_beyond_the_device_are_refused_on_both_sides() -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, _part: PlainCycler, _clock: VirtualClock) -> None:
+        await cycler.prepare()
+        with pytest.raises(DeviceRefused, match="source_current_a"):
+            await cycler.apply(Setpoint(123.0, 400.0))
+        # The adjust limit of the source current to 50 %: the device rejects, the driver passes it on.
+        device.write_registers(0, 9002, (0x6666).to_bytes(2, "big"))
+        with pytest.raises(ModbusRefused) as refused:
+            await cycler.apply(Setpoint(61.0, 400.0))
+        assert refused.value.code == 3
+        assert not device.output_on
+
+    with_ea(use)
+
+
+def test_ea_alarm_latches_shows_and_is_not_overrun() -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        await cycler.apply(Setpoint(50.0, 400.0))
+        await clock.sleep_until(clock.now_ns() + 20 * MS)
+        device.set_alarm(clock.now_ns(), "over_temperature", present=True)
+        sample = await cycler.read()
+        assert (sample.output_on, sample.alarms, part.output_on) == (False, ("over_temperature",), False)
+        device.set_alarm(clock.now_ns(), "over_temperature", present=False)
+        assert (await cycler.read()).alarms == ("over_temperature",), "latched until acknowledged"
+        with pytest.raises(ModbusRefused):
+            await cycler.apply(Setpoint(50.0, 400.0))
+        assert not part.output_on
+        await cycler.prepare()
+        assert (await cycler.read()).alarms == ()
+        device.set_alarm(clock.now_ns(), "over_temperature", present=True)
+        with pytest.raises(DeviceRefused, match="over_temperature"):
+            await cycler.prepare()
+
+    with_ea(use)
+
+
+def test_ea_own_over_voltage_protection() -> None:
+    async def use(cycler: EaPsb, _device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        await cycler.apply(Setpoint(50.0, 400.0))
+        await clock.sleep_until(clock.now_ns() + 20 * MS)
+        assert (await cycler.read()).output_on
+        part.voltage_v = 430.0
+        sample = await cycler.read()
+        assert (sample.output_on, sample.alarms) == (False, ("over_voltage",))
+
+    with_ea(use, settings={"over_voltage_v": 420.0})
+
+
+def test_ea_that_echoes_a_write_and_does_not_keep_it_is_found_out() -> None:
+    class Forgetful(EaPsbDevice):
+        forgets = False
+
+        def write_registers(self, t_ns: int, address: int, payload: bytes) -> None:
+            if not self.forgets:
+                super().write_registers(t_ns, address, payload)
+
+    async def main(clock: VirtualClock) -> None:
+        device = Forgetful(EA, PlainCycler())
+        port, _ = memory_port(device, "mbap", clock, gap_ms=5)
+        cycler = EaPsb(EA, port, 0)
+        await cycler.prepare()
+        device.forgets = True
+        started_ns = clock.now_ns()
+        with pytest.raises(BadReply, match="read back"):
+            await cycler.apply(Setpoint(10.0, 400.0))
+        assert 300 * MS < clock.now_ns() - started_ns < 330 * MS
+        assert not device.output_on
+
+    run_virtual(main)
+
+
+def test_ea_with_other_ratings_than_the_bench_file_says_is_refused() -> None:
+    async def use(cycler: EaPsb, _device: EaPsbDevice, _part: PlainCycler, _clock: VirtualClock) -> None:
+        with pytest.raises(InputError, match=r"rated_current_a: .*found 120, expected 60"):
+            await cycler.identify()
+
+    with_ea(use, settings={"rated_voltage_v": 500.0, "rated_current_a": 60.0})
+
+
+def test_ea_off_goes_ahead_of_what_waits() -> None:
+    async def main(clock: VirtualClock) -> None:
+        part = PlainCycler()
+        port, _ = memory_port(EaPsbDevice(EA, part), "mbap", clock, gap_ms=5)
+        cycler = EaPsb(EA, port, 0)
+        await cycler.prepare()
+        done: list[str] = []
+
+        async def read(number: int) -> None:
+            await port.exchange(read_registers(0, 505, 5))
+            done.append(f"read {number}")
+
+        async def off() -> None:
+            await cycler.off()
+            done.append("off")
+
+        await asyncio.gather(read(1), read(2), read(3), off())
+        assert done == ["off", "read 1", "read 2", "read 3"] or done[:2] == ["read 1", "off"]
+        assert done.index("off") <= 1
+
+    run_virtual(main)
+
+
+def test_a_silent_device_times_out_and_is_heard_again() -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, _part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        device.silent = lambda t_ns: t_ns < 2_000 * MS
+        with pytest.raises(ReplyTimeout):
+            await cycler.read()
+        await clock.sleep_until(2_000 * MS)
+        assert (await cycler.read()).quality is Quality.GOOD
+
+    with_ea(use, framing="rtu")
+
+
+# --------------------------------------------------------------------- BMS
+
+
+@pytest.mark.parametrize("framing", ["mbap", "rtu"])
+def test_hv_bms_reads_what_the_part_measured(framing: Framing) -> None:
+    part = PlainBms(96, 12)
+    part.alarms, part.balancing = ("cell_over_voltage",), True
+
+    async def use(bms: MappedBms, clock: VirtualClock) -> None:
+        await bms.identify()
+        sample = await bms.read()
+        np.testing.assert_allclose(sample.cell_voltages_v, part.cells_v, atol=1e-9)
+        assert sample.temperatures_c == tuple(part.sensors_c.tolist())
+        assert (sample.current_a, sample.soc, sample.soh, sample.cycles) == (-12.345, 0.87, 0.81, 321)
+        assert (sample.charge_limit_a, sample.discharge_limit_a) == (75.0, 100.0)
+        assert (sample.alarms, sample.balancing, sample.quality) == (("cell_over_voltage",), True, Quality.GOOD)
+        assert sample.t_ns == clock.now_ns()
+
+    with_bms(HvBmsDevice(HV, part, framing=framing), framing, use)
+
+
+def test_hv_bms_of_45_cells_reports_45() -> None:
+    async def use(bms: MappedBms, _clock: VirtualClock) -> None:
+        sample = await bms.read()
+        assert sample.cell_voltages_v.size == 45
+        assert len(sample.temperatures_c) == 8
+        assert sample.quality is Quality.GOOD
+
+    with_bms(HvBmsDevice(HV, PlainBms(45, 8)), "mbap", use)
+
+
+def test_hv_bms_implausible_cell_marks_the_sample() -> None:
+    part = PlainBms(96)
+    part.cells_v = part.cells_v.copy()
+    part.cells_v[10] = 8.191
+
+    async def use(bms: MappedBms, _clock: VirtualClock) -> None:
+        assert (await bms.read()).quality is Quality.IMPLAUSIBLE
+
+    with_bms(HvBmsDevice(HV, part), "mbap", use)
+
+
+def test_hv_bms_an_alive_counter_that_stands_still_is_an_old_measurement() -> None:
+    async def use(bms: MappedBms, clock: VirtualClock) -> None:
+        first = await bms.read()
+        await clock.sleep_until(400 * MS)
+        again = await bms.read()
+        assert again.t_ns == first.t_ns, "measured every 500 ms: nothing new yet"
+        await clock.sleep_until(600 * MS)
+        assert (await bms.read()).t_ns == clock.now_ns()
+
+    with_bms(HvBmsDevice(HV, PlainBms(96), measure_period_ns=500 * MS), "mbap", use)
+
+
+def test_jk_pb_reads_what_the_part_measured() -> None:
+    part = PlainBms(16, 5)
+    part.alarms, part.balancing = ("cell_under_voltage",), True
+
+    async def use(bms: MappedBms, _clock: VirtualClock) -> None:
+        identity = await bms.identify()
+        assert (identity.model, identity.firmware) == ("JK_PB2A16S20P", "15.24")
+        sample = await bms.read()
+        np.testing.assert_allclose(sample.cell_voltages_v, part.cells_v, atol=1e-9)
+        assert sample.voltage_v == pytest.approx(part.cells_v.sum(), abs=5e-4)
+        assert sample.temperatures_c == tuple(part.sensors_c.tolist())
+        assert (sample.current_a, sample.soc, sample.soh, sample.cycles) == (-12.345, 0.87, 0.81, 321)
+        assert (sample.charge_limit_a, sample.discharge_limit_a) == (75.0, 100.0), "from the settings"
+        assert (sample.alarms, sample.balancing, sample.quality) == (("cell_under_voltage",), True, Quality.GOOD)
+
+    with_bms(JkPbDevice(JK, part), "rtu", use)
+
+
+def test_jk_pb_with_two_sensors_has_two_temperatures() -> None:
+    async def use(bms: MappedBms, _clock: VirtualClock) -> None:
+        assert (await bms.read()).temperatures_c == (20.0, 26.0)
+
+    with_bms(JkPbDevice(JK, PlainBms(16, 2)), "rtu", use)
+
+
+def test_jk_pb_golden_exchanges_come_from_the_emulator_byte_for_byte() -> None:
+    part = PlainBms(16, 2)
+    device = JkPbDevice(JK, part, turnaround_ns=0)
+    for golden in JK.golden:
+        if golden.refused is not None or "model" in golden.values:
+            assert device.on_bytes(0, golden.request) == golden.reply
+    part.cells_v = np.full(16, 3.3)
+    assert device.on_bytes(0, bytes.fromhex("010312900002c15e")).hex() == "0103040000ce40afa3", "52.800 V"
+    assert device.on_bytes(0, bytes.fromhex("010312980002409c")).hex() == "010304ffffcfc7ee75", "-12.345 A"
+    assert device.on_bytes(0, bytes.fromhex("010312a600016151")).hex() == "0103020057f9ba", "SOC 87"
+
+
+def test_ea_golden_exchanges_come_from_the_emulator_byte_for_byte() -> None:
+    part = PlainCycler()
+    part.rated_voltage_v = 80.0
+    device = EaPsbDevice(EA, part, framing="rtu", limited=False)
+    answer = {golden.request: golden.reply for golden in EA.golden if golden.framing == "rtu" and golden.request}
+    remote_on, remote_off = bytes.fromhex("01050192ff002c2b"), bytes.fromhex("0105019200006ddb")
+    refused, local = bytes.fromhex("0185070352"), bytes.fromhex("018517029e")
+    output_on = rtu_frame(1, bytes.fromhex("050195ff00"))
+    assert device.on_bytes(0, output_on) == refused, "not in remote"
+    nominal = bytes.fromhex("01030079000215d2")
+    assert device.on_bytes(0, nominal) == answer[nominal]
+    assert device.on_bytes(0, remote_on) == answer[remote_on]
+    for write in ("010601f56666338e", "010601f5cccccd51", "010601f6cccc3d51"):
+        assert device.on_bytes(0, bytes.fromhex(write)) == bytes.fromhex(write)
+    assert device.on_bytes(0, remote_off) == answer[remote_off]
+    device.local = True
+    assert device.on_bytes(0, remote_on) == local
+
+
+def test_jk_pb_is_deaf_right_after_its_reply_and_silent_to_errors() -> None:
+    device = JkPbDevice(JK, PlainBms(16, 2))
+    ask = bytes.fromhex("010312900002c15e")
+    assert device.on_bytes(0, ask)
+    assert device.on_bytes(2 * MS, ask) == b"", "2 ms after its own reply"
+    assert device.on_bytes(32 * MS, ask)
+    assert device.on_bytes(100 * MS, ask[:-1] + b"\0") == b"", "bad CRC"
+    assert device.on_bytes(300 * MS, rtu_frame(2, ask[1:-2])) == b"", "another unit's"
+    assert device.on_bytes(400 * MS, b"\xff\x01" + ask), "noise before a request"
+
+
+@given(
+    framing=st.sampled_from(["mbap", "rtu"]),
+    chunks=st.lists(
+        st.one_of(st.binary(max_size=300), st.sampled_from([b"\x01\x10\x00\x00\x00\x7b\xf6", b"\0\1\0\0\0\xfe\1\3"])),
+        max_size=8,
+    ),
+)
+def test_any_bytes_into_an_emulator_are_bounded_and_it_answers_afterwards(
+    framing: Framing, chunks: list[bytes]
+) -> None:
+    device = HvBmsDevice(HV, PlainBms(8, 1), framing=framing)
+    for index, chunk in enumerate(chunks):
+        device.on_bytes(index * MS, chunk)
+        assert len(device._buffer) <= 1024
+    good = bytes.fromhex("00050000000601030000000a") if framing == "mbap" else rtu_frame(1, bytes.fromhex("030000000a"))
+    device.on_bytes(10_000 * MS, b"")
+    answer = device.on_bytes(20_000 * MS, good)
+    assert len(answer) == (29 if framing == "mbap" else 25)
+
+
+# ------------------------------------------------------------------ factory
+
+
+def spec(role: Any, device: str, **settings: Any) -> DeviceSpec:
+    return DeviceSpec(role, device, "modbus+tcp://h", 1, 1, 1, 1, MappingProxyType(settings))
+
+
+def test_factory_makes_what_the_map_names_and_refuses_the_rest() -> None:
+    class NoLink:
+        async def exchange(self, request: object, *, urgent: bool = False) -> Any:
+            raise LinkError("nobody there")
+
+    assert isinstance(make_cycler(spec("cycler", "ea-psb"), NoLink(), EA), EaPsb)
+    assert isinstance(make_bms(spec("bms", "jk-pb"), NoLink(), JK), MappedBms)
+    with pytest.raises(InputError, match="a cycler with the driver"):
+        make_cycler(spec("cycler", "jk-pb"), NoLink(), JK)
+    with pytest.raises(InputError, match="a BMS with the driver"):
+        make_bms(spec("bms", "ea-psb"), NoLink(), EA)
+    with pytest.raises(InputError, match="one or split"):
+        make_cycler(spec("cycler", "ea-psb", actuals_read="both"), NoLink(), EA)
