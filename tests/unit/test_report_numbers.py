@@ -56,6 +56,8 @@ def test_signs_zeros_and_times():
     assert number(-24.003, 2) == "−24.00"
     assert number(-0.0004, 2) == "0.00"
     assert duration(54321.4) == "15:05:21"
+    assert plain(duration(0.03)) == "0.03 s"
+    assert duration(2.0) == "0:00:02"
     assert plain(with_unit(45.0, "°C")) == "45 °C"
     assert plain(with_unit(4.25, "V")) == "4.25 V"
     assert plain(with_unit(120.0, "Ah")) == "120 Ah"

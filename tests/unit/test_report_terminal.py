@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -128,6 +129,7 @@ def test_a_trip_is_in_the_summary_once_in_the_reader_s_words(lang, reason):
 def test_an_imported_result_claims_no_uncertainty():
     words = shown(summary(IMPORTED)).replace("\u00a0", " ")
     assert "19.9145 Ah, no uncertainty stated" in words and "±" not in words
+    assert "−19.9145" in shown(step_table(IMPORTED)), "the decimals of the cycler's own export"
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -135,6 +137,16 @@ def test_the_step_table_fits_80_columns(lang):
     words = shown(step_table(RESULT, lang))
     assert all(cell_len(line) <= 80 for line in words.splitlines())
     assert words.count("37 ≤ 2.8 V" if lang == "en" else "37 号 ≤ 2.8 V") == 2
+
+
+def test_of_thousands_of_steps_the_longest_are_shown_in_order():
+    pulses = tuple(replace(step, number=n + 1, duration_s=0.03 * (n % 7)) for n, step in enumerate(RESULT.steps * 300))
+    pulses = (*pulses[:1000], replace(pulses[1000], duration_s=3600.0), *pulses[1001:])
+    words = shown(step_table(replace(RESULT, steps=pulses)))
+    assert len(words.splitlines()) < 120
+    assert "1:00:00" in words and "the 50 longest of 2400 steps" in words
+    numbers = [int(found) for found in re.findall(r"^ +(\d+) ", words, re.MULTILINE)]
+    assert len(numbers) == 50 and numbers == sorted(numbers) and 1001 in numbers
 
 
 def test_colours_are_there_when_wanted():

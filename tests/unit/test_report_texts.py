@@ -81,6 +81,7 @@ def test_end_reasons_are_told_in_words(reason, cell, english, chinese):
 def test_short_end_reasons_name_the_cell():
     assert end_reason_short("cell_min <= cell_cutoff", "en", 37) == "cell 37 ≤ cut-off"
     assert end_reason_short("cell 12 at 4.2 V at the end current 6 A", "zh", 12) == "12 号 ≥ 4.2 V"
+    assert end_reason_short("current <= 1.2491 A at 4.1999 V", "en") == "current ≤ 1.2491 A"
     assert end_reason_short("voltage >= pack_full", "en") == "voltage ≥ full charge voltage"
 
 

@@ -6,7 +6,8 @@ Owns rows, columns and their order. Must not know how a table is drawn.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from packbench.core.result import Measured, Result, StepResult
@@ -29,11 +30,37 @@ from packbench.report.texts import Lang, name_of, text
 
 _KWH_FROM_WH: Final = 10_000.0
 """From here on the step table shows kWh."""
+_STEPS_IN_REPORT: Final = 200
+_FOUR_DECIMALS_BELOW: Final = 100.0
+"""Ah or Wh: a cell's work-step table keeps the decimals of the cycler's own export."""
 
 
-def step_table(result: Result, lang: Lang) -> Table:
-    """Every executed step in order."""
-    in_kwh = any(math.isfinite(step.energy_wh) and abs(step.energy_wh) >= _KWH_FROM_WH for step in result.steps)
+@dataclass(frozen=True, slots=True)
+class _StepShape:
+    """How the step table shows its figures, the same in every row."""
+
+    energy_scale: float
+    charge_decimals: int
+    energy_decimals: int
+
+
+def longest_steps(result: Result, most: int) -> tuple[StepResult, ...]:
+    """The `most` longest steps in the order of their execution; a pulse test has thousands of short ones."""
+    if len(result.steps) <= most:
+        return result.steps
+    ranked = sorted(range(len(result.steps)), key=lambda position: (-result.steps[position].duration_s, position))
+    return tuple(result.steps[position] for position in sorted(ranked[:most]))
+
+
+def step_table(result: Result, lang: Lang, most: int = _STEPS_IN_REPORT) -> Table:
+    """The executed steps in order: all of them, or the `most` longest and a note that says so."""
+    steps = longest_steps(result, most)
+    in_kwh = _largest(step.energy_wh for step in result.steps) >= _KWH_FROM_WH
+    shape = _StepShape(
+        energy_scale=1e-3 if in_kwh else 1.0,
+        charge_decimals=3 if _largest(step.charge_ah for step in result.steps) >= _FOUR_DECIMALS_BELOW else 4,
+        energy_decimals=3 if in_kwh or _largest(step.energy_wh for step in result.steps) >= _FOUR_DECIMALS_BELOW else 4,
+    )
     columns = (
         Column(text("step_no", lang), "right", 0.62),
         Column(text("step", lang), "left", 2.1),
@@ -48,8 +75,15 @@ def step_table(result: Result, lang: Lang) -> Table:
         Column(text("end_reason", lang), "left", 2.7),
     )
     columns = tuple(replace(column, label=column.label.replace(" / ", "\n/ ")) for column in columns)
-    rows = tuple(_step_row(step, step_reason(step, result, lang), lang, in_kwh=in_kwh) for step in result.steps)
-    return Table(columns, rows, note=text("steps_note", lang))
+    rows = tuple(_step_row(step, step_reason(step, result, lang), lang, shape) for step in steps)
+    note = text("steps_note", lang)
+    if len(steps) < len(result.steps):
+        note += "\n" + text("steps_left_out", lang, shown=len(steps), all=len(result.steps))
+    return Table(columns, rows, note=note)
+
+
+def _largest(values: Iterable[float]) -> float:
+    return max((abs(value) for value in values if math.isfinite(value)), default=0.0)
 
 
 def step_reason(step: StepResult, result: Result, lang: Lang, *, short: bool = False) -> str:
@@ -61,7 +95,7 @@ def step_reason(step: StepResult, result: Result, lang: Lang, *, short: bool = F
     return words(step.end_reason, lang, step.end_cell)
 
 
-def _step_row(step: StepResult, reason: str, lang: Lang, *, in_kwh: bool) -> tuple[str, ...]:
+def _step_row(step: StepResult, reason: str, lang: Lang, shape: _StepShape) -> tuple[str, ...]:
     kind = name_of("kind", step.kind, lang)
     label = kind if step.label.casefold() in {kind.casefold(), step.kind} else f"{step.label}\n{kind}"
     if step.cell_min_end_v is None or step.cell_max_end_v is None:
@@ -73,8 +107,8 @@ def _step_row(step: StepResult, reason: str, lang: Lang, *, in_kwh: bool) -> tup
         label,
         str(step.cycle) if step.cycle > 0 else ABSENT,
         duration(step.duration_s),
-        number(step.charge_ah, 3),
-        number(step.energy_wh * (1e-3 if in_kwh else 1.0), 3),
+        number(step.charge_ah, shape.charge_decimals),
+        number(step.energy_wh * shape.energy_scale, shape.energy_decimals),
         number(step.voltage_end_v, 2 if step.voltage_end_v is not None and step.voltage_end_v >= 10 else 3),
         number(step.current_end_a, 2),
         cells,

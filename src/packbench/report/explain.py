@@ -45,6 +45,7 @@ _WHAT: Final[dict[tuple[str, str], tuple[str, str]]] = {
 }
 
 _AT_END_CURRENT: Final = re.compile(r" at the end current \S+ A$")
+_AT_VOLTAGE: Final = re.compile(r"^(current <= \S+ A) at \S+ V$")
 _AT_CELL: Final = re.compile(r"^cell (\d+) at (\S+ V)$")
 
 _SYMBOLS: Final[dict[str, tuple[str, str]]] = {
@@ -125,7 +126,7 @@ def end_reason_short(reason: str, lang: Lang, cell: int | None = None) -> str:
     column = 0 if lang == "en" else 1
     if reason in _ENDS:
         return _ENDS[reason][column]
-    reason = _AT_END_CURRENT.sub("", reason)
+    reason = _AT_VOLTAGE.sub(r"\1", _AT_END_CURRENT.sub("", reason))
     taper = _AT_CELL.match(reason)
     if taper is not None:
         return f"cell {taper[1]} ≥ {taper[2]}" if lang == "en" else f"{taper[1]} 号 ≥ {taper[2]}"

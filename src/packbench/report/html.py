@@ -119,7 +119,7 @@ def _table(table: Table) -> str:
         f'<tr class="{_row_class(position, table)}">{_cells(table.columns, row)}</tr>'
         for position, row in enumerate(table.rows)
     )
-    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    note = f'<p class="note">{_text(table.note)}</p>' if table.note else ""
     return f"""<div class="scroll"><table class="{css_class}"><thead><tr>{head}</tr></thead><tbody>
 {body}
 </tbody></table></div>{note}"""

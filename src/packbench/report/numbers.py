@@ -98,9 +98,11 @@ def coverage(p: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as h:mm:ss."""
+    """Seconds as h:mm:ss; a short time that is no whole second as seconds with two decimals."""
     if seconds is None or not math.isfinite(seconds):
         return ABSENT
+    if abs(seconds) < 10 and abs(seconds - round(seconds)) >= 0.005:
+        return f"{number(seconds, 2)}{NBSP}s"
     total = round(abs(seconds))
     sign = "−" if seconds < 0 and total else ""
     return f"{sign}{total // 3600}:{total // 60 % 60:02d}:{total % 60:02d}"

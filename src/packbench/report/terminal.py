@@ -24,12 +24,14 @@ from rich.text import Text
 from packbench.clock import stopwatch_s
 from packbench.core.result import Measured, Result
 from packbench.report.content import ended_words, invalid_words, run_duration_s, temperature_max_c, trip_words
-from packbench.report.content_tables import step_reason
+from packbench.report.content_tables import longest_steps, step_reason
 from packbench.report.content_tables import step_table as step_content
 from packbench.report.numbers import ABSENT, duration, measured, number, with_unit
 from packbench.report.texts import Lang, comma, name_of, text
 
 WIDTH: Final = 80
+STEPS_ON_TERMINAL: Final = 50
+"""More would push the summary off the screen."""
 _BAR_CELLS: Final = 18
 _REDRAW_S: Final = 0.1
 _PLAIN_LINE_S: Final = 10.0
@@ -211,8 +213,8 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
 
 
 def step_table(result: Result, lang: Lang = "en") -> RenderableType:
-    """Every executed step, in a form that fits 80 columns."""
-    content = step_content(result, lang)
+    """The executed steps, in a form that fits 80 columns; of very many the longest, and a note that says so."""
+    content = step_content(result, lang, STEPS_ON_TERMINAL)
     chosen = (0, 1, 3, 4, 5, 6)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold", expand=False)
     for position in chosen:
@@ -221,11 +223,13 @@ def step_table(result: Result, lang: Lang = "en") -> RenderableType:
         label = "\n".join((*quantity.split(" ", maxsplit=1), unit)) if unit else quantity
         table.add_column(label, justify=column.align, overflow="fold", no_wrap=column.align == "right")
     table.add_column(text("end_reason", lang), overflow="fold")
-    for row, step in zip(content.rows, result.steps, strict=True):
+    for row, step in zip(content.rows, longest_steps(result, STEPS_ON_TERMINAL), strict=True):
         # The label alone: the type has no room here.
         cells = [row[position].split("\n")[0] for position in chosen]
         cells.append(step_reason(step, result, lang, short=True))
         table.add_row(*(Text(cell) for cell in cells))
+    table.caption = content.note
+    table.caption_justify = "left"
     return table
 
 

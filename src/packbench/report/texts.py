@@ -145,6 +145,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "cells_end": ("Cells at end / V", "截止时单体 / V"),
     "temp_max": ("Max. temp. / °C", "最高温度 / °C"),
     "steps_note": ("Positive charge and energy go into the pack.", "电量与能量以充入电池为正。"),
+    "steps_left_out": (
+        "These are the {shown} longest of {all} steps; result.json has them all.",
+        "此处仅列出全部 {all} 个工步中历时最长的 {shown} 个；完整列表见 result.json。",
+    ),
     "kind.rest": ("rest", "静置"),
     "kind.cc_charge": ("CC charge", "恒流充电"),
     "kind.cccv_charge": ("CCCV charge", "恒流恒压充电"),
