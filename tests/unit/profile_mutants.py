@@ -244,7 +244,7 @@ LOGIC = [
         "- §pulse: {for: 30 min}",
         "steps[1].loop.steps[2].pulse",
         "'pulse'",
-        "known are cc_charge, cc_discharge, cccv_charge, end, loop, rest",
+        "one of the known: cc_charge, cc_discharge, cccv_charge, end, loop, rest",
     ),
     Broken(
         "step's keys not indented",

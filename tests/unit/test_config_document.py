@@ -142,6 +142,14 @@ def test_traps_before_a_syntax_error_are_reported_with_it():
     assert [problem.found for problem in caught.value.problems] == ["off", "the end of the line"]
 
 
+def test_traps_inside_a_duplicate_are_told_too():
+    problems = load_document("a: 1\na: {b: off}\n", "f").problems
+    assert [(problem.line, problem.column, problem.found) for problem in problems] == [
+        (2, 1, "a second 'a' (the first is on line 1)"),
+        (2, 8, "off"),
+    ]
+
+
 def test_deep_nesting_is_refused_not_a_recursion_error():
     with pytest.raises(InputError, match="nested deeper"):
         load_document("[" * 5000 + "]" * 5000, "f")

@@ -13,6 +13,7 @@ from packbench.core.errors import InputError
 from packbench.core.limits import merge_limits
 from packbench.profile.check import check_plan
 from packbench.profile.compiler import compile_profile
+from packbench_sim.cells import plant_options
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PACK_FILES = sorted(CONFIGS.glob("packs/*.yaml"))
@@ -74,6 +75,17 @@ def test_every_profile_is_checked_clean_on_every_pack(stem, profile):
     # The rest of 30 min is a pack's; for a cell the checker says that the standard's is 1 h.
     allowed = {"short rest"} if pack.series == 1 else set[str]()
     assert {warning.message for warning in report.warnings} <= allowed
+
+
+@pytest.mark.parametrize("stem", PACKS)
+def test_the_simulator_understands_every_plant_section(stem):
+    pack = PACKS[stem]
+    options = plant_options(pack.plant, pack.series)
+    assert options.seed == pack.plant["seed"]
+    assert len({spec.plant["seed"] for spec in PACKS.values()}) == len(PACKS), "each pack draws cells of its own"
+    assert [weak.cell for weak in options.weak_cells] == [weak["cell"] for weak in pack.plant["weak_cells"]]
+    assert (options.cycles > 500) == (not stem.endswith("-new"))
+    assert (options.soh < 0.9) == (not stem.endswith("-new"))
 
 
 def test_units_have_become_si():

@@ -234,7 +234,7 @@ class _Reader:
                 first = self.keys[here].line
                 found = f"a second {key!r} (the first is on line {first})"
                 self.refuse(event, here, found, "each key once", "duplicate key")
-                self.skip(next(events), events)
+                self.node(next(events), events, (*path, f"{key} (again)"))  # its own traps are told too
                 continue
             self.keys[here] = Mark(event.start_mark.line + 1, event.start_mark.column + 1)
             data[key] = self.node(next(events), events, here)

@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from packbench.config.validation import StrictModel
-from packbench.core.errors import Problem
 from packbench.core.limits import LIMIT_NAMES, LimitSet
 from packbench.core.units import EXPECTED, Dimension, Rate, UnitError, parse_current, parse_quantity, parse_time_ns
 
@@ -151,8 +150,3 @@ def limit_unit(name: str) -> str:
         if name.endswith(suffix):
             return unit
     raise AssertionError(f"no unit known for {name}")
-
-
-def join_problems(*groups: list[Problem]) -> list[Problem]:
-    """Concatenate problem lists."""
-    return [problem for group in groups for problem in group]

@@ -56,6 +56,7 @@ class PlantModel(StrictModel):
     self_discharge_per_day: float = Field(
         default=0.0, ge=0.0, le=0.05, description="SOC fraction a day, such as 0.0003"
     )
+    cycles: int = Field(default=0, ge=0, description="the cycles its BMS has counted: a whole number")
     seed: int = Field(default=1, ge=0, description="a whole number: fixes this one pack's draw of cells")
 
 

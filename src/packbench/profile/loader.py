@@ -145,7 +145,7 @@ class _Walk:
         if kind not in STEP_MODELS:
             here = (*path, kind)
             if kind in PLANNED_STEPS:
-                message, expected = "not available yet", f"known are {available}"
+                message, expected = "not available yet", f"one of the known: {available}"
             else:
                 message, expected = "unknown step type", suggestion(kind, STEP_MODELS)
             self.problems.append(self.document.problem(message, here, repr(kind), expected, key=True))
