@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit import analysis_run as made
 
-from packbench.analysis.capacity import analyse_run
 from packbench.core.records import Gap, Trip
 from packbench.profile.plan import Condition
-from tests.unit import analysis_run as made
 
 
 def changed_step(run, number, **changes):
@@ -17,7 +16,7 @@ def changed_step(run, number, **changes):
 
 
 def test_the_result_is_the_mean_of_the_agreeing_cycles():
-    result = analyse_run(made.made_up_run())
+    result = made.analysed(made.made_up_run())
     assert result.verdict == "PASS"
     assert result.valid
     assert result.invalid_reasons == ()
@@ -25,7 +24,7 @@ def test_the_result_is_the_mean_of_the_agreeing_cycles():
     assert result.capacities_ah == pytest.approx((40.0, 40.2), abs=1e-3)
     assert result.agreeing_cycles == (1, 2)
     assert result.soh.value == pytest.approx(40.1 / 50.0, abs=1e-4)
-    assert result.soh.U == pytest.approx(result.capacity_ah.U / 50.0)
+    assert pytest.approx(result.capacity_ah.U / 50.0) == result.soh.U
     assert result.soce.value == pytest.approx(result.energy_wh.value / 740.0)
     assert result.notes == ()
     assert result.limits["cell_voltage_max_v"] == {"value": 4.25, "unit": "V", "origin": "pack"}
@@ -33,17 +32,17 @@ def test_the_result_is_the_mean_of_the_agreeing_cycles():
 
 def test_two_repeats_that_differ_by_half_a_percent_cost_coverage_factor():
     # s/sqrt(2) = 0.1 Ah with one degree of freedom beside the instruments: k well above 2.
-    result = analyse_run(made.made_up_run())
+    result = made.analysed(made.made_up_run())
     names = {line.name: line for line in result.capacity_ah.budget}
     assert names["repeatability"].standard_u == pytest.approx(0.1, abs=1e-3)
     assert names["repeatability"].dof == 1.0
     assert result.capacity_ah.k > 2.05
-    same = analyse_run(made.made_up_run((40.0, 40.0)))
+    same = made.analysed(made.made_up_run((40.0, 40.0)))
     assert same.capacity_ah.k == pytest.approx(1.95996, abs=1e-4)
 
 
 def test_the_ends_are_found_in_the_samples():
-    result = analyse_run(made.made_up_run((40.0, 40.0)))
+    result = made.analysed(made.made_up_run((40.0, 40.0)))
     names = {line.name: line.standard_u for line in result.capacity_ah.budget}
     # charge end: 125 Ah/V and 2 mV / sqrt(3); cut-off: dv/dq at q = 0 is 0.015 + 0.5 / 0.8
     assert names["charge_end_voltage"] == pytest.approx(125.0 * 0.002 / 3**0.5, rel=0.05)
@@ -51,34 +50,34 @@ def test_the_ends_are_found_in_the_samples():
 
 
 def test_the_weakest_cell_comes_with_what_the_next_one_would_still_give():
-    result = analyse_run(made.made_up_run())
+    result = made.analysed(made.made_up_run())
     assert result.weakest_cell.index == 3
     assert result.weakest_cell.reason == "cell_min <= 2.8 V"
     assert result.weakest_cell.margin_ah.value == pytest.approx(made.NEXT_AH, rel=0.03)
     assert 0.01 < result.weakest_cell.margin_ah.U < 0.2
     spread = made.curve_v(np.array([5.0, 0.0]))
     assert result.cell_spread_v.value == pytest.approx(spread[0] - spread[1], abs=1e-6)
-    assert result.cell_spread_v.U == pytest.approx(1.96 * 2**0.5 * 0.002 / 3**0.5, rel=0.1)
+    assert pytest.approx(1.96 * 2**0.5 * 0.002 / 3**0.5, rel=0.1) == result.cell_spread_v.U
 
 
 def test_only_a_measured_pass_releases():
-    assert analyse_run(made.made_up_run()).releasing
+    assert made.analysed(made.made_up_run()).releasing
     for provenance in ("simulated", "emulated", "imported"):
-        result = analyse_run(made.made_up_run(provenance=provenance))
+        result = made.analysed(made.made_up_run(provenance=provenance))
         assert result.verdict == "PASS"
         assert not result.releasing
-    assert not analyse_run(made.made_up_run(plan=made.plan(min_soh=0.9))).releasing
+    assert not made.analysed(made.made_up_run(plan=made.plan(min_soh=0.9))).releasing
 
 
 def test_a_health_below_the_profiles_bound_fails_and_is_valid():
-    result = analyse_run(made.made_up_run(plan=made.plan(min_soh=0.81)))
+    result = made.analysed(made.made_up_run(plan=made.plan(min_soh=0.81)))
     assert result.verdict == "FAIL"
     assert result.valid
-    assert analyse_run(made.made_up_run(plan=made.plan(min_soh=0.80))).verdict == "PASS"
+    assert made.analysed(made.made_up_run(plan=made.plan(min_soh=0.80))).verdict == "PASS"
 
 
 def invalid(run, *words):
-    result = analyse_run(run)
+    result = made.analysed(run)
     assert result.verdict == "INVALID"
     assert not result.valid
     assert not result.releasing
@@ -91,7 +90,7 @@ def invalid(run, *words):
 def test_an_overdue_certificate_makes_it_invalid_from_the_next_day_on():
     invalid(made.made_up_run(bench=made.bench(instruments=made.instruments("2026-11-22"))), "cert-1", "2026-11-22")
     last_day = made.bench(instruments=made.instruments("2026-11-23"))
-    assert analyse_run(made.made_up_run(bench=last_day)).valid
+    assert made.analysed(made.made_up_run(bench=last_day)).valid
 
 
 def test_capacities_that_do_not_agree_are_shown_and_invalid():
@@ -117,12 +116,12 @@ def test_a_gap_in_a_counted_discharge_is_invalid_and_one_elsewhere_is_not():
     inside = run.steps[1].started_ns + 1_000_000_000
     result = invalid(replace(run, gaps=(Gap(inside, inside + 7_000_000_000, "link lost"),)), "7.0 s", "link lost")
     assert result.gaps[0]["ended_s"] - result.gaps[0]["started_s"] == pytest.approx(7.0)
-    assert analyse_run(replace(run, gaps=(Gap(0, 1_000_000_000, "link lost"),))).valid
+    assert made.analysed(replace(run, gaps=(Gap(0, 1_000_000_000, "link lost"),))).valid
 
 
 def test_balancing_during_the_discharge_is_invalid_and_not_knowing_is_said():
     invalid(made.made_up_run(balancing=True), "balanced")
-    unknown = analyse_run(made.made_up_run(balancing=None))
+    unknown = made.analysed(made.made_up_run(balancing=None))
     assert unknown.valid
     assert [note.key for note in unknown.notes] == ["balancing_unknown"]
 
@@ -131,7 +130,7 @@ def test_samples_that_do_not_fit_the_count_are_invalid():
     run = made.made_up_run()
     off = changed_step(run, 4, charge_ah=run.steps[3].charge_ah * 1.0012)
     invalid(off, "cycle 2", "stored samples", "Ah")
-    assert analyse_run(changed_step(run, 4, charge_ah=run.steps[3].charge_ah * 1.0008)).valid
+    assert made.analysed(changed_step(run, 4, charge_ah=run.steps[3].charge_ah * 1.0008)).valid
 
 
 def test_a_discharge_that_time_ended_is_no_capacity():
@@ -142,7 +141,7 @@ def test_a_discharge_that_time_ended_is_no_capacity():
 
 def test_a_trip_aborts_and_the_broken_discharge_does_not_count():
     trip = Trip("over_temperature", "F12", 10**12, 56.0, 55.0, "degC", "a cell is too hot", "电芯过热")
-    result = analyse_run(made.made_up_run(trips=(trip,), completed=False, end_reason="over_temperature"))
+    result = made.analysed(made.made_up_run(trips=(trip,), completed=False, end_reason="over_temperature"))
     assert result.verdict == "ABORTED"
     assert not result.valid
     assert "a cell is too hot" in result.invalid_reasons[0]
@@ -154,7 +153,7 @@ def test_a_trip_aborts_and_the_broken_discharge_does_not_count():
 
 def test_a_run_without_any_discharge_has_no_figures_and_says_so():
     run = made.made_up_run()
-    result = analyse_run(replace(run, steps=run.steps[:1], completed=False, end_reason="stopped by the operator"))
+    result = made.analysed(replace(run, steps=run.steps[:1], completed=False, end_reason="stopped by the operator"))
     assert result.verdict == "ABORTED"
     assert result.capacity_ah is None
     assert result.weakest_cell is None
@@ -163,7 +162,7 @@ def test_a_run_without_any_discharge_has_no_figures_and_says_so():
 
 def test_a_bench_without_accuracies_gives_figures_without_uncertainty():
     instrument = replace(made.instruments()[0], quantities={})
-    result = analyse_run(made.made_up_run(bench=made.bench(instruments=(instrument,))))
+    result = made.analysed(made.made_up_run(bench=made.bench(instruments=(instrument,))))
     assert result.verdict == "INVALID"
     assert result.capacity_ah.U is None
     assert result.soh.U is None
@@ -171,5 +170,5 @@ def test_a_bench_without_accuracies_gives_figures_without_uncertainty():
 
 
 def test_an_imbalance_that_ended_the_charge_is_marked():
-    assert not analyse_run(made.made_up_run()).imbalance_limited
-    assert analyse_run(changed_step(made.made_up_run(), 3, imbalance_limited=True)).imbalance_limited
+    assert not made.analysed(made.made_up_run()).imbalance_limited
+    assert made.analysed(changed_step(made.made_up_run(), 3, imbalance_limited=True)).imbalance_limited

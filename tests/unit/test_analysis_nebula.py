@@ -3,11 +3,13 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from python_calamine import CalamineWorkbook
 
 from packbench.analysis.columns import load_columns, parse_columns
-from packbench.analysis.importer import analyze_file
+from packbench.analysis.importer import analyze_file, result_from_steps
 from packbench.analysis.nebula import clock_seconds, number_of, read_step_export, table_from_sheet
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
@@ -23,7 +25,7 @@ def columns():
 
 
 @pytest.fixture(scope="module")
-def result():
+def result() -> Any:
     return analyze_file(FILE)
 
 
@@ -48,7 +50,7 @@ def test_the_one_c_discharge_of_the_real_cell(result):
 
 
 def test_a_pack_gives_the_health_and_its_cut_offs():
-    result = analyze_file(FILE, pack=lmo())
+    result: Any = analyze_file(FILE, pack=lmo())
     assert result.pack == "lmo-25ah"
     assert result.soh.value == pytest.approx(19.9145 / 25.0)
     assert result.soh.U is None
@@ -106,10 +108,8 @@ def test_a_counter_that_disagrees_is_reported(columns):
     sheet = real_sheet()
     head = sheet[0]
     sheet[4][head.index("放电容量(Ah)")] = -20.0
-    path_free = table_from_sheet(sheet, columns, "x.xlsx", "")
-    from packbench.analysis.importer import result_from_steps
-
-    notes = {note.key: note.text_en for note in result_from_steps(path_free, None).notes}
+    table = table_from_sheet(sheet, columns, "x.xlsx", "")
+    notes = {note.key: note.text_en for note in result_from_steps(table, None).notes}
     assert "cross_check" not in notes
     assert "4 (-0.42 %)" in notes["cross_check_failed"]
 
@@ -126,9 +126,7 @@ def test_unsigned_counters_and_durations_with_a_third_colon_read_the_same(column
     assert changed.steps == table_from_sheet(real_sheet(), columns, FILE.name, "").steps
 
 
-def real_sheet(rows=40):
-    from python_calamine import CalamineWorkbook
-
+def real_sheet(rows=40) -> Any:
     return [list(row) for row in CalamineWorkbook.from_path(FILE).get_sheet_by_index(0).to_python()[:rows]]
 
 
@@ -238,7 +236,7 @@ def test_half_a_megabyte_takes_less_than_a_second(result):
     assert time.perf_counter() - started < 1.0
 
 
-def test_the_copy_in_the_project_is_the_data_sets_own_file(tmp_path):
+def test_the_copy_in_the_project_says_where_it_is_from_and_under_which_licence():
     sums = (FILE.parent / "SHA256SUMS").read_text(encoding="utf-8")
     assert f"67d714bbd87c4c683ee4c5c437416b39f989d30a64dd9531d20e51bce516d806  {FILE.name}" in sums
     assert "MIT License" in (FILE.parent / "LICENSE").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import math
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,15 @@ ROOT3 = math.sqrt(3.0)
 ZERO = Accuracy(0.0, 0.0)
 
 
+def combined(value, budget, unit) -> Any:
+    return combine(value, budget, unit)
+
+
 def device(role, period_ns):
     return DeviceSpec(role, "x", "x", 1, period_ns, 10**9, 10**9)
 
 
-def bench(sense_point="cycler", instruments=()):
+def bench(sense_point: Any = "cycler", instruments=()):
     return BenchSpec(
         "b", "b", device("cycler", 500_000_000), device("bms", 1_000_000_000), device("board", 200_000_000),
         200_000_000, 500_000_000, 20_000_000, sense_point, 0.004, 0.0002, 25.0, MappingProxyType({}), 2.0, 2,
@@ -40,7 +45,7 @@ def stated(current=ZERO, voltage=ZERO, cell=ZERO, time=ZERO):
     return Accuracies(current, voltage, cell, time)
 
 
-def an_end(cell=3, limit_v=4.2, ah_per_v=130.0, ohm=0.001, current_a=8.0, reading_v=None, pack_v=400.0):
+def an_end(cell: int | None = 3, limit_v=4.2, ah_per_v=130.0, ohm=0.001, current_a=8.0, reading_v=None, pack_v=400.0):
     reading_v = limit_v if reading_v is None else reading_v
     cells = np.array([limit_v - 0.1, limit_v - 0.08, reading_v]) if limit_v > 3.5 else np.array([3.2, 3.1, reading_v])
     return StepEnd(cell, limit_v, ah_per_v, ohm, current_a, reading_v, cells, pack_v)
@@ -139,27 +144,27 @@ def test_averaging_helps_what_is_independent_and_nothing_else():
 
 def test_scatter_of_the_repeats_comes_with_its_degrees_of_freedom():
     lines = contributions([100.0, 101.0], [[], []], energy=False)
-    assert lines == (Contribution("repeatability", pytest.approx(0.5), 1.0, correlated=False),)
+    assert [(line.name, line.dof, line.correlated) for line in lines] == [("repeatability", 1.0, False)]
+    assert lines[0].standard_u == pytest.approx(0.5)
     assert contributions([100.0], [[]], energy=False) == ()
 
 
 def test_k_follows_welch_satterthwaite():
     # Scatter alone, 1 degree of freedom: k is Student's 12.71. With as much again of type B: nu = 4.
-    alone = combine(100.0, [Contribution("repeatability", 0.5, 1.0, correlated=False)], "Ah")
+    alone = combined(100.0, [Contribution("repeatability", 0.5, 1.0, correlated=False)], "Ah")
     assert alone.k == pytest.approx(12.706, abs=0.001)
     assert pytest.approx(0.5 * 12.706, abs=0.001) == alone.U
-    both = combine(
-        100.0, [Contribution("repeatability", 0.5, 1.0, correlated=False), Contribution("gain", 0.5, None, correlated=True)], "Ah"
-    )
+    scatter = Contribution("repeatability", 0.5, 1.0, correlated=False)
+    both = combined(100.0, [scatter, Contribution("gain", 0.5, None, correlated=True)], "Ah")
     assert both.k == pytest.approx(2.776, abs=0.001)
-    assert both.U == pytest.approx(2.776 * math.sqrt(0.5), abs=0.001)
-    assert combine(1.0, [Contribution("gain", 0.1, None, correlated=True)], "Ah").k == pytest.approx(1.95996, abs=1e-4)
+    assert pytest.approx(2.776 * math.sqrt(0.5), abs=0.001) == both.U
+    assert combined(1.0, [Contribution("gain", 0.1, None, correlated=True)], "Ah").k == pytest.approx(1.95996, abs=1e-4)
 
 
 def test_a_health_is_its_capacity_over_an_exact_number():
-    soh = scaled(combine(120.0, [Contribution("gain", 0.6, None, correlated=True)], "Ah"), 150.0, "1")
+    soh = scaled(combined(120.0, [Contribution("gain", 0.6, None, correlated=True)], "Ah"), 150.0, "1")
     assert soh.value == pytest.approx(0.8)
-    assert soh.U == pytest.approx(1.95996 * 0.6 / 150.0, rel=1e-5)
+    assert pytest.approx(1.95996 * 0.6 / 150.0, rel=1e-5) == soh.U
     assert soh.budget[0].standard_u == pytest.approx(0.004)
 
 

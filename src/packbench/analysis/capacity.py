@@ -11,13 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from packbench.analysis import verdict as rules
 from packbench.analysis.ends import StepEnd, fit_end
 from packbench.analysis.extremes import standard_bound
+from packbench.analysis.shape import gap_dict, limits_dict, step_result, trip_dict
 from packbench.analysis.table import SECONDS_PER_HOUR, SampleTable, charge_ah, energy_wh, trapezoid
 from packbench.analysis.uncertainty import (
     COVERAGE_P,
@@ -31,16 +29,15 @@ from packbench.analysis.uncertainty import (
 )
 from packbench.analysis.verdict import Reason
 from packbench.analysis.weakest import margin
-from packbench.core.limits import LIMIT_NAMES, Limits
+from packbench.core.limits import Limits
 from packbench.core.records import Gap, StepRecord, Trip
-from packbench.core.result import Contribution, Measured, Note, Result, StepResult, WeakestCell
+from packbench.core.result import Contribution, Measured, Note, Result, WeakestCell
 from packbench.core.specs import Accuracy, BenchSpec, PackSpec
 from packbench.profile.plan import CcCharge, CccvCharge, CcDischarge, Plan
 
 CROSS_CHECK_REL = 1e-3
 """Stored samples against the engine's totals (invariant I8)."""
 NS = 1e9
-LIMIT_UNITS = {"_v": "V", "_a": "A", "_c": "degC", "_k_min": "K/min"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +113,10 @@ def analyse_run(run: RunInputs) -> Result:
         soce=soce,
         weakest_cell=None if last is None else _weakest(last, stated),
         cell_spread_v=None if last is None else _spread(last, stated),
-        steps=tuple(_step_result(record) for record in run.steps),
-        gaps=tuple(_gap(each) for each in run.gaps),
-        limits=_limits(run.limits),
-        trips=tuple(_trip(each) for each in run.trips),
+        steps=tuple(step_result(record) for record in run.steps),
+        gaps=tuple(gap_dict(each) for each in run.gaps),
+        limits=limits_dict(run.limits),
+        trips=tuple(trip_dict(each) for each in run.trips),
         hashes=dict(run.hashes),
         paths=dict(run.paths),
         operator=run.operator,
@@ -388,52 +385,3 @@ def _end_notes(each: Counted) -> list[Note]:
         for end, en, zh in ends
         if end is None
     ]
-
-
-def _step_result(record: StepRecord) -> StepResult:
-    return StepResult(
-        number=record.number,
-        label=record.label,
-        kind=record.kind,
-        cycle=record.cycle,
-        duration_s=(record.ended_ns - record.started_ns) / NS,
-        charge_ah=record.charge_ah,
-        energy_wh=record.energy_wh,
-        end_reason=record.end_reason,
-        end_cell=record.end_cell,
-        voltage_end_v=_finite(record.voltage_end_v),
-        current_end_a=_finite(record.current_end_a),
-        cell_min_end_v=_finite(record.cell_min_end_v),
-        cell_max_end_v=_finite(record.cell_max_end_v),
-        temperature_max_c=_finite(record.temperature_max_c),
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _gap(gap: Gap) -> dict[str, Any]:
-    return {"started_s": gap.started_ns / NS, "ended_s": gap.ended_ns / NS, "reason": gap.reason}
-
-
-def _trip(trip: Trip) -> dict[str, Any]:
-    return {
-        "rule": trip.rule,
-        "fault_id": trip.fault_id,
-        "t_s": trip.t_ns / NS,
-        "value": trip.value,
-        "limit": trip.limit,
-        "unit": trip.unit,
-        "text_en": trip.text_en,
-        "text_zh": trip.text_zh,
-    }
-
-
-def _limits(limits: Limits) -> dict[str, Any]:
-    origin = dict(limits.origin)
-    table: dict[str, Any] = {}
-    for name in LIMIT_NAMES:
-        unit = next(unit for suffix, unit in LIMIT_UNITS.items() if name.endswith(suffix))
-        table[name] = {"value": getattr(limits, name), "unit": unit, "origin": origin.get(name)}
-    return table

@@ -24,7 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from packbench.analysis.table import SampleTable, cumulative_ah
 from packbench.core.samples import FloatArray
@@ -80,14 +79,10 @@ def fit_end(rows: SampleTable, cell: int | None, limit_v: float, series: int, ra
         return None
     quantity = rows.voltage_v if cell is None else rows.cell_voltages_v[:, cell - 1]
     readable = np.isfinite(quantity)
-    if not readable.all():
-        readable[-1] = True
-        quantity = np.where(np.isfinite(quantity), quantity, 0.0)
-        return (
-            None
-            if np.count_nonzero(readable) <= ROWS_MIN
-            else fit_end(_only(rows, readable, cell, quantity), cell, limit_v, series, rated_ah)
-        )
+    readable[-1] = True  # the last row counts for its charge alone
+    if np.count_nonzero(readable) <= ROWS_MIN:
+        return None
+    rows, quantity = rows.part(readable), quantity[readable]
     q_ah = cumulative_ah(rows)
     q_ah = (q_ah - q_ah[-1])[:-1]
     v, current_a = quantity[:-1], rows.current_a[:-1]
@@ -113,22 +108,6 @@ def fit_end(rows: SampleTable, cell: int | None, limit_v: float, series: int, ra
         float(pack_v[0]) if cell is None else float(cells_v[cell - 1]),
         cells_v,
         float(pack_v[0]),
-    )
-
-
-def _only(rows: SampleTable, keep: NDArray[np.bool_], cell: int | None, quantity: FloatArray) -> SampleTable:
-    """The rows whose ending quantity was read (the last row stays, its value is not used)."""
-    cells = rows.cell_voltages_v[keep]
-    if cell is not None:
-        cells[:, cell - 1] = quantity[keep]
-    return SampleTable(
-        rows.t_s[keep],
-        rows.voltage_v[keep] if cell is not None else quantity[keep],
-        rows.current_a[keep],
-        cells,
-        rows.temperatures_c[keep],
-        rows.step[keep],
-        rows.cycle[keep],
     )
 
 
@@ -186,11 +165,13 @@ def _polarised(q_ah: FloatArray, v: FloatArray, currents: list[FloatArray], star
 def _least_squares(design: FloatArray, v: FloatArray) -> tuple[FloatArray, float, float]:
     """(solution, standard error of the slope in column 1, residual standard deviation)."""
     scale = np.maximum(np.abs(design).max(axis=0), 1e-300)
-    solution = np.linalg.lstsq(design / scale, v, rcond=None)[0]
-    residuals = v - (design / scale) @ solution
+    scaled = design / scale
+    solution = np.asarray(np.linalg.lstsq(scaled, v, rcond=None)[0], dtype=np.float64)
+    residuals = v - scaled @ solution
     variance = float(residuals @ residuals) / max(v.size - design.shape[1], 1)
-    spread = float(np.linalg.pinv((design / scale).T @ (design / scale))[1, 1])
-    return solution / scale, float(np.sqrt(variance * spread)) / float(scale[1]), float(np.sqrt(variance))
+    inverse = np.asarray(np.linalg.pinv(scaled.T @ scaled), dtype=np.float64)
+    error = float(np.sqrt(variance * float(inverse[1, 1]))) / float(scale[1])
+    return solution / scale, error, float(np.sqrt(variance))
 
 
 def _filtered(t_s: FloatArray, current_a: FloatArray, tau_s: float) -> FloatArray:
@@ -210,8 +191,10 @@ def _noise_v(v: FloatArray) -> float:
 
 
 def _value_at_end(q_ah: FloatArray, values: FloatArray) -> FloatArray:
-    """Each column's value at the end of the step (q = 0), by a line or a parabola through its rows."""
+    """Each column's value at the end of the step (q = 0), by a line or a parabola; NaN where a row is missing."""
     degree = 2 if q_ah.size >= ROWS_MIN else 1
     design = np.vander(q_ah, degree + 1, increasing=True)
-    solution = np.linalg.lstsq(design, values, rcond=None)[0]
-    return np.asarray(solution[0], dtype=np.float64)
+    at_end = np.full(values.shape[1], np.nan)
+    read = np.isfinite(values).all(axis=0)
+    at_end[read] = np.linalg.lstsq(design, values[:, read], rcond=None)[0][0]
+    return at_end

@@ -9,7 +9,8 @@ cell's posterior p(v_c | r_c) ~ p_offset(r_c - v_c) * p_cells(v_c).
 p_cells is a Student t (8 degrees of freedom: an outlying cell is believed to be one) around the
 readings' median, its scale from their variance (outliers left out) less the offsets' own. With few
 cells nothing is known of the population, and it is flat. Assumption: offsets are independent
-between channels (a common error is the gain's, and is dealt with where the gain is).
+between channels (a common error is the gain's, and is dealt with where the gain is). A cell that no
+other can overtake stands for itself: its offset has mean zero, whatever the others look like.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def true_maximum(readings_v: FloatArray, accuracy: Accuracy) -> Extreme:
     reach_v = accuracy.offset * (1.0 if accuracy.distribution == "rectangular" else 2.0)
     top_v = float(readings_v.max())
     near_v = readings_v[readings_v > top_v - 2.0 * reach_v] - top_v
+    if near_v.size == 1:
+        return Extreme(0.0, offset_sd_v)
     centre_v, scale_v = _population(readings_v, offset_sd_v)
     grid_v = np.linspace(-3.0 * reach_v, reach_v, GRID_POINTS)
     offsets_v = near_v[:, None] - grid_v[None, :]

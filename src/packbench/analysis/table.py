@@ -44,34 +44,28 @@ class SampleTable:
     def __len__(self) -> int:
         return self.t_s.size
 
+    def part(self, which: slice | NDArray[np.bool_]) -> SampleTable:
+        """Some of the rows: views for a slice, copies for a mask of shape (n,)."""
+        return SampleTable(
+            self.t_s[which],
+            self.voltage_v[which],
+            self.current_a[which],
+            self.cell_voltages_v[which],
+            self.temperatures_c[which],
+            self.step[which],
+            self.cycle[which],
+        )
+
     def between(self, started_s: float, ended_s: float) -> SampleTable:
         """The rows of a closed interval of time (views, not copies)."""
         low = int(np.searchsorted(self.t_s, started_s - EDGE_S, side="left"))
         high = int(np.searchsorted(self.t_s, ended_s + EDGE_S, side="right"))
-        part = slice(low, high)
-        return SampleTable(
-            self.t_s[part],
-            self.voltage_v[part],
-            self.current_a[part],
-            self.cell_voltages_v[part],
-            self.temperatures_c[part],
-            self.step[part],
-            self.cycle[part],
-        )
+        return self.part(slice(low, high))
 
     def of_step(self, step: int, started_s: float, ended_s: float) -> SampleTable:
         """The rows of one executed step: in its time, and marked with its index."""
         rows = self.between(started_s, ended_s)
-        mine = rows.step == step
-        return SampleTable(
-            rows.t_s[mine],
-            rows.voltage_v[mine],
-            rows.current_a[mine],
-            rows.cell_voltages_v[mine],
-            rows.temperatures_c[mine],
-            rows.step[mine],
-            rows.cycle[mine],
-        )
+        return rows.part(rows.step == step)
 
 
 def table_from_rows(rows: Sequence[Row]) -> SampleTable:
