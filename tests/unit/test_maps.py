@@ -265,3 +265,14 @@ def test_overlapping_fields_are_refused() -> None:
     device = load_map(SMALL.replace("kelvin: {address: 7", "kelvin: {address: 6"), "small.yaml")
     with pytest.raises(InputError, match="kelvin overlaps"):
         compile_block(device, device.block("live"), {})
+
+
+@pytest.mark.parametrize(("raw", "bad"), [(10_000, False), (10_001, True), (65_535, False)])
+def test_the_range_of_a_plain_number(raw: int, bad: bool) -> None:
+    device = MAPS["modbus-hv-bms"]
+    layout = compile_block(device, device.block("live"), {})
+    payload = bytearray(layout.encode({"cell_count": 1, "cell_voltages_v": [3.6], "sensor_count": 0}))
+    struct.pack_into(">H", payload, 2 * device.fields["soc"].address, raw)
+    decoded = layout.decode(payload)
+    assert ("soc" in decoded.implausible) is bad
+    assert ("soc" in decoded.values) is (raw != 65_535), "65535: not fitted"
