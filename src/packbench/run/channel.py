@@ -59,7 +59,8 @@ class Channel:
         self._safety = SafetyState(clock.now_ns())
         # Positive current charges: the cycler's terminals then stand above the pack's.
         self._cable_ohm = bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0
-        self._fresh_ns = min(bench.cycler.stale_after_ns, bench.bms.stale_after_ns, bench.board.stale_after_ns)
+        self._cycler_fresh_ns = bench.cycler.stale_after_ns
+        self._bms_fresh_ns = bench.bms.stale_after_ns
         self._cycler: CyclerSample | None = None
         self._bms: BmsSample | None = None
         self._board: BoardSample | None = None
@@ -117,8 +118,8 @@ class Channel:
         cycler, bms = self._cycler, self._bms
         if cycler is None or bms is None:
             return False
-        if now_ns - cycler.t_ns > self._fresh_ns or now_ns - bms.t_ns > self._fresh_ns:
-            # Some source is older than the shortest stale-after: let the rules look at each.
+        if now_ns - cycler.t_ns > self._cycler_fresh_ns or now_ns - bms.t_ns > self._bms_fresh_ns:
+            # Silence brings no sample that would be judged: the heartbeat's ping is what notices it.
             self._decide(record=False)
         return self._safety.latched is None
 
