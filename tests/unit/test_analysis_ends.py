@@ -81,6 +81,34 @@ def test_a_taper_tells_slope_and_resistance_apart():
     assert end.reading_v == pytest.approx(4.2, abs=2e-4)
 
 
+def polarised_taper():
+    """As a real cell: 11 mV/Ah, 0.6 mohm at once and 0.6 mohm more with a time constant of 240 s, 0.3 mV of noise."""
+    slope, ohm, slow_ohm, tau_s, limit_v = 0.011, 0.0006, 0.0006, 240.0, 4.2
+    t_s, current_a, v, q, slow_a, current, changed_s = [0.0], [50.0], [3.9], 0.0, 0.0, 50.0, -10.0
+    noise = np.random.default_rng(3)
+    ocv_v = 3.6
+    while True:
+        slow_a += (1.0 - np.exp(-1.0 / tau_s)) * (current - slow_a)
+        q += current / 3600.0
+        reading = ocv_v + slope * q + ohm * current + slow_ohm * slow_a + 0.0003 * noise.standard_normal()
+        t_s.append(t_s[-1] + 1.0)
+        current_a.append(current)
+        v.append(reading)
+        if reading >= limit_v and t_s[-1] - changed_s >= 3.0:
+            if current <= 7.5:
+                break
+            current, changed_s = max(0.7 * current, 7.5), t_s[-1]
+    return table(np.array(t_s), np.array(current_a), np.array(v)[:, None])
+
+
+def test_slow_polarisation_in_a_taper_does_not_pass_for_a_flat_curve():
+    end = fit_end(polarised_taper(), 1, 4.2, 1, 150.0)
+    assert end is not None
+    assert end.ah_per_v == pytest.approx(1.0 / 0.011, rel=0.1)
+    assert end.resistance_ohm == pytest.approx(0.0012, rel=0.2)
+    assert -0.002 < end.reading_v - 4.2 < -0.0002  # ended early, on noise
+
+
 def test_rows_without_a_cell_reading_are_left_out():
     rows = falling()
     rows.cell_voltages_v[5, 1] = np.nan

@@ -40,6 +40,8 @@ def test_the_one_c_discharge_of_the_real_cell(result):
     assert result.capacity_ah.U is None
     assert result.capacity_ah.k is None
     assert result.soh is None
+    assert result.end_reason == "voltage <= 2.6995 V"
+    assert (result.capacities_ah, result.agreeing_cycles) == ((19.9145,), (1,))
     assert result.provenance == "imported"
     assert result.verdict == "PASS"
     assert not result.releasing
@@ -230,10 +232,10 @@ def test_mistakes_in_a_map_are_found_together():
 
 
 def test_half_a_megabyte_takes_less_than_a_second(result):
-    started = time.perf_counter()
+    started = time.process_time()  # the machine may be busy with others
     table = read_step_export(FILE, load_columns(str(MAP)))
     assert len(table.steps) == 3033
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_the_copy_in_the_project_says_where_it_is_from_and_under_which_licence():
