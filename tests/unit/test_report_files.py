@@ -27,7 +27,7 @@ from packbench.report import build, fonts
 from packbench.report.build import write_report
 from packbench.report.content import build_document
 from packbench.report.document import Document, Table
-from packbench.report.figures import draw_all, sorted_budget
+from packbench.report.figures import _time_unit, draw_all, sorted_budget
 from packbench.report.html import render_html
 from packbench.report.inputs import ReportInputs
 from packbench.report.json_out import result_from_json
@@ -172,8 +172,18 @@ def test_figures_without_data_are_left_out():
 
 def test_a_single_cell_has_no_spread_and_still_an_end():
     one_cell = replace(COLUMNS, cells_v=COLUMNS.cells_v[:, :1])
-    result = replace(RESULT, weakest_cell=None, capacity_ah=None)
-    assert [one.key for one in draw_all(result, one_cell, "en")] == ["overview", "end"]
+    result = replace(RESULT, weakest_cell=None)
+    assert [one.key for one in draw_all(result, one_cell, "en")] == ["overview", "end", "budget"]
+
+
+def test_without_a_capacity_no_discharge_counts_and_none_is_shown():
+    keys = [one.key for one in draw_all(replace(RESULT, capacity_ah=None), COLUMNS, "en")]
+    assert keys == ["overview", "spread"]
+
+
+@pytest.mark.parametrize(("length_s", "unit"), [(40.0, "s"), (1200.0, "min"), (51_000.0, "h")])
+def test_a_time_axis_has_a_unit_that_fits_its_length(length_s, unit):
+    assert _time_unit(length_s)[1] == unit
 
 
 def test_the_budget_is_sorted_and_its_shares_add_up():
@@ -211,6 +221,16 @@ def test_the_pdf_has_its_pages_and_carries_the_result(tmp_path: Path, inputs, la
     attached = [part for part in streams(pdf) if part.startswith(b'{\n  "provenance"')]
     assert len(attached) == 1
     assert result_from_json(attached[0]) == replace(inputs.result, paths={})
+
+
+def test_every_pdf_page_that_is_not_measured_has_its_watermark_three_times():
+    # The mark is the only thing turned by 24 degrees: its matrix holds cos 24 = 0.9135.
+    for provenance, times in (("simulated", 3), ("measured", 0)):
+        inputs = make_inputs(replace(RESULT, provenance=provenance))
+        pdf = render_pdf(document_of(inputs, "en"), "{}")
+        turned = [len(re.findall(rb"\b0?\.9135\d* -?0?\.4067", stream)) for stream in streams(pdf)]
+        assert sum(count > 0 for count in turned) == (len(PAGE.findall(pdf)) if times else 0)
+        assert {count for count in turned if count} == ({times} if times else set())
 
 
 def test_the_same_report_is_the_same_bytes(tmp_path: Path):

@@ -97,7 +97,11 @@ def step_reason(step: StepResult, result: Result, lang: Lang, *, short: bool = F
 
 def _step_row(step: StepResult, reason: str, lang: Lang, shape: _StepShape) -> tuple[str, ...]:
     kind = name_of("kind", step.kind, lang)
-    label = kind if step.label.casefold() in {kind.casefold(), step.kind} else f"{step.label}\n{kind}"
+    if step.label.casefold() in {kind.casefold(), step.kind}:
+        label = kind
+    else:
+        # "rest-charged" need not say "rest" again.
+        label = step.label if kind.casefold() in step.label.casefold() else f"{step.label}\n{kind}"
     if step.cell_min_end_v is None or step.cell_max_end_v is None:
         cells = ABSENT
     else:

@@ -39,7 +39,8 @@ from packbench.report.style import (
 )
 from packbench.report.texts import Lang, name_of, text
 
-_HOUR_S: Final = 3600.0
+_TIME_UNITS: Final = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
+"""(from this length on in s, the unit in s, its symbol)."""
 _CELL_POINTS: Final = 120
 """Points of one cell's line in the zoom: a discharge end is smooth."""
 _ZOOM_SHARE: Final = 0.12
@@ -59,7 +60,11 @@ def draw_all(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: float | N
             drawn.append(Drawn("overview", _overview(result, rows, lang)))
             if rows.cells_v.shape[1] > 1:
                 drawn.append(Drawn("spread", _cell_spread(result, rows, lang)))
-            zoom = _discharge_end(result, rows, lang, cell_cutoff_v) if rows.cells_v.shape[1] else None
+            zoom = (
+                _discharge_end(result, rows, lang, cell_cutoff_v)
+                if rows.cells_v.shape[1] and result.capacity_ah is not None
+                else None
+            )
             if zoom is not None:
                 drawn.append(zoom)
         if result.capacity_ah is not None and result.capacity_ah.budget:
@@ -87,31 +92,33 @@ def _overview(result: Result, rows: Columns, lang: Lang) -> str:
     figure = Figure(figsize=(WIDTH_IN, 1.15 * len(panels) + 0.4))
     stack = _stack(figure, len(panels))
     gaps = gap_spans(result)
+    unit_s, unit = _time_unit(_last_s(result, rows))
     for axes, (label, values, colour) in zip(stack, panels, strict=True):
-        _backdrop(axes, result, rows, gaps)
+        _backdrop(axes, result, rows, unit_s)
         x, y = break_at(*decimate(rows.t_s, values), gaps)
-        axes.plot(x / _HOUR_S, y, color=colour)
+        axes.plot(x / unit_s, y, color=colour)
         axes.set_ylabel(text(label, lang))
     stack[1].axhline(0, color=MUTED, linewidth=0.6, zorder=1)
-    _cycle_names(stack[0], rows, lang)
-    _trip_name(stack[0], result, lang)
-    stack[0].set_xlim(0, _last_h(result, rows))
-    stack[-1].set_xlabel(text("axis.time_h", lang))
+    _cycle_names(stack[0], rows, lang, unit_s)
+    _trip_name(stack[0], result, lang, unit_s)
+    stack[0].set_xlim(0, _last_s(result, rows) / unit_s)
+    stack[-1].set_xlabel(text("axis.time", lang, unit=unit))
     return to_svg(figure)
 
 
 def _cell_spread(result: Result, rows: Columns, lang: Lang) -> str:
-    figure = Figure(figsize=(WIDTH_IN, 3.1))
+    figure = Figure(figsize=(WIDTH_IN, 2.95))
     top, bottom = _stack(figure, 2, ratios=(2.2, 1))
     gaps = gap_spans(result)
+    unit_s, unit = _time_unit(_last_s(result, rows))
     for axes in (top, bottom):
-        _backdrop(axes, result, rows, gaps)
+        _backdrop(axes, result, rows, unit_s)
     band = envelope(rows.t_s, rows.cells_v)
     x, low = break_at(band.x, band.low, gaps)
     _, mean = break_at(band.x, band.mean, gaps)
     _, high = break_at(band.x, band.high, gaps)
-    top.fill_between(x / _HOUR_S, low, high, color=SKY, alpha=0.45, linewidth=0)
-    top.plot(x / _HOUR_S, mean, color=BLUE, linewidth=0.9)
+    top.fill_between(x / unit_s, low, high, color=SKY, alpha=0.45, linewidth=0)
+    top.plot(x / unit_s, mean, color=BLUE, linewidth=0.9)
     handles: list[Any] = [
         Patch(color=SKY, alpha=0.45, label=text("legend.band", lang)),
         Line2D([], [], color=BLUE, linewidth=0.9, label=text("legend.mean", lang)),
@@ -119,18 +126,18 @@ def _cell_spread(result: Result, rows: Columns, lang: Lang) -> str:
     weakest = _weakest_column(result, rows)
     if weakest is not None:
         xw, yw = break_at(*decimate(rows.t_s, rows.cells_v[:, weakest]), gaps)
-        top.plot(xw / _HOUR_S, yw, color=VERMILLION, linewidth=1.0, linestyle=(0, (4, 1.4)))
+        top.plot(xw / unit_s, yw, color=VERMILLION, linewidth=1.0, linestyle=(0, (4, 1.4)))
         label = text("legend.weakest", lang, index=weakest + 1)
         handles.append(Line2D([], [], color=VERMILLION, linestyle=(0, (4, 1.4)), label=label))
     top.set_ylabel(text("axis.cell_voltage", lang))
     _legend(top, handles)
     spread_mv = 1e3 * (rows.cells_v.max(axis=1) - rows.cells_v.min(axis=1))
     xs, ys = break_at(*decimate(rows.t_s, spread_mv), gaps)
-    bottom.plot(xs / _HOUR_S, ys, color=PURPLE)
+    bottom.plot(xs / unit_s, ys, color=PURPLE)
     bottom.set_ylim(bottom=0)
     bottom.set_ylabel(text("axis.spread", lang))
-    bottom.set_xlim(0, _last_h(result, rows))
-    bottom.set_xlabel(text("axis.time_h", lang))
+    bottom.set_xlim(0, _last_s(result, rows) / unit_s)
+    bottom.set_xlabel(text("axis.time", lang, unit=unit))
     return to_svg(figure)
 
 
@@ -139,23 +146,25 @@ def _discharge_end(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: flo
     if found is None:
         return None
     window, cycle = found
-    minutes = (rows.t_s[window] - rows.t_s[window.stop - 1]) / 60
+    to_end_s = rows.t_s[window] - rows.t_s[window.stop - 1]
+    unit_s, unit = _time_unit(-float(to_end_s[0]))
+    to_end = to_end_s / unit_s
     cells_v = rows.cells_v[window]
     series = cells_v.shape[1]
     weakest = _weakest_column(result, rows)
-    figure = Figure(figsize=(WIDTH_IN, 3.1 if series > 1 else 2.2))
+    figure = Figure(figsize=(WIDTH_IN, 3.0 if series > 1 else 2.2))
     grid = figure.add_gridspec(2 if series > 1 else 1, 1, height_ratios=(1.7, 1) if series > 1 else (1,))
     top = figure.add_subplot(grid[0])
     tidy(top)
     others = [column for column in range(series) if column != weakest]
-    lines = [np.column_stack(decimate(minutes, cells_v[:, column], _CELL_POINTS)) for column in others]
+    lines = [np.column_stack(decimate(to_end, cells_v[:, column], _CELL_POINTS)) for column in others]
     top.add_collection(LineCollection(lines, colors=PALE if series > 1 else BLUE, linewidths=0.6))
     top.autoscale_view()
     handles: list[Any] = []
     if series > 1:
         handles.append(Line2D([], [], color=PALE, label=text("legend.others", lang)))
     if weakest is not None:
-        top.plot(*decimate(minutes, cells_v[:, weakest]), color=VERMILLION, linewidth=1.4)
+        top.plot(*decimate(to_end, cells_v[:, weakest]), color=VERMILLION, linewidth=1.4)
         label = text("legend.weakest", lang, index=weakest + 1)
         handles.append(Line2D([], [], color=VERMILLION, linewidth=1.4, label=label))
     cutoff = _cutoff_v(result, cycle, cell_cutoff_v)
@@ -164,7 +173,7 @@ def _discharge_end(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: flo
         label = text("legend.cutoff", lang, value=significant(cutoff, 4))
         handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (2, 2)), label=label))
     top.set_ylabel(text("axis.cell_voltage", lang))
-    top.set_xlabel(text("axis.minutes_to_end", lang))
+    top.set_xlabel(text("axis.time_to_end", lang, unit=unit))
     top.xaxis.set_major_formatter(FuncFormatter(_without_sign))
     _legend(top, handles)
     if series > 1:
@@ -172,8 +181,8 @@ def _discharge_end(result: Result, rows: Columns, lang: Lang, cell_cutoff_v: flo
     return Drawn("end", to_svg(figure), cycle)
 
 
-def _without_sign(minute: float, _place: int | None) -> str:
-    return f"{abs(minute):g}"
+def _without_sign(value: float, _place: int | None) -> str:
+    return f"{abs(value):g}"
 
 
 def _end_bars(axes: Axes, last_v: FloatArray, weakest: int | None, cutoff: float | None, lang: Lang) -> None:
@@ -261,18 +270,18 @@ def _stack(figure: Figure, count: int, ratios: tuple[float, ...] | None = None) 
     return stack
 
 
-def _backdrop(axes: Axes, result: Result, rows: Columns, gaps: tuple[Span, ...]) -> None:
+def _backdrop(axes: Axes, result: Result, rows: Columns, unit_s: float) -> None:
     """What lies behind the lines: alternate cycles shaded, gaps hatched, a trip as a red line."""
     for cycle, start, end in spans_of(rows.cycle, rows.t_s):
         if cycle % 2 == 0:
-            axes.axvspan(start / _HOUR_S, end / _HOUR_S, color=SHADE, linewidth=0, zorder=0)
-    for start, end in gaps:
-        axes.axvspan(start / _HOUR_S, end / _HOUR_S, facecolor="none", edgecolor=PALE, hatch="////", linewidth=0)
+            axes.axvspan(start / unit_s, end / unit_s, color=SHADE, linewidth=0, zorder=0)
+    for start, end in gap_spans(result):
+        axes.axvspan(start / unit_s, end / unit_s, facecolor="none", edgecolor=PALE, hatch="////", linewidth=0)
     for when in _trip_times_s(result):
-        axes.axvline(when / _HOUR_S, color="#b00020", linewidth=1.2, clip_on=False)
+        axes.axvline(when / unit_s, color="#b00020", linewidth=1.2, clip_on=False)
 
 
-def _cycle_names(axes: Axes, rows: Columns, lang: Lang) -> None:
+def _cycle_names(axes: Axes, rows: Columns, lang: Lang, unit_s: float) -> None:
     spans = [span for span in spans_of(rows.cycle, rows.t_s) if span[0] > 0]
     whole_s = float(rows.t_s[-1] - rows.t_s[0]) or 1.0
     for cycle, start, end in spans:
@@ -280,7 +289,7 @@ def _cycle_names(axes: Axes, rows: Columns, lang: Lang) -> None:
             continue
         axes.annotate(
             text("cycle_n", lang, n=cycle),
-            ((start + end) / 2 / _HOUR_S, 1),
+            ((start + end) / 2 / unit_s, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
             textcoords="offset points",
@@ -290,11 +299,11 @@ def _cycle_names(axes: Axes, rows: Columns, lang: Lang) -> None:
         )
 
 
-def _trip_name(axes: Axes, result: Result, lang: Lang) -> None:
+def _trip_name(axes: Axes, result: Result, lang: Lang, unit_s: float) -> None:
     for when in _trip_times_s(result)[:1]:
         axes.annotate(
             text("trip_mark", lang),
-            (when / _HOUR_S, 1),
+            (when / unit_s, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
             textcoords="offset points",
@@ -309,9 +318,14 @@ def _trip_times_s(result: Result) -> list[float]:
     return [when for when in times if when is not None]
 
 
-def _last_h(result: Result, rows: Columns) -> float:
+def _last_s(result: Result, rows: Columns) -> float:
     """The right edge of a time axis: the last row, or the trip that came after it."""
-    return max([float(rows.t_s[-1]), *_trip_times_s(result)]) / _HOUR_S
+    return max([float(rows.t_s[-1]), *_trip_times_s(result)])
+
+
+def _time_unit(length_s: float) -> tuple[float, str]:
+    """The unit of a time axis of this length: its seconds and its symbol."""
+    return next((unit_s, symbol) for from_s, unit_s, symbol in _TIME_UNITS if length_s >= from_s)
 
 
 def _legend(axes: Axes, handles: list[Any]) -> None:

@@ -179,8 +179,8 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
     table.add_row(text("verdict", lang), verdict)
     for trip in result.trips:
         table.add_row(text("trip_title", lang), Text(trip_words(trip, lang), style="bold red"))
-    for reason in invalid_words(result, lang):
-        table.add_row("", Text(reason, style="yellow"))
+    for position, reason in enumerate(invalid_words(result, lang)):
+        table.add_row("" if position else text("because", lang), Text(reason, style="yellow"))
     table.add_row(text("capacity", lang), Text(_full(result.capacity_ah, lang), style="bold"))
     rows = (
         ("energy", _full(result.energy_wh, lang)),
