@@ -60,6 +60,16 @@ def test_the_weakest_cell_comes_with_what_the_next_one_would_still_give():
     assert pytest.approx(1.96 * 2**0.5 * 0.002 / 3**0.5, rel=0.1) == result.cell_spread_v.U
 
 
+def test_a_single_cell_has_no_spread_and_no_margin():
+    run = made.made_up_run()
+    lone = replace(run.rows, cell_voltages_v=run.rows.cell_voltages_v[:, 2:3])
+    steps = tuple(replace(step, end_cell=1) for step in run.steps)
+    result = made.analysed(replace(run, rows=lone, steps=steps, pack=replace(made.PACK, series=1)))
+    assert result.cell_spread_v is None
+    assert result.weakest_cell.index == 1
+    assert result.weakest_cell.margin_ah is None
+
+
 def test_only_a_measured_pass_releases():
     assert made.analysed(made.made_up_run()).releasing
     for provenance in ("simulated", "emulated", "imported"):

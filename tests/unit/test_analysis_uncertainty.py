@@ -117,6 +117,17 @@ def test_a_pack_that_ends_on_its_own_voltage_has_the_cyclers_error():
     assert not [each for each in terms if each.name == "cell_end_gain"]
 
 
+def test_a_single_cell_is_known_from_both_meters_together():
+    # Cell channel 2 mV, cycler 4 mV (rectangular): weights 4 to 1, u = 2 mV / sqrt(3) / sqrt(1.25).
+    end = StepEnd(1, 4.2, 10.0, 0.001, 1.0, 4.2, np.array([4.2]), 4.195)
+    terms = cycle_terms(
+        a_cycle(charge_end=end), bench(), stated(voltage=Accuracy(0.0, 0.004), cell=Accuracy(0.0, 0.002))
+    )
+    assert term(terms, "charge_end_voltage").charge_ah == pytest.approx(10.0 * 0.002 / ROOT3 / 1.25**0.5)
+    assert term(terms, "charge_end_noise").charge_ah == pytest.approx(10.0 * 0.001)
+    assert not [each for each in terms if each.name == "cell_end_gain"]
+
+
 def test_the_cable_counts_only_when_the_cycler_senses_at_its_own_terminals():
     at_cycler = cycle_terms(a_cycle(), bench("cycler"), stated())
     assert term(at_cycler, "sense_point").energy_wh == pytest.approx(0.0002 * 3600.0)

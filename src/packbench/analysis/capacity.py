@@ -330,10 +330,10 @@ def _weakest(each: Counted, stated: Accuracies | None) -> WeakestCell | None:
 
 
 def _spread(each: Counted, stated: Accuracies | None) -> Measured | None:
-    """Highest less lowest cell at the end of the last counted discharge, as read."""
+    """Highest less lowest cell at the end of the last counted discharge, as read; None with a single cell."""
     record = each.record
     value = record.cell_max_end_v - record.cell_min_end_v
-    if not math.isfinite(value):
+    if not math.isfinite(value) or each.rows.cell_voltages_v.shape[1] < 2:
         return None
     if stated is None:
         return Measured(value, None, None, COVERAGE_P, "V")

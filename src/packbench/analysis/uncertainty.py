@@ -152,11 +152,14 @@ def _end_terms(cycle: CycleFigures, stated: Accuracies) -> list[Term]:
             continue
         accuracy = stated.voltage if end.cell is None else stated.cell
         volts = end.pack_voltage_v if pack_v is None else pack_v
-        offset_v, shift_v = _end_offset(end, sign, accuracy)
+        both = _both_meters(end, stated)
+        offset_v, shift_v = both if both is not None else _end_offset(end, sign, accuracy)
         rounding_v = _undithered(accuracy) * accuracy.resolution / 2.0
         noise_v = math.hypot(shift_v, rounding_v)
         terms.append(Term(f"{name}_voltage", *_through(end, offset_v, volts), correlated=True))
         terms.append(Term(f"{name}_noise", *_through(end, noise_v, volts), correlated=True))
+        if both is not None:
+            continue
         source = "pack_end_gain" if end.cell is None else "cell_end_gain"
         effect_ah = -sign * end.limit_v * end.ah_per_v
         gain_ah[source] = gain_ah.get(source, 0.0) + effect_ah
@@ -181,6 +184,28 @@ def _end_offset(end: StepEnd, sign: float, accuracy: Accuracy) -> tuple[float, f
     extreme = true_maximum(sign * end.cell_readings_v, accuracy)
     picked_v = float(sign * (max(sign * end.cell_readings_v) - sign * end.reading_v))
     return extreme.sd_v, early_v + picked_v + sign * extreme.mean_v
+
+
+def _both_meters(end: StepEnd, stated: Accuracies) -> tuple[float, float] | None:
+    """A single cell is read by two meters, and whichever passes its limit first ends the step.
+
+    (standard deviation, mean) of the true ending voltage less its limit, V: the two readings weighted
+    by their variances (gain and offset of each together). None for a pack, where the meters read
+    different things.
+    """
+    if end.cell_readings_v.size != 1 or not math.isfinite(float(end.cell_readings_v[0])):
+        return None
+    weights: list[float] = []
+    for accuracy in (stated.cell, stated.voltage):
+        gain = standard_bound(accuracy.gain, accuracy.distribution)
+        offset = standard_bound(accuracy.offset, accuracy.distribution)
+        variance = (gain * end.limit_v) ** 2 + offset**2
+        if variance == 0.0:
+            return None
+        weights.append(1.0 / variance)
+    total = math.fsum(weights)
+    best_v = (weights[0] * float(end.cell_readings_v[0]) + weights[1] * end.pack_voltage_v) / total
+    return 1.0 / math.sqrt(total), best_v - end.limit_v
 
 
 def _through(end: StepEnd, volts_v: float, pack_v: float) -> tuple[float, float]:
