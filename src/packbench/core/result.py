@@ -35,7 +35,7 @@ class Measured:
     """
 
     value: float
-    U: float | None  # noqa: N815 - the symbol of GUM 6.2.1
+    U: float | None  # the symbol of GUM 6.2.1
     k: float | None
     p: float
     unit: str
