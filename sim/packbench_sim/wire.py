@@ -72,7 +72,11 @@ class MemoryLink:
     def write(self, data: bytes) -> None:
         if self._closed:
             raise LinkError("the simulated link is closed")
-        self._after(self._latency_ns + self._byte_time_ns * len(data), self._arrive, data)
+        delay_ns = self._latency_ns + self._byte_time_ns * len(data)
+        if self._virtual is not None:
+            self._virtual.at_ns(self._clock.now_ns() + delay_ns, self._arrive, data)
+        else:
+            self._loop.call_later(delay_ns / 1e9, self._arrive, data)
 
     def close(self) -> None:
         self._closed = True
@@ -84,24 +88,24 @@ class MemoryLink:
             if self._on_lost is not None:
                 self._on_lost(reason)
 
-    def _after(self, delay_ns: int, callback: Callable[[bytes], None], data: bytes) -> None:
-        if self._virtual is not None:
-            self._virtual.at_ns(self._virtual.now_ns() + delay_ns, callback, data)
-        else:
-            self._loop.call_later(delay_ns / 1e9, callback, data)
-
     def _arrive(self, data: bytes) -> None:
         if self._closed:
             return
         now_ns = self._clock.now_ns()
         if self.to_device is not _unchanged:
             data = self.to_device(now_ns, data)
-        reply = self._device.on_bytes(now_ns, data)
-        self._ask_tick()
+        device = self._device
+        reply = device.on_bytes(now_ns, data)
+        self._wake_at(device.tick(now_ns), now_ns)
         if reply and self.from_device is not _unchanged:
             reply = self.from_device(now_ns, reply)
-        if reply:
-            self._after(self._latency_ns + self._byte_time_ns * len(reply), self._deliver, reply)
+        if not reply:
+            return
+        delay_ns = self._latency_ns + self._byte_time_ns * len(reply)
+        if self._virtual is not None:
+            self._virtual.at_ns(now_ns + delay_ns, self._deliver, reply)
+        else:
+            self._loop.call_later(delay_ns / 1e9, self._deliver, reply)
 
     def _deliver(self, data: bytes) -> None:
         if self._closed:
@@ -112,9 +116,11 @@ class MemoryLink:
             self._kept += data
 
     def _ask_tick(self) -> None:
-        """Let the device say when it wants to be woken; what it says last counts."""
         now_ns = self._clock.now_ns()
-        wanted_ns = self._device.tick(now_ns)
+        self._wake_at(self._device.tick(now_ns), now_ns)
+
+    def _wake_at(self, wanted_ns: int | None, now_ns: int) -> None:
+        """The device said when it wants to be woken; what it says last counts."""
         if wanted_ns is None or wanted_ns == self._tick_ns:
             self._tick_ns = wanted_ns
             return

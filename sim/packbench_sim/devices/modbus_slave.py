@@ -101,6 +101,16 @@ class ModbusSlave:
     def on_bytes(self, t_ns: int, data: bytes) -> bytes:
         """`parts.WireDevice.on_bytes`: answers every whole request in what has come so far."""
         buffer = self._buffer
+        if (
+            not buffer
+            and self._framing == "mbap"
+            and len(data) == 12
+            and data[2:6] == b"\0\0\0\6"
+            and not (self.silent is not None and self.silent(t_ns))
+        ):
+            # The usual case: one whole request of the usual length, and nothing before it.
+            self._last_ns = t_ns
+            return self._serve(t_ns, data[0] << 8 | data[1], data[6], data[7:])
         if buffer and t_ns - self._last_ns > self._inter_byte_ns:
             buffer.clear()
         self._last_ns = t_ns

@@ -19,6 +19,8 @@ from packbench.transport.link import Link
 from packbench.transport.modbus import ModbusRequest, read_registers
 
 _NUMBERS = ("voltage_v", "current_a", "soc", "soh", "charge_limit_a", "discharge_limit_a")
+_FLAGS = ("balancing", "charging_allowed", "discharging_allowed")
+_SAMPLED = frozenset((*_NUMBERS, *_FLAGS, "cycles", "alarms"))
 _NO_CELLS: FloatArray = np.empty(0)
 
 
@@ -74,7 +76,7 @@ class MappedBms:
             decoded = item.layout.decode(reply.value)
             values |= decoded.values
             bad += decoded.implausible
-        self._settings = values
+        self._settings = {name: value for name, value in values.items() if name in _SAMPLED}
         self._settings_bad = tuple(bad)
         return Identity(
             str(values.get("model", self._device.title)),
@@ -142,14 +144,11 @@ class MappedBms:
 
     def _flags(self, values: dict[str, Any]) -> tuple[bool | None, bool | None, bool | None]:
         """(balancing, charging allowed, discharging allowed); None where the device does not say."""
-        flags: set[str] = set()
+        flags: tuple[str, ...] = ()
         for name in self._flag_names:
-            flags.update(values.get(name, ()))
-
-        def state(name: str) -> bool | None:
-            if name in self._flags_known:
-                return name in flags
-            value = values.get(name)
-            return None if value is None else bool(value)
-
-        return state("balancing"), state("charging_allowed"), state("discharging_allowed")
+            flags += values.get(name, ())
+        balancing, charging, discharging = (
+            name in flags if name in self._flags_known else None if (value := values.get(name)) is None else bool(value)
+            for name in _FLAGS
+        )
+        return balancing, charging, discharging

@@ -148,14 +148,21 @@ class Port(Generic[RequestT, AnswerT]):
         if self._lost is not None:
             raise LinkError(self._lost)
         retries = self._retries if self._retries and not urgent and self._repeatable(request) else 0
-        ask: _Ask[RequestT, AnswerT] = _Ask(request, self._loop.create_future(), urgent, retries)
+        future: asyncio.Future[Reply[AnswerT]] = self._loop.create_future()
+        ask = _Ask(request, future, urgent, retries)
+        if self._current is None and not self._normal and not self._urgent:
+            now_ns = self._clock.now_ns()
+            if now_ns >= self._free_ns and (urgent or now_ns >= self._quiet_until_ns):
+                # The usual case: nobody waits and the line is free.
+                self._send(ask, now_ns)
+                return await future
         queue = self._urgent if urgent else self._normal
         if len(queue) >= _QUEUE_MAX:
             raise LinkError(f"{_QUEUE_MAX} requests wait for this bus already")
         queue.append(ask)
         if self._current is None:
             self._pump()
-        return await ask.future
+        return await future
 
     @property
     def lost(self) -> str | None:
@@ -199,13 +206,19 @@ class Port(Generic[RequestT, AnswerT]):
         self._pump()
 
     def _send(self, ask: _Ask[RequestT, AnswerT], now_ns: int) -> None:
-        self._buffer.clear()
+        try:
+            frame = self._codec.encode(ask.request)
+        except ValueError as exc:
+            # Nothing that can be sent: its caller's mistake, and nobody else waits for it.
+            ask.future.set_exception(exc)
+            self._loop.call_soon(self._pump)
+            return
         self._current = ask
         ask.sent_ns = now_ns
         self.stats.requests += 1
         self._deadline_ns = now_ns + self._reply_timeout_ns
         try:
-            self._transport.write(self._codec.encode(ask.request))
+            self._transport.write(frame)
         except LinkError as exc:
             self._on_lost(str(exc))
             return
@@ -304,6 +317,7 @@ class Port(Generic[RequestT, AnswerT]):
 
     def _retry_or_fail(self, ask: _Ask[RequestT, AnswerT], exc: DeviceError) -> None:
         self._current = None
+        self._buffer.clear()
         if ask.retries_left > 0 and not ask.future.done():
             ask.retries_left -= 1
             self.stats.retries += 1
@@ -320,6 +334,7 @@ class Port(Generic[RequestT, AnswerT]):
             if timer is not None:
                 timer.cancel()
         self._timer = self._wake = None
+        self._buffer.clear()
         waiting = [*self._urgent, *self._normal]
         if self._current is not None:
             waiting.insert(0, self._current)
