@@ -36,19 +36,19 @@ TRIP_BY_HOST = 1
 class Journal(Protocol):
     """What a run needs of the recorder."""
 
-    def put_event(self, event: Event) -> int:
+    def put_event(self, event: Event, /) -> int:
         """Queue an event; returns its number."""
         ...
 
-    def put_row(self, row: Row) -> int:
+    def put_row(self, row: Row, /) -> int:
         """Queue a recorded sample; returns its number."""
         ...
 
-    def put_step(self, record: StepRecord) -> int:
+    def put_step(self, record: StepRecord, /) -> int:
         """Queue an ended step; returns its number."""
         ...
 
-    def put_trip(self, trip: Trip) -> int:
+    def put_trip(self, trip: Trip, /) -> int:
         """Queue a trip; returns its number."""
         ...
 
@@ -135,15 +135,23 @@ class Actor:
         asyncio.get_running_loop().call_soon(self._channel.on_lost, "store", str(error))
 
     async def _work(self) -> None:
-        try:
-            while True:
-                while self._effects:
-                    await self._carry_out(self._effects.popleft())
-                self._news.clear()
-                await self._news.wait()
-        except (DeviceError, StoreError) as error:
-            # A command that failed leaves a bench nobody controls: stop, do not retry.
-            assert self._channel is not None
+        while True:
+            while self._effects:
+                effect = self._effects.popleft()
+                try:
+                    await self._carry_out(effect)
+                except (DeviceError, StoreError) as error:
+                    self._command_failed(error)
+            self._news.clear()
+            await self._news.wait()
+
+    def _command_failed(self, error: DeviceError | StoreError) -> None:
+        """A command that failed leaves a bench nobody controls: stop, do not retry.
+
+        After a trip the stop sequence has done what could be done; what follows is only told.
+        """
+        assert self._channel is not None
+        if self._stopping is None:
             self._channel.on_lost("cycler" if isinstance(error, DeviceError) else "store", str(error))
 
     async def _carry_out(self, effect: Effect) -> None:
