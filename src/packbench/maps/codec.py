@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from packbench.core.errors import InputError, Problem
 from packbench.core.samples import FloatArray
+from packbench.maps.arrays import DTYPE_OF, RAW_RANGE, Array, Scale, decode_array, encode_array
 from packbench.maps.schema import Block, DeviceMap, Field
 
 Value = float | int | str | tuple[str, ...] | FloatArray
@@ -25,13 +25,6 @@ Value = float | int | str | tuple[str, ...] | FloatArray
 
 _STRUCT_OF: Final = {
     "u8": "H", "u16": "H", "s16": "h", "u32": "I", "s32": "i", "f32": "f", "bits16": "H", "bits32": "I",
-}  # fmt: skip
-_DTYPE_OF: Final = {"u16": ">u2", "s16": ">i2", "u32": ">u4", "s32": ">i4", "f32": ">f4"}
-_lowest = np.minimum.reduce
-_highest = np.maximum.reduce
-_RAW_RANGE: Final = {
-    "u8": (0, 0xFF), "u16": (0, 0xFFFF), "s16": (-0x8000, 0x7FFF), "u32": (0, 0xFFFF_FFFF),
-    "s32": (-0x8000_0000, 0x7FFF_FFFF), "bits16": (0, 0xFFFF), "bits32": (0, 0xFFFF_FFFF),
 }  # fmt: skip
 
 
@@ -46,19 +39,6 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
-    """value = raw * factor / divisor: division by 1000 gives 3.7 where times 0.001 gives 3.7000000000000003."""
-
-    factor: float
-    divisor: float
-
-    @property
-    def step(self) -> float:
-        """The SI value of one count."""
-        return self.factor / self.divisor
-
-
-@dataclass(frozen=True, slots=True)
 class _Scalar:
     """A compiled scalar: where its raw value is among the unpacked ones, and what it means."""
 
@@ -68,7 +48,7 @@ class _Scalar:
     """In bytes."""
     form: struct.Struct
     swap: bool
-    scale: _Scale
+    scale: Scale
     low: float
     high: float
     bits: dict[str, int]
@@ -96,21 +76,6 @@ class _Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class _Array:
-    """A compiled array."""
-
-    field: Field
-    offset: int
-    swap: bool
-    dtype: np.dtype[Any]
-    scale: _Scale
-    low: float
-    high: float
-    special_outside: bool
-    """Sentinels and absent marks all lie outside the plausible range."""
-
-
-@dataclass(frozen=True, slots=True)
 class Layout:
     """The codec of `count` registers from `address` on. Make it with `compile_layout`."""
 
@@ -125,7 +90,7 @@ class Layout:
     """The same for encoding: name, byte offset, form, factor (0: no scale), divisor."""
     _others: tuple[_Scalar, ...]
     """The other scalars."""
-    _arrays: tuple[_Array, ...]
+    _arrays: tuple[Array, ...]
     _fill: bytes
     """What an encoder starts from: "not fitted" where a field has such a value, else zero."""
 
@@ -147,7 +112,7 @@ class Layout:
         for item in self._others:
             self._decode_other(item, raw[item.index], values, bad)
         for array in self._arrays:
-            self._decode_array(array, payload, values, bad)
+            decode_array(array, payload, values, bad)
         return Decoded(values, tuple(bad))
 
     def _decode_other(self, item: _Scalar, value: Any, values: dict[str, Any], bad: list[str]) -> None:
@@ -175,37 +140,6 @@ class Layout:
         if above or not item.low <= value <= item.high:
             bad.append(spec.name)
         values[spec.name] = value
-
-    def _decode_array(
-        self, array: _Array, payload: bytes | bytearray | memoryview, values: dict[str, Any], bad: list[str]
-    ) -> None:
-        spec = array.field
-        raw: NDArray[Any] = np.frombuffer(payload, array.dtype, spec.count, array.offset)
-        if spec.count_from is not None:
-            fitted = values.get(spec.count_from, spec.count)
-            if fitted > spec.count:
-                bad.append(spec.name)
-            elif fitted < spec.count:
-                raw = raw[:fitted]
-        if spec.mask_from is not None:
-            mask = values.get(spec.mask_from, 0)
-            top = mask.bit_length()
-            if mask == (1 << top) - 1 and top <= spec.count:
-                raw = raw[:top]
-            else:
-                raw = raw[[index for index in range(spec.count) if mask >> index & 1]]
-        if array.swap:
-            raw = ((raw >> 16) | (raw << 16)).astype(">u4").view(_DTYPE_OF[spec.type])
-        result = _scaled(array, raw)
-        # The usual case costs two reductions: special values are known to lie outside the range.
-        if raw.size and not (array.special_outside and _lowest(result) >= array.low and _highest(result) <= array.high):
-            for missing in spec.absent:
-                raw = raw[raw != missing]
-            result = _scaled(array, raw)
-            outside = not bool(np.all((result >= array.low) & (result <= array.high)))
-            if outside or bool(np.isin(raw, spec.sentinels).any()):
-                bad.append(spec.name)
-        values[spec.name] = result
 
     def encode(self, values: dict[str, Any]) -> bytes:
         """The registers that hold `values`; fields not given are "not fitted" or zero.
@@ -235,7 +169,7 @@ class Layout:
         for array in self._arrays:
             value = get(array.field.name)
             if value is not None:
-                _encode_array(array, buffer, at, np.asarray(value, dtype=np.float64))
+                encode_array(array, buffer, at, np.asarray(value, dtype=np.float64))
 
 
 def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict[str, float]) -> Layout:
@@ -247,7 +181,7 @@ def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict
     form = ">"
     end = 0
     scalars: list[_Scalar] = []
-    arrays: list[_Array] = []
+    arrays: list[Array] = []
     at_index: dict[int, int] = {}
     form_of: dict[int, str] = {}
     for item in fields:
@@ -256,10 +190,10 @@ def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict
         two_words = item.type in ("u32", "s32", "f32", "bits32")
         swap = two_words and item.word_order == "low_first"
         if item.count > 1 and item.type != "char":
-            dtype = np.dtype(">u4" if swap else _DTYPE_OF[item.type])
+            dtype = np.dtype(">u4" if swap else DTYPE_OF[item.type])
             marks = [raw * scale.step + item.offset for raw in item.sentinels + item.absent]
             outside = not any(low <= mark <= high for mark in marks)
-            arrays.append(_Array(item, offset, swap, dtype, scale, low, high, outside))
+            arrays.append(Array(item, offset, swap, dtype, scale, low, high, outside))
             continue
         code = f"{item.count}s" if item.type == "char" else "I" if swap else _STRUCT_OF[item.type]
         if offset not in at_index:
@@ -310,10 +244,10 @@ def compile_block(device: DeviceMap, block: Block, parameters: dict[str, float])
     return compile_layout(device, block.address, block.count, parameters)
 
 
-def _scale_and_range(device: DeviceMap, item: Field, parameters: dict[str, float]) -> tuple[_Scale, float, float]:
+def _scale_and_range(device: DeviceMap, item: Field, parameters: dict[str, float]) -> tuple[Scale, float, float]:
     divisor = round(1 / item.scale) if 0 < item.scale < 1 else 0
     exact = divisor and math.isclose(divisor * item.scale, 1.0, rel_tol=1e-12)
-    scale = _Scale(1.0, divisor) if exact else _Scale(item.scale, 1.0)
+    scale = Scale(1.0, divisor) if exact else Scale(item.scale, 1.0)
     if item.full_scale_of is not None:
         rating = parameters.get(item.full_scale_of)
         if rating is None:
@@ -325,7 +259,7 @@ def _scale_and_range(device: DeviceMap, item: Field, parameters: dict[str, float
                     expected="a number in the device's settings",
                 )
             )
-        scale = _Scale(rating, item.full_scale_raw)
+        scale = Scale(rating, item.full_scale_raw)
     low = -math.inf if item.low is None else item.low
     high = math.inf if item.high is None else item.high
     # Half a count of tolerance: the limit itself must not fail by rounding.
@@ -333,14 +267,14 @@ def _scale_and_range(device: DeviceMap, item: Field, parameters: dict[str, float
     return scale, low - slack, high + slack
 
 
-def _scalar(item: Field, index: int, offset: int, code: str, scale: _Scale, low: float, high: float) -> _Scalar:
+def _scalar(item: Field, index: int, offset: int, code: str, scale: Scale, low: float, high: float) -> _Scalar:
     bits = {name: bit for bit, name in item.names}
     known = sum(1 << bit for bit in bits.values())
     swap = code == "I" and item.type != "char" and item.word_order == "low_first"
     return _Scalar(item, index, offset, struct.Struct(">" + code), swap, scale, low, high, bits, known)
 
 
-def _absent_everywhere(count: int, scalars: list[_Scalar], arrays: list[_Array]) -> bytes:
+def _absent_everywhere(count: int, scalars: list[_Scalar], arrays: list[Array]) -> bytes:
     """A stretch in which everything that can be "not fitted" is."""
     fill = bytearray(2 * count)
     for item in scalars:
@@ -349,20 +283,8 @@ def _absent_everywhere(count: int, scalars: list[_Scalar], arrays: list[_Array])
             raw = _swapped("u32", spec.absent[0] & 0xFFFF_FFFF) if item.swap else spec.absent[0]
             item.form.pack_into(fill, item.offset, raw)
     for array in arrays:
-        _encode_array(array, fill, 0, np.empty(0))
+        encode_array(array, fill, 0, np.empty(0))
     return bytes(fill)
-
-
-def _scaled(array: _Array, raw: NDArray[Any]) -> FloatArray:
-    scale = array.scale
-    result: FloatArray = raw.astype(np.float64)
-    if scale.factor == 1.0:
-        result /= scale.divisor
-    else:
-        result *= scale.step
-    if array.field.offset:
-        result += array.field.offset
-    return result
 
 
 def _swapped(kind: str, raw: int) -> float | int:
@@ -392,8 +314,8 @@ def _raw_scalar(item: _Scalar, value: Any, before: Any) -> Any:
         raw = value if kind == "f32" else int(value)
     else:
         raw = round((value - spec.offset) * item.scale.divisor / item.scale.factor)
-    if kind in _RAW_RANGE:
-        low, high = _RAW_RANGE[kind]
+    if kind in RAW_RANGE:
+        low, high = RAW_RANGE[kind]
         if spec.raw_max is not None:
             high = spec.raw_max
         if not low <= raw <= high:
@@ -418,29 +340,3 @@ def _bits_raw(item: _Scalar, names: tuple[str, ...], before: int) -> int:
             raise ValueError(f"{spec.name}: no bit is named {name}")
         raw |= 1 << bit
     return raw
-
-
-def _encode_array(array: _Array, buffer: bytearray, at: int, values: FloatArray) -> None:
-    spec = array.field
-    target: NDArray[Any] = np.frombuffer(buffer, array.dtype, spec.count, at + array.offset)
-    size = values.size
-    if size > spec.count:
-        raise ValueError(f"{spec.name}: {size} values, room for {spec.count}")
-    if spec.type == "f32":
-        raw: NDArray[Any] = values
-    else:
-        shifted = values - spec.offset if spec.offset else values
-        raw = shifted * (array.scale.divisor / array.scale.factor)
-        np.rint(raw, raw)
-        low, high = _RAW_RANGE[spec.type]
-        if size and not (_lowest(raw) >= low and _highest(raw) <= high):
-            raise ValueError(f"{spec.name}: a value does not fit into {spec.type}")
-    if array.swap:
-        dtype = np.dtype(_DTYPE_OF[spec.type])
-        words = raw.astype(dtype).view(">u4")
-        target[:size] = (words >> 16) | (words << 16)
-    else:
-        target[:size] = raw
-    if size < spec.count:
-        blank = spec.absent or (spec.sentinels if spec.count_from else ())
-        target[size:] = blank[0] if blank else 0
