@@ -61,11 +61,7 @@ def merge_limits(layers: dict[str, LimitSet]) -> Limits:
     missing: list[Problem] = []
     for name in LIMIT_NAMES:
         tightest = max if "_min_" in name else min
-        stated = [
-            (value, layer)
-            for layer, limits in layers.items()
-            if (value := getattr(limits, name)) is not None
-        ]
+        stated = [(value, layer) for layer, limits in layers.items() if (value := getattr(limits, name)) is not None]
         if not stated:
             missing.append(
                 Problem(

@@ -248,4 +248,3 @@ def _expectation(bench: BenchSpec, pack: PackSpec) -> Expectation:
         contactor_closed=False,
         ignored_alarms=frozenset(name for name, policy in bench.alarm_policy.items() if policy == "log"),
     )
-
