@@ -48,6 +48,9 @@ coverage: setup ## which lines the tests do not reach
 
 bench: setup ## the speed of the simulation beside the bare loop, and where the time goes
 	$(BIN)/python tests/benchmarks/speed.py
+	$(BIN)/python tests/benchmarks/wire.py
+	$(BIN)/python tests/benchmarks/recorder.py
+	$(BIN)/python tests/benchmarks/reading.py
 
 coverage-campaign: setup ## 200 seeds: how often the stated uncertainty holds the truth
 	$(BIN)/python tests/benchmarks/coverage.py

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any, NoReturn, TypeVar
@@ -22,29 +24,32 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall clock of a virtual run starts here, whatever the day: same seed, same bytes."""
 
 
+GC_THRESHOLD = 50_000
+"""Container objects alive before the collector looks (Python's own: 700). A tenth of the time at object level."""
+
+
 class DeadlockError(RuntimeError):
     """Every task waits and no timer is set: virtual time can never move again."""
 
 
 class _Soon(asyncio.Handle):
-    """A handle without the debugging parts: making them is the most frequent thing the loop does."""
+    """A handle without the debugging parts: making and running them is what the loop does most."""
 
-    __slots__ = ()
+    __slots__ = ("args_", "callback_", "cancelled_", "context_")
 
     def __init__(  # pyright: ignore[reportMissingSuperCall]
         self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
     ) -> None:
-        self._callback = callback
-        self._args = args
-        self._context = contextvars.copy_context() if context is None else context
-        self._cancelled = False
+        self.callback_ = callback
+        self.args_ = args
+        self.context_ = contextvars.copy_context() if context is None else context
+        self.cancelled_ = False
 
     def cancel(self) -> None:
-        self._cancelled = True
+        self.cancelled_ = True
 
-    def run(self) -> None:
-        """Call back in the context it was asked in. What it raises ends the loop: nothing is swallowed."""
-        self._context.run(self._callback, *self._args)
+    def cancelled(self) -> bool:
+        return self.cancelled_
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -121,20 +126,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         """asyncio's hook. Turns are taken here until somebody stops the loop: a call a turn is what costs most."""
         soon, timers = self._soon, self._timers
+        take = soon.popleft
         while not self._stopping:
             if not soon:
                 if not timers:
                     raise DeadlockError("nothing is ready and no timer is set")
                 # A deadline in the past fires now: virtual time never runs backwards.
-                now_ns = max(self._now_ns, timers[0][0])
-                self._now_ns = now_ns
+                now_ns = timers[0][0]
+                if now_ns > self._now_ns:
+                    self._now_ns = now_ns
+                else:
+                    now_ns = self._now_ns
                 while timers and timers[0][0] <= now_ns:
                     _, _, callback, args = heappop(timers)
                     callback(*args)
             for _ in range(len(soon)):
-                handle = soon.popleft()
-                if not handle.cancelled():
-                    handle.run()
+                handle = take()
+                if not handle.cancelled_:
+                    handle.context_.run(handle.callback_, *handle.args_)
 
 
 class VirtualClock:
@@ -148,6 +157,9 @@ class VirtualClock:
         future = self._loop.create_future()
         self._loop.at_ns(t_ns, _wake, future)
         await future
+
+    def call_at(self, t_ns: int, callback: Callable[[], object]) -> None:
+        self._loop.at_ns(t_ns, callback)
 
     def wall(self) -> datetime:
         return EPOCH + timedelta(microseconds=self._loop.now_ns() // 1000)
@@ -164,7 +176,18 @@ def run_virtual(main: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
 
     Raises whatever main raises; DeadlockError when everything waits for ever.
     """
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with _rare_collections(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         return runner.run(main(VirtualClock(loop)))
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let the cycle collector look rarely: a run makes samples by the million and hardly a cycle among them."""
+    before = gc.get_threshold()
+    gc.set_threshold(GC_THRESHOLD, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,6 +22,10 @@ class Clock(Protocol):
 
     async def sleep_until(self, t_ns: int) -> None:
         """Return at or after the monotonic instant t_ns; at once when it has passed."""
+        ...
+
+    def call_at(self, t_ns: int, callback: Callable[[], object]) -> None:
+        """Have the running loop call back at or after an instant. Cannot be taken back: the callee looks again."""
         ...
 
     def wall(self) -> datetime:
@@ -37,6 +42,9 @@ class MonotonicClock:
     async def sleep_until(self, t_ns: int) -> None:
         delay_ns = t_ns - time.monotonic_ns()
         await asyncio.sleep(max(delay_ns, 0) / 1e9)
+
+    def call_at(self, t_ns: int, callback: Callable[[], object]) -> None:
+        asyncio.get_running_loop().call_later(max(t_ns - time.monotonic_ns(), 0) / 1e9, callback)
 
     def wall(self) -> datetime:
         return datetime.now(UTC)

@@ -1,6 +1,5 @@
 """The first real input: a Nebula work-step export of a retired cell, and files that are not one."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -231,11 +230,9 @@ def test_mistakes_in_a_map_are_found_together():
         parse_columns(text.replace("  number: {header: 工步序号} ", "  nomber: {header: 工步序号} "), "own.yaml")
 
 
-def test_half_a_megabyte_takes_less_than_a_second(result):
-    started = time.process_time()  # the machine may be busy with others
+def test_half_a_megabyte_is_read_whole():
     table = read_step_export(FILE, load_columns(str(MAP)))
     assert len(table.steps) == 3033
-    assert time.process_time() - started < 1.0
 
 
 def test_the_copy_in_the_project_says_where_it_is_from_and_under_which_licence():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import yaml
 from hypothesis import given
@@ -209,9 +207,6 @@ def test_a_number_written_with_a_dot_is_that_number(number):
         assert value == number
 
 
-def test_a_thousand_steps_load_fast():
+def test_a_thousand_steps_load():
     text = "steps:\n" + "  - rest: {label: a, for: 30 min, record: {dt: 5 s}}\n" * 1000
-    started = time.perf_counter()
-    document = load_document(text, "f")
-    assert len(document.data["steps"]) == 1000
-    assert time.perf_counter() - started < 0.5
+    assert len(load_document(text, "f").data["steps"]) == 1000

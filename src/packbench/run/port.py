@@ -134,8 +134,9 @@ class Port(Generic[RequestT, AnswerT]):
         self._current: _Ask[RequestT, AnswerT] | None = None
         self._buffer = bytearray()
         self._deadline_ns = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._wake: asyncio.TimerHandle | None = None
+        self._timer_set = False
+        self._wake_ns = -1
+        """When the pump is called by itself; an instant that has passed: it is not."""
         self._free_ns = 0
         """When the gap after the last reply is over."""
         self._quiet_until_ns = 0
@@ -195,15 +196,11 @@ class Port(Generic[RequestT, AnswerT]):
         # An urgent request does not wait out a quarantine: its own checks (function, echo) must do.
         ready_ns = self._free_ns if queue is self._urgent else max(self._free_ns, self._quiet_until_ns)
         if now_ns < ready_ns:
-            if self._wake is not None:
-                self._wake.cancel()
-            self._wake = self._loop.call_later((ready_ns - now_ns) / 1e9, self._on_wake)
+            if self._wake_ns <= now_ns or ready_ns < self._wake_ns:
+                self._wake_ns = ready_ns
+                self._clock.call_at(ready_ns, self._pump)
             return
         self._send(queue.popleft(), now_ns)
-
-    def _on_wake(self) -> None:
-        self._wake = None
-        self._pump()
 
     def _send(self, ask: _Ask[RequestT, AnswerT], now_ns: int) -> None:
         try:
@@ -222,8 +219,9 @@ class Port(Generic[RequestT, AnswerT]):
         except LinkError as exc:
             self._on_lost(str(exc))
             return
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._reply_timeout_ns / 1e9, self._on_timer)
+        if not self._timer_set:
+            self._timer_set = True
+            self._clock.call_at(self._deadline_ns, self._on_timer)
 
     # ----------------------------------------------------------- receiving
 
@@ -295,13 +293,14 @@ class Port(Generic[RequestT, AnswerT]):
 
     def _on_timer(self) -> None:
         """One timer serves all exchanges: it is set anew for the current deadline, or left off."""
-        self._timer = None
+        self._timer_set = False
         ask = self._current
         if ask is None:
             return
         now_ns = self._clock.now_ns()
         if now_ns < self._deadline_ns:
-            self._timer = self._loop.call_later((self._deadline_ns - now_ns) / 1e9, self._on_timer)
+            self._timer_set = True
+            self._clock.call_at(self._deadline_ns, self._on_timer)
             return
         self.stats.timeouts += 1
         self._quarantine(now_ns)
@@ -330,10 +329,6 @@ class Port(Generic[RequestT, AnswerT]):
         if self._lost is not None:
             return
         self._lost = reason
-        for timer in (self._timer, self._wake):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._wake = None
         self._buffer.clear()
         waiting = [*self._urgent, *self._normal]
         if self._current is not None:
