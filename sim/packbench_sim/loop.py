@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import gc
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -183,7 +183,7 @@ def run_virtual(main: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def _rare_collections() -> Generator[None]:
     """Let the cycle collector look rarely: a run makes samples by the million and hardly a cycle among them."""
     before = gc.get_threshold()
     gc.set_threshold(GC_THRESHOLD, *before[1:])
