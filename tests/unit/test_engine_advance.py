@@ -262,3 +262,26 @@ def test_stop_is_idempotent_and_records_the_step() -> None:
     assert [type(effect) for effect in effects] == [OutputOff, StepEnded, Finish]
     assert stop(the_plan, state, snapshot(7), 7 * S, "again") == (state, ())
     assert advance(the_plan, state, snapshot(8), 8 * S) == (state, ())
+
+
+def test_a_loop_that_was_jumped_out_of_begins_anew() -> None:
+    def loop(label: str, start: int, repeat: int) -> LoopEnd:
+        return LoopEnd(label=label, kind="loop", record=RECORD, max_time_ns=HOUR, start=start, repeat=repeat)
+
+    # Inner loop of two rests, three rounds; its second rest jumps out in the second round of the first pass.
+    leave = Rest(
+        label="b",
+        kind="rest",
+        until=(condition("test_time", ">=", 4, goto=3), condition("step_time", ">=", 1)),
+        record=RECORD,
+        max_time_ns=HOUR,
+    )
+    the_plan = plan(rest(1, "a"), leave, loop("inner", 0, 3), rest(1, "after"), loop("outer", 0, 2), end())
+    jumped = plan(rest(1, "a"), replace(leave, until=(condition("test_time", ">=", 4, goto=3),)), *the_plan.steps[2:])
+    labels = [
+        effect.label for effect in drive(jumped, [snapshot(t) for t in range(30)])[1] if isinstance(effect, StepBegan)
+    ]
+    # After the jump the outer loop enters the inner one again: its count starts over, the jump fires at once.
+    assert labels == ["a", "b", "after", "a", "b", "after", "end"]
+    state, _ = drive(jumped, [snapshot(t) for t in range(7)])
+    assert all(rounds == 0 for index, rounds in state.step.loop_counts if index == 2)

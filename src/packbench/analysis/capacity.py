@@ -62,6 +62,8 @@ class RunInputs:
     rows: SampleTable
     trips: tuple[Trip, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    failed: bool = False
+    """The profile ended with its own verdict "fail"."""
     balancing: bool | None = None
     """Whether the BMS balanced at any time of a counted discharge; None: it does not say."""
     operator: str | None = None
@@ -91,7 +93,13 @@ def analyse_run(run: RunInputs) -> Result:
     soh = None if capacity is None else scaled(capacity, run.pack.rated_capacity_ah, "1")
     soce = None if energy is None else scaled(energy, run.pack.rated_energy_wh, "1")
     min_soh = run.plan.result.min_soh if run.plan.result is not None else None
-    decided = rules.decide(stopped=stopped, reasons=reasons, soh=None if soh is None else soh.value, min_soh=min_soh)
+    decided = rules.decide(
+        stopped=stopped,
+        reasons=reasons,
+        soh=None if soh is None else soh.value,
+        min_soh=min_soh,
+        failed=run.failed,
+    )
     last = counted[-1] if counted else None
     return Result(
         provenance=run.provenance,

@@ -32,17 +32,22 @@ def may_release(provenance: str, verdict: str) -> bool:
     return provenance == Provenance.MEASURED and verdict == "PASS"
 
 
-def decide(*, stopped: bool, reasons: Sequence[Reason], soh: float | None, min_soh: float | None) -> Verdict:
+def decide(
+    *, stopped: bool, reasons: Sequence[Reason], soh: float | None, min_soh: float | None, failed: bool = False
+) -> Verdict:
     """The verdict, worst news first.
 
     ABORTED: a trip, an operator or a time limit ended the run before its profile did.
     INVALID: it ran to its end, and something about it does not count.
-    FAIL: valid, and the health is below the profile's `min_soh`; PASS otherwise.
+    FAIL: valid, and the profile ended with its own verdict "fail" (`failed`), or the health is below
+    its `min_soh`; PASS otherwise.
     """
     if stopped:
         return "ABORTED"
     if reasons:
         return "INVALID"
+    if failed:
+        return "FAIL"
     if min_soh is not None and (soh is None or soh < min_soh):
         return "FAIL"
     return "PASS"

@@ -50,7 +50,7 @@ def conclude(out_dir: Path, lang: Lang, *, with_report: bool = True, wall_second
         result = _analyse(reader, job, stored)
     paths = {"data": str(out_dir / DATA_NAME), "result": str(out_dir / RESULT_NAME)}
     if with_report:
-        inputs = _report_inputs(result, job, stored, wall_seconds)
+        inputs = _report_inputs(result, job, stored, wall_seconds, lang)
         written = write_report(inputs, out_dir, lang)
         paths |= {name: str(path) for name, path in written.items()}
     result = replace(result, paths=paths)
@@ -88,6 +88,7 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
         ended_at=(meta.started_at + timedelta(microseconds=last_ns // 1000)).isoformat(timespec="microseconds"),
         end_reason=str(reason),
         completed=verdict in ("pass", "fail"),
+        failed=verdict == "fail",
         plan=job.plan,
         pack=job.pack,
         bench=job.bench,
@@ -120,7 +121,9 @@ def _table(stored: StoredTable) -> SampleTable:
     )
 
 
-def _report_inputs(result: Result, job: Job, stored: StoredTable, wall_seconds: float | None) -> ReportInputs:
+def _report_inputs(
+    result: Result, job: Job, stored: StoredTable, wall_seconds: float | None, lang: Lang
+) -> ReportInputs:
     temperatures = stored.temperatures_c
     hottest = temperatures.max(axis=1) if temperatures.shape[1] else stored.voltage_v * float("nan")
     columns = Columns(
@@ -138,8 +141,8 @@ def _report_inputs(result: Result, job: Job, stored: StoredTable, wall_seconds: 
         instruments=job.bench.instruments,
         profile_title_en=job.plan.title_en,
         profile_title_zh=job.plan.title_zh,
-        pack_title=job.pack.title,
-        bench_title=job.bench.title,
+        pack_title=(lang == "zh" and job.pack.title_zh) or job.pack.title,
+        bench_title=(lang == "zh" and job.bench.title_zh) or job.bench.title,
         software_version=__version__,
         pack=job.pack,
         wall_seconds=wall_seconds,

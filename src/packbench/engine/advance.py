@@ -136,9 +136,20 @@ def _leave(
         cycle_ah=step.cycle_ah + record.charge_ah,
         cycle_wh=step.cycle_wh + record.energy_wh,
     )
+    if goto is not None:
+        # A loop that is jumped out of begins anew when it is entered again.
+        inside = tuple(entry for entry in leaving.loop_counts if not _jumped_out_of(plan, entry[0], step.index, goto))
+        leaving = replace(leaving, loop_counts=inside)
     entered = _enter(plan, leaving, step.index + 1 if goto is None else goto, now_ns, effects)
     low_c, high_c = _temperatures(snapshot)
     return EngineState(entered, state.meter.restarted(), state.started_ns, low_c, high_c), tuple(effects)
+
+
+def _jumped_out_of(plan: Plan, loop_end: int, index: int, goto: int) -> bool:
+    """Whether a jump from `index` to `goto` leaves the loop that ends at `loop_end`."""
+    loop = plan.steps[loop_end]
+    assert isinstance(loop, LoopEnd)
+    return loop.start <= index <= loop_end and not loop.start <= goto <= loop_end
 
 
 def _enter(plan: Plan, step: StepState, index: int, now_ns: int, effects: list[Effect]) -> StepState:
