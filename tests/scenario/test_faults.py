@@ -316,3 +316,20 @@ def test_a_supervisor_that_stops_renewing_stops_the_run(
     # A renewal takes a millisecond to arrive at most.
     assert witness.coil_off_ns() - renewed[-1] <= (LEASE_S + LOAD_BREAK_S) * S + MS
     witness.assert_latched()
+
+
+def test_a_tripped_host_renews_no_lease(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], witnesses: list[Witness], tmp_path: Path
+) -> None:
+    """Should its stop sequence hang, the board opens all the same: nothing keeps the contactor closed after a trip."""
+    beats: list[int] = []
+    beat = DirectBoard.heartbeat
+
+    async def counted(self: DirectBoard) -> BoardSample:
+        beats.append(self._now_ns())
+        return await beat(self)
+
+    monkeypatch.setattr(DirectBoard, "heartbeat", counted)
+    assert run_case(capsys, CASES[0], "object", tmp_path, "--no-report").code == 3
+    (witness,) = witnesses
+    assert beats[-1] < witness.output_off_ns() < beats[-1] + S
