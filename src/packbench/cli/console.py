@@ -35,10 +35,10 @@ class Terminal:
     def __init__(self, *, as_json: bool, lang: Lang) -> None:
         self.as_json = as_json
         self.lang: Lang = lang
-        # A pipe has no width of its own; 100 columns keep the tables whole in a log.
-        width = None if sys.stdout.isatty() else 100
+        # A pipe has no width of its own; this keeps the tables whole in a log.
+        width = None if sys.stdout.isatty() else 120
         self.out = Console(file=sys.stdout, width=width, highlight=False)
-        self.err = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100, highlight=False)
+        self.err = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 120, highlight=False)
 
     def finish(self, done: Done) -> int:
         """Print the outcome; returns the exit code."""

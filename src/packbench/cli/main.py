@@ -28,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse that raises instead of printing and leaving, so that --json holds for usage too."""
 
     def error(self, message: str) -> NoReturn:
-        raise _Usage(f"{self.prog}: {message} (see {self.prog} --help)")
+        raise _Usage(f"{message} (see {self.prog} --help)")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,14 +37,22 @@ def _list(_args: argparse.Namespace, _terminal: Terminal) -> Done:
     runs = list_runs()
     table = Table(box=None, pad_edge=False)
     for heading in ("Run", "Started (UTC)", "Serial", "Profile", "Provenance", "Verdict", "Capacity"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
     data: list[dict[str, Any]] = []
     for run in runs:
         result = run.result
         capacity = None if result is None or result.capacity_ah is None else result.capacity_ah.value
         verdict = run.problem or ("not concluded" if result is None else result.verdict)
         shown = "" if capacity is None else f"{capacity:.2f} Ah"
-        table.add_row(run.folder.name, run.started_at[:19], run.serial, run.profile, run.provenance, verdict, shown)
+        table.add_row(
+            run.folder.name,
+            run.started_at[:16].replace("T", " "),
+            run.serial,
+            run.profile,
+            run.provenance,
+            verdict,
+            shown,
+        )
         data.append(
             {
                 "run_id": run.run_id,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from rich.table import Table
@@ -18,7 +19,12 @@ Subparsers = Any
 def command(subparsers: Subparsers, name: str, help_text: str, example: str) -> argparse.ArgumentParser:
     """Add a command with its --json option and an example that works."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=help_text, description=help_text, epilog=f"example: {example}"
+        name,
+        help=help_text,
+        description=fill(help_text),
+        # Left as it is: an example that was broken over two lines could not be copied.
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     return parser
