@@ -93,13 +93,15 @@ def _answer(request: HostMessage, block: bytearray) -> BoardMessage:
     if known is None or len(block) != 1 + HEADER_SIZE + known[1].size + 2:
         raise BadReply(f"board: message 0x{block[2]:02x} of {len(block) - HEADER_SIZE - 3} bytes is none of this link")
     kind, layout = known
-    answer = kind._make(layout.unpack_from(block, 1 + HEADER_SIZE))
+    answer = kind(*layout.unpack_from(block, 1 + HEADER_SIZE))
+    if isinstance(answer, Status) and isinstance(request, _WITH_STATUS):
+        return answer
     if isinstance(answer, Nak):
         raise DeviceRefused(
             f"board refused {type(request).__name__.lower()}: {_REFUSALS.get(answer.code, answer.code)}"
         )
     if isinstance(request, _WITH_STATUS):
-        fits = isinstance(answer, Status)
+        fits = False
     elif isinstance(request, Hello):
         fits = isinstance(answer, HelloReply)
     else:

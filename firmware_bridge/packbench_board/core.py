@@ -29,6 +29,8 @@ _IN = Struct("@IIdddI")
 """now_us, inputs, pack V, cycler V, current A, received length: the head of pb_host."""
 _OUT = Struct("@III")
 """outputs, next_us, sent length: right behind it."""
+_OUT_AT = _IN.size
+_pack_in, _unpack_out = _IN.pack_into, _OUT.unpack_from
 _SIZE = Struct("@I")
 BODY_AT = 8
 _BODY = "@BB6x"
@@ -95,21 +97,21 @@ class HostCore:
         view = self._view
         if size:
             view[self._rx_at : self._rx_at + size] = received
-        _IN.pack_into(view, 0, now_us, inputs, *measured, size)
+        _pack_in(view, 0, now_us, inputs, *measured, size)
         self._step(self._pointer)
-        self.outputs, self.next_us, sent_size = _OUT.unpack_from(view, _IN.size)
-        return bytes(view[self._tx_at : self._tx_at + sent_size]) if sent_size else b""
+        self.outputs, self.next_us, sent_size = _unpack_out(view, _OUT_AT)
+        return view[self._tx_at : self._tx_at + sent_size].tobytes() if sent_size else b""
 
     def message(self, now_us: int, inputs: int, measured: Measured, request: HostMessage) -> BoardMessage:
         """One control cycle with one request that needs no frame; returns the board's message."""
         view = self._view
         number = TYPES[type(request)]
         _NATIVE[number].pack_into(view, self._request_at, number, 0, *request)
-        _IN.pack_into(view, 0, now_us, inputs, *measured, 0)
+        _pack_in(view, 0, now_us, inputs, *measured, 0)
         self._message(self._pointer)
-        self.outputs, self.next_us, _ = _OUT.unpack_from(view, _IN.size)
+        self.outputs, self.next_us, _ = _unpack_out(view, _OUT_AT)
         number = view[self._reply_at]
-        return ANSWERS[number][0]._make(_BODY_ONLY[number].unpack_from(view, self._reply_at + BODY_AT))
+        return ANSWERS[number][0](*_BODY_ONLY[number].unpack_from(view, self._reply_at + BODY_AT))
 
     def encode(self, message: HostMessage | BoardMessage, sequence: int) -> bytes:
         """The frame of any message as the C code makes it: for the vectors both languages are held to."""

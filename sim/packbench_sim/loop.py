@@ -154,8 +154,9 @@ class VirtualClock:
         self.now_ns = loop.now_ns
 
     async def sleep_until(self, t_ns: int) -> None:
-        future = self._loop.create_future()
-        self._loop.at_ns(t_ns, _wake, future)
+        loop = self._loop
+        future: asyncio.Future[None] = asyncio.Future(loop=loop)
+        loop.at_ns(t_ns, _wake, future)
         await future
 
     def call_at(self, t_ns: int, callback: Callable[[], object]) -> None:

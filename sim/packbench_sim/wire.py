@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from packbench.clock import Clock
 from packbench.core.errors import LinkError
@@ -47,14 +48,17 @@ class MemoryLink:
         self._loop = loop
         self._virtual = loop if isinstance(loop, VirtualLoop) else None
         self._device = device
-        self._clock = clock
+        self._now_ns = clock.now_ns
         self._latency_ns = latency_ns
         self._byte_time_ns = byte_time_ns
         self._on_bytes: BytesSink | None = None
         self._on_lost: LostSink | None = None
         self._kept = bytearray()
         self._closed = False
-        self._tick_ns: int | None = None
+        self._wanted_ns: int | None = None
+        """When the device wants to be woken."""
+        self._alarm_ns = -1
+        """When the timer that counts goes off; one that goes off too early for the device is set anew."""
         self.to_device: Mangle = _unchanged
         """Fault on the way there."""
         self.from_device: Mangle = _unchanged
@@ -72,11 +76,8 @@ class MemoryLink:
     def write(self, data: bytes) -> None:
         if self._closed:
             raise LinkError("the simulated link is closed")
-        delay_ns = self._latency_ns + self._byte_time_ns * len(data)
-        if self._virtual is not None:
-            self._virtual.at_ns(self._clock.now_ns() + delay_ns, self._arrive, data)
-        else:
-            self._loop.call_later(delay_ns / 1e9, self._arrive, data)
+        now_ns = self._now_ns()
+        self._at(now_ns + self._latency_ns + self._byte_time_ns * len(data), now_ns, self._arrive, data)
 
     def close(self) -> None:
         self._closed = True
@@ -91,21 +92,19 @@ class MemoryLink:
     def _arrive(self, data: bytes) -> None:
         if self._closed:
             return
-        now_ns = self._clock.now_ns()
+        now_ns = self._now_ns()
         if self.to_device is not _unchanged:
             data = self.to_device(now_ns, data)
         device = self._device
         reply = device.on_bytes(now_ns, data)
-        self._wake_at(device.tick(now_ns), now_ns)
+        wanted_ns = device.tick(now_ns)
+        if wanted_ns != self._wanted_ns:
+            self._wake_at(wanted_ns, now_ns)
         if reply and self.from_device is not _unchanged:
             reply = self.from_device(now_ns, reply)
         if not reply:
             return
-        delay_ns = self._latency_ns + self._byte_time_ns * len(reply)
-        if self._virtual is not None:
-            self._virtual.at_ns(now_ns + delay_ns, self._deliver, reply)
-        else:
-            self._loop.call_later(delay_ns / 1e9, self._deliver, reply)
+        self._at(now_ns + self._latency_ns + self._byte_time_ns * len(reply), now_ns, self._deliver, reply)
 
     def _deliver(self, data: bytes) -> None:
         if self._closed:
@@ -116,26 +115,39 @@ class MemoryLink:
             self._kept += data
 
     def _ask_tick(self) -> None:
-        now_ns = self._clock.now_ns()
+        now_ns = self._now_ns()
         self._wake_at(self._device.tick(now_ns), now_ns)
 
     def _wake_at(self, wanted_ns: int | None, now_ns: int) -> None:
-        """The device said when it wants to be woken; what it says last counts."""
-        if wanted_ns is None or wanted_ns == self._tick_ns:
-            self._tick_ns = wanted_ns
-            return
-        self._tick_ns = wanted_ns
-        # A device that wants to be woken in the past would stop virtual time: it waits a millisecond.
-        delay_ns = wanted_ns - now_ns if wanted_ns > now_ns else 1_000_000
-        if self._virtual is not None:
-            self._virtual.at_ns(now_ns + delay_ns, self._on_tick, wanted_ns)
-        else:
-            self._loop.call_later(delay_ns / 1e9, self._on_tick, wanted_ns)
+        """The device said when it wants to be woken; what it says last counts.
 
-    def _on_tick(self, wanted_ns: int) -> None:
-        if not self._closed and wanted_ns == self._tick_ns:
-            self._tick_ns = None
+        A deadline that only moves away (a lease that is renewed) costs no timer: the one that is set
+        finds out when it goes off.
+        """
+        self._wanted_ns = wanted_ns
+        if wanted_ns is None:
+            return
+        # A device that wants to be woken in the past would stop virtual time: it waits a millisecond.
+        alarm_ns = wanted_ns if wanted_ns > now_ns else now_ns + 1_000_000
+        if not now_ns < self._alarm_ns <= alarm_ns:
+            self._alarm_ns = alarm_ns
+            self._at(alarm_ns, now_ns, self._on_alarm, alarm_ns)
+
+    def _on_alarm(self, alarm_ns: int) -> None:
+        if self._closed or alarm_ns != self._alarm_ns:
+            return
+        self._alarm_ns = -1
+        now_ns = max(self._now_ns(), alarm_ns)
+        if self._wanted_ns is not None and self._wanted_ns > now_ns:
+            self._wake_at(self._wanted_ns, now_ns)
+        elif self._wanted_ns is not None:
             self._ask_tick()
+
+    def _at(self, t_ns: int, now_ns: int, callback: Callable[[Any], None], argument: object) -> None:
+        if self._virtual is not None:
+            self._virtual.at_ns(t_ns, callback, argument)
+        else:
+            self._loop.call_later((t_ns - now_ns) / 1e9, callback, argument)
 
 
 class _DeviceProtocol(asyncio.Protocol):

@@ -122,6 +122,8 @@ class Port(Generic[RequestT, AnswerT]):
         self._transport = transport
         self._codec = codec
         self._clock = clock
+        self._now_ns = clock.now_ns
+        self._decode = codec.decode
         self._loop = asyncio.get_running_loop()
         self._reply_timeout_ns = reply_timeout_ns
         self._quiet_ns = quiet_ns
@@ -152,7 +154,7 @@ class Port(Generic[RequestT, AnswerT]):
         future: asyncio.Future[Reply[AnswerT]] = self._loop.create_future()
         ask = _Ask(request, future, urgent, retries)
         if self._current is None and not self._normal and not self._urgent:
-            now_ns = self._clock.now_ns()
+            now_ns = self._now_ns()
             if now_ns >= self._free_ns and (urgent or now_ns >= self._quiet_until_ns):
                 # The usual case: nobody waits and the line is free.
                 self._send(ask, now_ns)
@@ -236,7 +238,7 @@ class Port(Generic[RequestT, AnswerT]):
             self.stats.dropped_bytes += len(buffer) - _BUFFER_MAX // 2
             del buffer[: len(buffer) - _BUFFER_MAX // 2]
         try:
-            value = self._codec.decode(ask.request, buffer)
+            value = self._decode(ask.request, buffer)
         except BadReply as exc:
             self._on_bad_reply(ask, exc)
             return
@@ -246,7 +248,7 @@ class Port(Generic[RequestT, AnswerT]):
             return
         if value is None:
             return
-        now_ns = self._clock.now_ns()
+        now_ns = self._now_ns()
         self._finish(ask, Reply(now_ns, value), now_ns)
 
     def _on_unasked(self, data: bytes) -> None:

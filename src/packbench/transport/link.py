@@ -7,8 +7,7 @@ Link, and a Codec knows one protocol's frames. Splitting them keeps the discipli
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -16,8 +15,7 @@ RequestIn = TypeVar("RequestIn", contravariant=True)
 AnswerOut = TypeVar("AnswerOut", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[Answer]):
+class Reply(NamedTuple, Generic[Answer]):
     """A matched answer and the monotonic instant at which its last byte was in hand."""
 
     t_ns: int
