@@ -181,8 +181,10 @@ def test_a_fault_before_the_start_refuses_the_run(
     case = Case("sensor.cells_missing", 0, "quick-check", "", 0.0, ("", ""))
     answer = run_case(capsys, case, "bytes", tmp_path, "--no-report")
     assert answer.code == 3
-    assert answer.data["code"] == 3
-    assert answer.data["errors"][0]["message"] == "The BMS reports 13 cells; the pack has 16."
+    assert answer.data["ok"] is False
+    assert [trip["text_en"] for trip in answer.data["trips"]] == ["The BMS reports 13 cells; the pack has 16."]
+    assert answer.data["result"]["verdict"] == "ABORTED"
+    assert answer.data["bench_seconds"] == 0
     (witness,) = witnesses
     witness.assert_safe()
     assert witness.world.plant.true_charge_ah == witness.world.plant.true_discharge_ah == 0.0
@@ -286,8 +288,8 @@ def test_the_board_opens_by_itself_when_nobody_renews_at_object_level(
     outcome = simulate_quietly(tmp_path, "object").outcome
     (witness,) = witnesses
     assert_opened_by_itself(witness, heard[-1])
-    assert outcome.latched is not None
-    assert outcome.latched.trip.rule == "board_stale"
+    assert outcome.trip is not None
+    assert outcome.trip.rule == "board_stale"
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -309,8 +311,8 @@ def test_a_supervisor_that_stops_renewing_stops_the_run(
 
     monkeypatch.setattr(Supervisor, "__init__", forgetful)
     outcome = simulate_quietly(tmp_path, level).outcome
-    assert outcome.latched is not None
-    assert outcome.latched.trip.rule in ("board_stale", "board_open")
+    assert outcome.trip is not None
+    assert outcome.trip.rule in ("board_stale", "board_open")
     (witness,) = witnesses
     witness.assert_safe()
     # A renewal takes a millisecond to arrive at most.

@@ -58,7 +58,7 @@ def perfect(tmp_path_factory: pytest.TempPathFactory) -> Perfect:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packbench_sim.world, "build_parts", watched)
         simulated = simulate(job, Options(level="object", perfect=True), folder, observe)
-    assert simulated.outcome.latched is None
+    assert simulated.outcome.trip is None
     result = conclude(folder, "en", with_report=False).result
     # A discharge begins and ends with a rest, during which the plant's counters stand still.
     numbers = [step.number for step in result.steps if step.kind == "cc_discharge"]

@@ -30,6 +30,7 @@ LIMITS = Limits(
 )
 EXPECTED = Expectation(
     series=4,
+    temperature_sensors=2,
     stale_after_ns=MappingProxyType({"cycler": S, "bms": 2 * S, "board": S}),
     current_a=20.0,
     clamp_v=16.8,
@@ -74,6 +75,8 @@ def test_all_is_well() -> None:
         ("cells_missing", view(1, cells=(3.7, 3.7, 3.7))),
         ("cells_missing", view(1, cells=(3.7, 3.7, 3.7, float("nan")), voltage_v=14.8)),
         ("cells_missing", view(1, cells=(3.7, 3.7, 3.7, 0.0))),
+        ("temperatures_missing", view(1, temperatures_c=(25.0,))),
+        ("temperatures_missing", view(1, temperatures_c=(25.0, float("nan")))),
         ("cell_over_voltage", view(1, cells=(3.9, 3.9, 3.9, 4.251))),
         ("cell_under_voltage", view(1, cells=(2.9, 2.9, 2.9, 2.699))),
         ("temperature_high", view(1, temperatures_c=(25.0, 55.1))),
@@ -120,9 +123,20 @@ def test_less_current_is_right_at_the_voltage_clamp() -> None:
     assert tripped(*more) == "setpoint_not_followed"
 
 
-def test_current_that_flows_with_the_output_off_is_not_followed() -> None:
-    off = replace(EXPECTED, current_a=None, clamp_v=None)
-    assert tripped(*(view(t, current_a=5.0) for t in range(4)), expected=off) == "setpoint_not_followed"
+def test_current_that_flows_with_the_output_off() -> None:
+    off = replace(EXPECTED, current_a=None, clamp_v=None, commanded_ns=S)
+    assert tripped(view(1.2, current_a=5.0), expected=off) is None
+    assert tripped(view(1.3, current_a=5.0), expected=off) == "off_ignored"
+    assert tripped(view(1.3, current_a=-5.0), expected=off) == "off_ignored"
+    assert tripped(view(1.3, current_a=0.9), expected=off) is None
+
+
+def test_an_output_that_switched_itself_off() -> None:
+    seen = view(1, current_a=0.0)
+    assert seen.cycler is not None
+    dead = seen._replace(cycler=seen.cycler._replace(output_on=False))
+    assert tripped(dead) == "output_lost"
+    assert tripped(dead, expected=replace(EXPECTED, commanded_ns=S)) is None
 
 
 def test_silence() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import replace as _replaced
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -97,6 +98,8 @@ def apply_settings(pack: PackSpec, settings: tuple[str, ...]) -> tuple[PackSpec,
         key, _, text = word.partition("=")
         try:
             value = float(text)
+            if not isfinite(value):
+                raise ValueError
         except ValueError:
             raise InputError(Problem("", field="--set", found=word, expected="KEY=NUMBER")) from None
         name = key.removeprefix("plant.")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from packbench.app.devices import EMULATED, ROLES, connect, framing_of, load_map
 from packbench.app.job import Job
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
+from packbench.core.errors import InputError, Problem
 from packbench.core.samples import Provenance
 from packbench.core.specs import DeviceSpec
 from packbench.run.bench import BenchRun, RunOutcome
@@ -51,9 +53,35 @@ class LiveOptions:
     injections: tuple[Injection, ...] = ()
 
 
-def is_emulated(job: Job) -> bool:
-    """Whether any device of the bench is played by our own emulator."""
-    return any(spec.url.startswith(EMULATED) for spec in (job.bench.cycler, job.bench.bms, job.bench.board))
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a live run ended."""
+
+    outcome: RunOutcome
+    interrupted: bool
+    """A signal asked for the stop."""
+
+
+def is_emulated(spec: DeviceSpec) -> bool:
+    """Whether our own emulator plays the device."""
+    return spec.url.startswith(EMULATED)
+
+
+def require_emulated(job: Job) -> None:
+    """Refuse a bench with real devices: the supervisor is not a process of its own yet (docs/architecture.md)."""
+    real = [spec for spec in (job.bench.cycler, job.bench.bms, job.bench.board) if not is_emulated(spec)]
+    if real:
+        raise InputError(
+            [
+                Problem(
+                    "this version does not switch real hardware",
+                    field=f"{spec.role}.url",
+                    found=spec.url,
+                    expected=f"a bench of emulated devices ({EMULATED}...)",
+                )
+                for spec in real
+            ]
+        )
 
 
 def new_run_id(clock: Clock, job: Job) -> str:
@@ -61,11 +89,11 @@ def new_run_id(clock: Clock, job: Job) -> str:
     return f"{clock.wall():%Y%m%dT%H%M%SZ}-{job.pack.name}-{secrets.token_hex(2)}"
 
 
-async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observer, clock: Clock) -> RunOutcome:
+async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observer, clock: Clock) -> Ended:
     """Run the job on the bench's devices; the record goes to `folder`.
 
-    Cancelling (Ctrl-C) stops safely first: output off, contactor open, record sealed; then it is
-    raised again. A second Ctrl-C does not skip that.
+    SIGINT, SIGTERM and SIGHUP ask for a safe stop: output off, contactor open, record sealed. However
+    often they come, none of them cuts that short.
     """
     async with AsyncExitStack() as stack:
         transports = await _transports(job, options, clock, stack)
@@ -76,25 +104,23 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         stack.push_async_callback(_close, recorder)
         devices = connect(job, load_maps(job), transports, clock)
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe)
+        signals: list[int] = []
+        _stop_on_signals(run, signals, stack)
         token = clock.now_ns() // 1_000_000 % 0xFFFF_FFFF + 1
-        return await _interruptible(run, asyncio.ensure_future(run.run(token)))
+        return Ended(await run.run(token), bool(signals))
 
 
-async def _interruptible(run: BenchRun, task: asyncio.Future[RunOutcome]) -> RunOutcome:
-    """Wait for the run; every cancellation asks it to stop, none cuts it off."""
-    interrupted = False
-    while True:
-        try:
-            outcome = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise
-            interrupted = True
-            run.abort(INTERRUPTED)
-            continue
-        if interrupted:
-            raise asyncio.CancelledError(INTERRUPTED)
-        return outcome
+def _stop_on_signals(run: BenchRun, received: list[int], stack: AsyncExitStack) -> None:
+    """Have every signal that ends programs end this one by way of a safe stop."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        received.append(number)
+        run.abort(INTERRUPTED)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal, number)
+        stack.callback(loop.remove_signal_handler, number)
 
 
 async def _close(recorder: Recorder) -> None:
@@ -104,11 +130,11 @@ async def _close(recorder: Recorder) -> None:
 async def _transports(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, Transport]:
     """Connected byte streams to the bench's devices, emulators started where the bench asks for them."""
     specs: dict[str, DeviceSpec] = {role: getattr(job.bench, role) for role in ROLES}
-    played = _emulators(job, options, clock) if is_emulated(job) else {}
+    played = _emulators(job, options, clock) if any(is_emulated(spec) for spec in specs.values()) else {}
     transports: dict[str, Transport] = {}
     for role, spec in specs.items():
         url = spec.url
-        if url.startswith(EMULATED):
+        if is_emulated(spec):
             url = await _serve(played[role], scheme_of(spec), clock, stack)
         transports[role] = await open_transport(url)
         stack.callback(transports[role].close)
@@ -140,7 +166,7 @@ async def _serve(device: WireDevice, scheme: str, clock: Clock, stack: AsyncExit
 
 
 def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
-    emulated = is_emulated(job)
+    emulated = any(is_emulated(spec) for spec in (job.bench.cycler, job.bench.bms, job.bench.board))
     return RunMeta(
         run_id=options.run_id,
         # Nobody may claim a measurement when any part of the bench was played.
@@ -163,13 +189,9 @@ def run_to_end(
     options: Callable[[Clock], LiveOptions],
     folder: Callable[[LiveOptions], Path],
     observe: Observer,
-) -> tuple[RunOutcome | None, Path]:
-    """Run on the wall clock; the outcome is None when it was interrupted (after a safe stop)."""
+) -> tuple[Ended, Path]:
+    """Run on the wall clock; how it ended, and where its record is."""
     clock = MonotonicClock()
     chosen = options(clock)
     place = folder(chosen)
-    main: Awaitable[RunOutcome] = run_live(job, chosen, place, observe, clock)
-    try:
-        return asyncio.run(main), place  # type: ignore[arg-type]
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return None, place
+    return asyncio.run(run_live(job, chosen, place, observe, clock)), place

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.advance import agree
 from packbench.engine.state import EngineState
+from packbench.run.actor import Journal
 from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
@@ -33,6 +35,7 @@ from packbench.transport.modbus import Framing
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
     from packbench_sim.loop import VirtualClock, VirtualLoop
+    from packbench_sim.plant import Plant
     from packbench_sim.world import World
 
 Level = Literal["object", "bytes"]
@@ -90,8 +93,10 @@ def run_id_of(job: Job, options: Options) -> str:
 
 def simulate(job: Job, options: Options, folder: Path, observe: Observer) -> Simulated:
     """Run the job in virtual time; the record goes to `folder`."""
-    from packbench_sim import wiring, world  # noqa: F401 - loading modules is no part of the run that is timed
     from packbench_sim.loop import run_virtual
+
+    # Loading modules is no part of the run that is timed.
+    import_module("packbench_sim.wiring")
 
     began_s = stopwatch_s()
 
@@ -109,25 +114,64 @@ def simulate(job: Job, options: Options, folder: Path, observe: Observer) -> Sim
 
 
 def find_truth(job: Job, options: Options) -> Truth:
-    """Run the same plan on the same pack with perfect instruments, without a record."""
+    """What the plant itself counted, in a run of the same plan with perfect instruments at object level.
+
+    The coulombs are the plant's own, read at the instants at which a step ended: not what any
+    meter, engine or analysis of ours made of them.
+    """
     from packbench_sim.loop import run_virtual
 
     began_s = stopwatch_s()
-    journal = MemoryJournal()
     perfect = Options(seed=options.seed, level="object", perfect=True)
+    marks = PlantMarks()
 
-    async def main(clock: VirtualClock) -> None:
-        await _execute(job, perfect, clock, journal, lambda _snapshot, _state: None)
+    async def main(clock: VirtualClock) -> RunOutcome:
+        return await _execute(job, perfect, clock, NoJournal(), marks.observe, marks.attach)
 
-    run_virtual(main)
-    return _truth(job, journal.steps, stopwatch_s() - began_s)
+    outcome = run_virtual(main)
+    finished = outcome.trip is None and outcome.finish.verdict == "pass"
+    return _truth(job, marks.discharges if finished else [], stopwatch_s() - began_s)
 
 
-@dataclass(slots=True)
-class MemoryJournal:
-    """A journal that keeps the ended steps and forgets the rest."""
+@dataclass(frozen=True, slots=True)
+class PlantStep:
+    """What the plant gave during one executed step."""
 
-    steps: list[StepRecord] = field(default_factory=list[StepRecord])
+    step: int
+    """Index into the plan's steps, from 0."""
+    discharged_ah: float
+    discharged_wh: float
+    lowest_cell: int
+    """At its end, from 1."""
+
+
+class PlantMarks:
+    """Reads the plant's counters whenever the engine goes on to another step."""
+
+    def __init__(self) -> None:
+        self.discharges: list[PlantStep] = []
+        self._plant: Plant | None = None
+        self._number = 1
+        self._index = 0
+        self._ah = self._wh = 0.0
+
+    def attach(self, plant: Plant) -> None:
+        """Say whose counters."""
+        self._plant = plant
+
+    def observe(self, _snapshot: Snapshot, state: EngineState) -> None:
+        """Called in the loop turn in which the step changed."""
+        assert self._plant is not None
+        if state.step.number == self._number:
+            return
+        ah, wh = self._plant.true_discharge_ah, self._plant.true_energy_wh
+        cell = int(self._plant.true_cell_voltages_v.argmin()) + 1
+        self.discharges.append(PlantStep(self._index, ah - self._ah, self._wh - wh, cell))
+        self._number, self._index, self._ah, self._wh = state.step.number, state.step.index, ah, wh
+
+
+class NoJournal:
+    """A journal that forgets everything."""
 
     def put_row(self, row: Row) -> int:
         return 0
@@ -139,7 +183,6 @@ class MemoryJournal:
         return 0
 
     def put_step(self, record: StepRecord) -> int:
-        self.steps.append(record)
         return 0
 
     async def flush(self) -> int:
@@ -147,7 +190,12 @@ class MemoryJournal:
 
 
 async def _execute(
-    job: Job, options: Options, clock: VirtualClock, journal: Recorder | MemoryJournal, observe: Observer
+    job: Job,
+    options: Options,
+    clock: VirtualClock,
+    journal: Journal,
+    observe: Observer,
+    look_at: Callable[[Plant], None] | None = None,
 ) -> RunOutcome:
     from packbench_sim.loop import VirtualLoop
     from packbench_sim.world import build_world, direct_devices
@@ -157,6 +205,8 @@ async def _execute(
     world = build_world(
         loop, job.bench, job.pack, seed=options.seed, perfect=options.perfect, injections=options.injections
     )
+    if look_at is not None:
+        look_at(world.plant)
     devices = (
         _byte_devices(job, world, loop, clock) if options.level == "bytes" else direct_devices(world, clock, job.limits)
     )
@@ -198,20 +248,20 @@ def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:
     )
 
 
-def _truth(job: Job, steps: list[StepRecord], wall_seconds: float) -> Truth:
+def _truth(job: Job, steps: list[PlantStep], wall_seconds: float) -> Truth:
     """The mean of the discharges that count, by the profile's own rule."""
     rule = job.plan.result
-    discharges = [] if rule is None else [step for step in steps if step.step == rule.capacity_step + 1]
+    discharges = [] if rule is None else [step for step in steps if step.step == rule.capacity_step]
     if rule is None or not discharges:
         return Truth(None, None, None, wall_seconds)
     counted = discharges[-1:]
     if rule.agreement is not None:
         counted = discharges[-rule.agreement.cycles :]
-        if not agree(rule.agreement, tuple((rule.agreement.step, abs(step.charge_ah)) for step in counted)):
-            return Truth(None, None, discharges[-1].end_cell, wall_seconds)
+        if not agree(rule.agreement, tuple((rule.agreement.step, step.discharged_ah) for step in counted)):
+            return Truth(None, None, None, wall_seconds)
     return Truth(
-        sum(abs(step.charge_ah) for step in counted) / len(counted),
-        sum(abs(step.energy_wh) for step in counted) / len(counted),
-        counted[-1].end_cell,
+        sum(step.discharged_ah for step in counted) / len(counted),
+        sum(step.discharged_wh for step in counted) / len(counted),
+        counted[-1].lowest_cell,
         wall_seconds,
     )

@@ -4,6 +4,16 @@ Owns words, exit codes and printing. It must not decide or compute anything abou
 the composition root (`packbench.app`) and shows what comes back.
 """
 
-from packbench.cli.main import main
+from __future__ import annotations
 
-__all__ = ["main"]
+INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Loads the commands first, which Ctrl-C may interrupt as well."""
+    try:
+        from packbench.cli.main import main as run
+
+        return run(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -15,6 +15,8 @@ from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.profile.estimate import estimate_plan
 
+DEFAULT_PACK = "nmc-96s"
+
 
 def add(subparsers: Subparsers) -> None:
     """Add the command."""
@@ -25,14 +27,16 @@ def add(subparsers: Subparsers) -> None:
         "packbench check gbt34015-residual-capacity --pack nmc-96s",
     )
     parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
-    parser.add_argument("--pack", default="nmc-96s", metavar="P", help="pack file or its name (default nmc-96s)")
+    parser.add_argument("--pack", metavar="P", help=f"pack file or its name (default {DEFAULT_PACK}, and said so)")
     parser.add_argument("--bench", metavar="B", help="bench file or its name (default: the pack's)")
     parser.set_defaults(run_command=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Check. Errors leave as an InputError, all at once."""
-    job = load_job(args.profile, args.pack, args.bench)
+    job = load_job(args.profile, args.pack or DEFAULT_PACK, args.bench)
+    if args.pack is None and not terminal.as_json:
+        terminal.err.print(f"No --pack: checked for {DEFAULT_PACK}.", style="yellow")
     bounds = estimate_plan(job.plan, job.pack, job.bench)
     data: dict[str, Any] = {
         "ok": True,

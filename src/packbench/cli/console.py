@@ -14,8 +14,13 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from packbench.core.errors import InputError, PackbenchError, Problem
+from packbench.core.errors import InputError, PackbenchError, Problem, SafetyStop
 from packbench.report.texts import Lang
+
+STOPPED = SafetyStop.exit_code
+"""A run that safety stopped or refused."""
+INTERRUPTED = 130
+"""Interrupted, after a safe stop."""
 
 
 @dataclass(frozen=True, slots=True)

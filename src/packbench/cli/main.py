@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 from packbench.cli import analyze, check, demo, doctor, export, report, run, runs, schema, simulate
-from packbench.cli.console import Done, Terminal, language
+from packbench.cli.console import INTERRUPTED, Done, Terminal, language
 from packbench.core.errors import InputError, PackbenchError
+from packbench.files import data_home
 
 COMMANDS = (demo, run, simulate, check, analyze, report, export, runs, doctor, schema)
-INTERRUPTED = 130
 
 
 class _Usage(Exception):
@@ -66,3 +67,17 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return terminal.fail(PackbenchError(f"{place}{error.strerror or error}"))
+    except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, the file gets the rest
+        kept = _keep_traceback()
+        return terminal.fail(PackbenchError(f"this is a defect of packbench ({type(error).__name__}: {error}); {kept}"))
+
+
+def _keep_traceback() -> str:
+    """Write the traceback where a report can quote it; says where."""
+    path = data_home() / "defect.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return "its details could not be kept"
+    return f"its details are in {path}"

@@ -1,9 +1,14 @@
 """The live line of a run.
 
-Owns the step from what the channel sees to what a person is shown, and how far along that is.
+Owns the step from what the channel sees to what a person is shown, and how far along that is. The
+control loop only leaves its newest state here; a thread of its own prints, because a terminal may
+stand still for minutes (a paused pager, Ctrl-S) and nothing of a screen may hold up a stop.
 """
 
 from __future__ import annotations
+
+import threading
+from types import TracebackType
 
 from packbench.app.job import Job
 from packbench.clock import stopwatch_s
@@ -12,43 +17,64 @@ from packbench.engine.state import EngineState
 from packbench.profile.plan import LoopEnd
 from packbench.report.terminal import LiveState, LiveView
 
+LOOK_S = 0.1
+LEAVE_S = 1.0
+"""A terminal that is not read is left alone after this long."""
+
 
 class Progress:
-    """Called by the channel with every recorded sample; shows one now and then."""
+    """Takes the channel's newest state, and shows one now and then. Use it as a context manager."""
 
     def __init__(self, view: LiveView, job: Job, expected_s: float) -> None:
         self._view = view
         self._job = job
         self._expected_s = max(expected_s, 1.0)
         self._began_s = stopwatch_s()
-        steps = job.plan.steps
-        loops = any(isinstance(step, LoopEnd) for step in steps)
-        self._total = "" if loops else str(len(steps))
+        self._total = "" if any(isinstance(step, LoopEnd) for step in job.plan.steps) else str(len(job.plan.steps))
         self._share = 0.0
+        self._newest: tuple[Snapshot, EngineState] | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._show, name="packbench-progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(LEAVE_S)
 
     def __call__(self, snapshot: Snapshot, state: EngineState) -> None:
-        """Show this moment, unless the last one is too recent."""
-        if not self._view.due():
-            return
+        """Leave the newest state; the one before is forgotten."""
+        self._newest = (snapshot, state)
+
+    def _show(self) -> None:
+        with self._view:
+            while not self._over.wait(LOOK_S):
+                newest = self._newest
+                if newest is not None and self._view.due():
+                    self._view.update(self._state(*newest))
+
+    def _state(self, snapshot: Snapshot, state: EngineState) -> LiveState:
         cycler, bms, step = snapshot.cycler, snapshot.bms, state.step
         bench_s = (snapshot.t_ns - state.started_ns) / 1e9
         wall_s = stopwatch_s() - self._began_s
         # The expectation may be wrong; the bar may slow down then, but never goes back or claims the end.
         self._share = max(self._share, min(bench_s / self._expected_s, 0.99))
-        self._view.update(
-            LiveState(
-                step_label=self._job.plan.steps[step.index].label,
-                step_number=step.number,
-                steps_total_label=self._total,
-                voltage_v=snapshot.pack_voltage_v,
-                current_a=None if cycler is None else cycler.current_a,
-                cell_min_v=None if bms is None else bms.cell_min_v,
-                cell_max_v=None if bms is None else bms.cell_max_v,
-                temperature_c=None if bms is None else bms.temperature_max_c,
-                step_ah=state.meter.ah,
-                cycle=step.cycle,
-                bench_time_s=bench_s,
-                speedup=bench_s / wall_s if wall_s > 0 else None,
-                progress=self._share,
-            )
+        return LiveState(
+            step_label=self._job.plan.steps[step.index].label,
+            step_number=step.number,
+            steps_total_label=self._total,
+            voltage_v=snapshot.pack_voltage_v,
+            current_a=None if cycler is None else cycler.current_a,
+            cell_min_v=None if bms is None else bms.cell_min_v,
+            cell_max_v=None if bms is None else bms.cell_max_v,
+            temperature_c=None if bms is None else bms.temperature_max_c,
+            step_ah=state.meter.ah,
+            cycle=step.cycle,
+            bench_time_s=bench_s,
+            speedup=bench_s / wall_s if wall_s > 0 else None,
+            progress=self._share,
         )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from packbench.app.conclude import conclude
 from packbench.app.job import Job, load_job
-from packbench.app.live import LiveOptions, is_emulated, new_run_id, run_to_end
+from packbench.app.live import LiveOptions, new_run_id, require_emulated, run_to_end
 from packbench.app.places import run_folder
-from packbench.cli.console import Done, Terminal
+from packbench.cli.console import INTERRUPTED, STOPPED, Done, Terminal
 from packbench.cli.progress import Progress
 from packbench.cli.words import Subparsers, add_run_options, paths_text
 from packbench.cli.words import command as make_command
@@ -22,22 +22,19 @@ from packbench.report.terminal import LiveView, step_table, summary
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
 
-TRIPPED = 3
-INTERRUPTED = 130
-
 
 def add(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = make_command(
         subparsers,
         "run",
-        "Run a profile on a bench, on the wall clock.",
+        "Run a profile on a bench, on the wall clock. This version runs benches of emulated devices only.",
         "packbench run quick-check --bench sim-cell --pack lmo-25ah --serial TEST-1 --operator Li --arm",
     )
     parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
     parser.add_argument("--pack", required=True, metavar="P", help="pack file or its name")
     parser.add_argument("--arm", action="store_true", help="arm without asking; needs --operator")
-    parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="of emulated devices only")
+    parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="as in comms.bms_lost@30s")
     add_run_options(parser, default_bench=None)
     parser.set_defaults(run_command=run)
 
@@ -46,23 +43,25 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Check, ask, run, conclude."""
     job = load_job(args.profile, args.pack, args.bench)
     _require_names(args)
-    faults = _faults(args, job)
+    require_emulated(job)
+    faults = _faults(args)
     if not args.arm:
         _ask(job, args, terminal)
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
-    with LiveView(terminal.err, terminal.lang) as view:
-        outcome, folder = run_to_end(
+    with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
+        ended, folder = run_to_end(
             job,
             lambda clock: LiveOptions(new_run_id(clock, job), args.serial, args.operator, args.seed, faults),
             lambda options: run_folder(args.out, options.run_id),
-            Progress(view, job, expected_s),
+            progress,
         )
     concluded = conclude(folder, terminal.lang, with_report=not args.no_report)
     result = result_to_dict(concluded.result)
-    code = INTERRUPTED if outcome is None else (TRIPPED if outcome.latched is not None else 0)
+    outcome = ended.outcome
+    stopped = outcome.trip is not None or (outcome.finish.verdict == "aborted" and not ended.interrupted)
     data = {
-        "ok": True,
-        "interrupted": outcome is None,
+        "ok": not stopped and not ended.interrupted,
+        "interrupted": ended.interrupted,
         "log_sha256": concluded.log_sha256,
         "trips": result["trips"],
         "result": result,
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         step_table(concluded.result, terminal.lang),
         paths_text(concluded.paths, terminal.lang),
     )
-    return Done(data, shown, code)
+    return Done(data, shown, STOPPED if stopped else INTERRUPTED if ended.interrupted else 0)
 
 
 def _require_names(args: argparse.Namespace) -> None:
@@ -87,11 +86,9 @@ def _require_names(args: argparse.Namespace) -> None:
         raise InputError(missing)
 
 
-def _faults(args: argparse.Namespace, job: Job) -> tuple[Injection, ...]:
+def _faults(args: argparse.Namespace) -> tuple[Injection, ...]:
     if not args.fault:
         return ()
-    if not is_emulated(job):
-        raise InputError(Problem("faults are injected into emulated devices only", field="--fault"))
     from packbench_sim.faults import parse_injection
 
     return tuple(parse_injection(word) for word in args.fault)

@@ -12,7 +12,7 @@ from packbench.app.conclude import Concluded, conclude
 from packbench.app.job import Job, load_job
 from packbench.app.places import run_folder
 from packbench.app.virtual import Options, Simulated, Truth, find_truth, run_id_of, simulate
-from packbench.cli.console import Done, Terminal
+from packbench.cli.console import STOPPED, Done, Terminal
 from packbench.cli.progress import Progress
 from packbench.cli.words import Subparsers, add_run_options, paths_text
 from packbench.cli.words import command as make_command
@@ -22,8 +22,6 @@ from packbench.report.terminal import LiveView, step_table, summary
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
-
-TRIPPED = 3
 
 
 def add(subparsers: Subparsers) -> None:
@@ -58,7 +56,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     )
     simulated, concluded = simulate_and_conclude(job, options, args, terminal)
     # The truth of a run that a fault stopped is not what the profile asks for.
-    truth = None if simulated.outcome.latched is not None else find_truth(job, options)
+    truth = None if _stopped(simulated) else find_truth(job, options)
     return done(simulated, concluded, truth, terminal)
 
 
@@ -73,8 +71,12 @@ def done(simulated: Simulated, concluded: Concluded, truth: Truth | None, termin
     if truth is not None and truth.capacity_ah is not None:
         shown.append(Text(_TRUTH[terminal.lang].format(ah=truth.capacity_ah)))
     shown += [Text(""), paths_text(concluded.paths, terminal.lang)]
-    tripped = simulated.outcome.latched is not None
-    return Done(_json(simulated, concluded, truth), tuple(shown), TRIPPED if tripped else 0)
+    return Done(_json(simulated, concluded, truth), tuple(shown), STOPPED if _stopped(simulated) else 0)
+
+
+def _stopped(simulated: Simulated) -> bool:
+    """Whether the run ended otherwise than by its profile's word."""
+    return simulated.outcome.trip is not None or simulated.outcome.finish.verdict == "aborted"
 
 
 def simulate_and_conclude(
@@ -83,8 +85,8 @@ def simulate_and_conclude(
     """What demo and simulate share: the run with its live line, then result and report."""
     folder = run_folder(args.out, run_id_of(job, options))
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
-    with LiveView(terminal.err, terminal.lang) as view:
-        simulated = simulate(job, options, folder, Progress(view, job, expected_s))
+    with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
+        simulated = simulate(job, options, folder, progress)
     concluded = conclude(folder, terminal.lang, with_report=not args.no_report, wall_seconds=simulated.wall_seconds)
     return simulated, concluded
 
@@ -100,7 +102,7 @@ def _json(simulated: Simulated, concluded: Concluded, truth: Truth | None) -> di
     bench_s = outcome.bench_ns / 1e9
     result = result_to_dict(concluded.result)
     return {
-        "ok": True,
+        "ok": not _stopped(simulated),
         "bench_seconds": bench_s,
         "wall_seconds": simulated.wall_seconds,
         "speedup": bench_s / simulated.wall_seconds,

@@ -3,34 +3,34 @@
 Owns the order of deeds and words: a step's intent is durable before its command is sent, its
 acknowledgement after; commands that take energy away go first and are recorded after. A trip
 cancels whatever was being done (so that a half-sent command can never switch on again what the
-trip switched off) and then runs the stop sequence, which nothing can cancel.
+trip switched off), lets nothing through that would switch on, and runs the stop sequence, which
+nothing can cancel.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from packbench.clock import Clock
 from packbench.core.errors import DeviceError, StoreError
 from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.specs import BenchSpec
-from packbench.drivers.protocols import Board, Cycler, Setpoint
+from packbench.drivers.protocols import Cycler, Setpoint
 from packbench.engine.effects import Drive, Effect, Finish, Note, OutputOff, StepBegan, StepEnded
 from packbench.run.channel import Channel
+from packbench.run.stopping import Stopper
 from packbench.safety.judge import Latched
 
-LOW_CURRENT_A = 1.0
-"""Below this the contactor may open without breaking a load."""
-LOW_CURRENT_WAIT_NS = 500_000_000
-"""Invariant I2: |I| < 1 A within 500 ms of the off command; later is category 0."""
-WATCH_NS = 20_000_000
-TRIP_BY_HOST = 1
-"""The board's trip code for "the host said so"."""
+DURABLE_WITHIN_S = 5.0
+"""The disk may take this long before a step that waits for it is stopped (faults catalogue, store.fsync)."""
+
+
+_WORDS = (StepEnded, Note, Finish)
+"""What may still be carried out after a trip: nothing that reaches a device."""
 
 
 class Journal(Protocol):
@@ -60,19 +60,22 @@ class Journal(Protocol):
 class Actor:
     """One task that works through effects, and one that stops."""
 
-    def __init__(self, clock: Clock, bench: BenchSpec, cycler: Cycler, board: Board, journal: Journal) -> None:
+    def __init__(self, clock: Clock, bench: BenchSpec, cycler: Cycler, stopper: Stopper, journal: Journal) -> None:
         self.finished: asyncio.Future[Finish] = asyncio.get_running_loop().create_future()
         """Done when the profile is over and, after a trip, the stop sequence too."""
         self._clock = clock
         self._cable_ohm = bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0
         self._cycler = cycler
-        self._board = board
+        self._stopper = stopper
         self._journal = journal
         self._channel: Channel | None = None
         self._origin_ns: int | None = None
         self._effects: deque[Effect] = deque()
         self._news = asyncio.Event()
+        self._driven_a = 0.0
+        """The current last commanded; 0: the output is off."""
         self._working: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     def attach(self, channel: Channel) -> None:
@@ -84,26 +87,34 @@ class Actor:
         """The profile starts now: event times count from here."""
         self._origin_ns = self._clock.now_ns()
 
+    def guard(self, starting: asyncio.Task[None]) -> None:
+        """A trip cancels this task too: the bench's start-up, which sends commands of its own."""
+        self._starting = starting
+
     def effects(self, effects: tuple[Effect, ...]) -> None:
         """Queue effects. An output-off goes ahead of everything else in its batch."""
+        if self._stopping is not None:
+            effects = tuple(effect for effect in effects if isinstance(effect, _WORDS))
         first = [effect for effect in effects if isinstance(effect, OutputOff)]
         rest = [effect for effect in effects if not isinstance(effect, OutputOff)]
         self._effects.extend([*first, *rest])
         self._news.set()
 
     def trip(self, latched: Latched) -> None:
-        """Stop now. Effects that were still to be carried out are dropped."""
-        self._effects.clear()
-        if self._stopping is None:
-            # Cancelled before anything else can be queued: the effects that follow wait for the stop.
-            if self._working is not None:
-                self._working.cancel()
-            self._stopping = asyncio.create_task(self._stop(latched), name="stop")
+        """Stop now. What would still have switched on is dropped; what is to be told stays."""
+        if self._stopping is not None:
+            return
+        self._effects = deque(effect for effect in self._effects if isinstance(effect, _WORDS))
+        # Cancelled before anything else can be queued: the effects that follow wait for the stop.
+        for task in (self._working, self._starting):
+            if task is not None:
+                task.cancel()
+        self._stopping = self.watch(asyncio.create_task(self._stop(latched), name="stop"))
 
     async def close(self) -> None:
         """End the tasks, the stop sequence last and never by force."""
         if self._stopping is not None:
-            await asyncio.shield(self._stopping)
+            await asyncio.gather(asyncio.shield(self._stopping), return_exceptions=True)
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
@@ -118,21 +129,27 @@ class Actor:
         task.add_done_callback(on_done)
         return task
 
-    def _start(self) -> asyncio.Task[None]:
-        return self.watch(asyncio.create_task(self._work(), name="actor"))
-
-    def event(self, kind: str, **data: object) -> None:
+    def event(self, kind: str, **data: Any) -> None:
         """Log something now. Before the profile begins the time is 0. A store that refuses stops the run."""
         t_ns = 0 if self._origin_ns is None else self._clock.now_ns() - self._origin_ns
         try:
-            self._journal.put_event(Event(t_ns, kind, dict(data)))
+            self._journal.put_event(Event(t_ns, kind, data))
         except StoreError as error:
             self.store_failed(error)
+
+    def tell_trip(self, trip: Trip, **data: Any) -> None:
+        """Write a trip down. The store may be why it happened: the bench is safe either way."""
+        with suppress(StoreError):
+            self._journal.put_trip(trip)
+            self._journal.put_event(Event(trip.t_ns, "stopped", data))
 
     def store_failed(self, error: StoreError) -> None:
         """Stop the run: what cannot be recorded must not happen. Called from anywhere, acts after it."""
         assert self._channel is not None
         asyncio.get_running_loop().call_soon(self._channel.on_lost, "store", str(error))
+
+    def _start(self) -> asyncio.Task[None]:
+        return self.watch(asyncio.create_task(self._work(), name="actor"))
 
     async def _work(self) -> None:
         while True:
@@ -157,19 +174,16 @@ class Actor:
     async def _carry_out(self, effect: Effect) -> None:
         match effect:
             case OutputOff():
-                await self._cycler.off()
-                self._expect(None, None)
-                self.event("output_off")
+                await self._off()
             case StepBegan():
-                self.event("step_began", number=effect.number, step=effect.step, label=effect.label, cycle=effect.cycle)
-                await self._journal.flush()
+                if self._driven_a:
+                    # From one driven step to the next: no current while the disk is waited for.
+                    await self._off()
+                data = {"number": effect.number, "step": effect.step, "label": effect.label, "cycle": effect.cycle}
+                self.event("step_began", **data)
+                await self._durable()
             case Drive():
-                setpoint = Setpoint(effect.current_a, effect.voltage_v + effect.current_a * self._cable_ohm)
-                self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
-                await self._journal.flush()
-                await self._cycler.apply(setpoint)
-                self._expect(effect.current_a, effect.voltage_v)
-                self.event("output_acknowledged")
+                await self._drive(effect)
             case StepEnded():
                 self._journal.put_step(effect.record)
             case Note():
@@ -179,6 +193,32 @@ class Actor:
                 if not self.finished.done():
                     self.finished.set_result(effect)
 
+    async def _off(self) -> None:
+        await self._cycler.off()
+        self._driven_a = 0.0
+        self._expect(None, None)
+        self.event("output_off")
+
+    async def _drive(self, effect: Drive) -> None:
+        """Command a current. One that is smaller than what flows is sent before it is written down."""
+        setpoint = Setpoint(effect.current_a, effect.voltage_v + effect.current_a * self._cable_ohm)
+        reduces = effect.current_a * self._driven_a > 0 and abs(effect.current_a) <= abs(self._driven_a)
+        self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
+        if not reduces:
+            await self._durable()
+        await self._cycler.apply(setpoint)
+        self._driven_a = effect.current_a
+        self._expect(effect.current_a, effect.voltage_v)
+        self.event("output_acknowledged")
+
+    async def _durable(self) -> None:
+        """Wait until everything said so far is on disk, and no longer than the disk is given."""
+        try:
+            async with asyncio.timeout(DURABLE_WITHIN_S):
+                await self._journal.flush()
+        except TimeoutError:
+            raise StoreError(f"the disk did not take the record within {DURABLE_WITHIN_S:g} s") from None
+
     def _expect(self, current_a: float | None, clamp_v: float | None) -> None:
         assert self._channel is not None
         now_ns = self._clock.now_ns()
@@ -187,42 +227,17 @@ class Actor:
         )
 
     async def _stop(self, latched: Latched) -> None:
-        """The stop sequence. Each device gets its command even when another one does not answer."""
+        """The stop sequence, and then whatever is left to be told."""
         assert self._channel is not None
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
-        failures: list[str] = []
-        off_failures: list[str] = []
-        if latched.reaction == "S0":
-            await self._attempt(self._board.trip(TRIP_BY_HOST), "board", failures)
-        await self._attempt(self._cycler.off(), "cycler", off_failures)
+        cancelled = [task for task in (self._working, self._starting) if task is not None]
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        await self._stopper.stop(latched.reaction)
+        self._driven_a = 0.0
         self._expect(None, None)
-        if latched.reaction == "S1" and not off_failures:
-            await self._wait_low_current()
-        await self._attempt(self._board.trip(TRIP_BY_HOST), "board", failures)
         self._channel.expected = replace(self._channel.expected, contactor_closed=False)
-        # The store may be why this stop happened: the bench is safe either way, and the caller is told.
-        with suppress(StoreError):
-            self._journal.put_trip(latched.trip)
-            self._journal.put_event(
-                Event(latched.trip.t_ns, "stopped", {"reaction": latched.reaction, "failures": off_failures + failures})
-            )
+        self.tell_trip(latched.trip, reaction=latched.reaction, failures=list(self._stopper.failures))
+        if not self.finished.done() and not any(isinstance(effect, Finish) for effect in self._effects):
+            # The profile had not begun, or had ended already: nobody else will say that the run is over.
+            self._effects.append(Finish("aborted", latched.trip.text_en))
         self._working = self._start()
         self._news.set()
-
-    async def _attempt(self, command: Awaitable[None], name: str, failures: list[str]) -> None:
-        try:
-            await command
-        except DeviceError as error:
-            failures.append(f"{name}: {error}")
-
-    async def _wait_low_current(self) -> None:
-        """Wait for a reading newer than now below 1 A, bounded."""
-        assert self._channel is not None
-        begun_ns = self._clock.now_ns()
-        while self._clock.now_ns() - begun_ns < LOW_CURRENT_WAIT_NS:
-            cycler = self._channel.snapshot().cycler
-            if cycler is not None and cycler.t_ns > begun_ns and abs(cycler.current_a) < LOW_CURRENT_A:
-                return
-            await self._clock.sleep_until(self._clock.now_ns() + WATCH_NS)

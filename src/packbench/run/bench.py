@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from packbench.clock import Clock
-from packbench.core.errors import DeviceError, SafetyStop, StoreError
+from packbench.core.errors import DeviceError, LinkError, SafetyStop, StoreError
 from packbench.core.limits import Limits
-from packbench.core.records import Row
+from packbench.core.records import Row, Trip
 from packbench.core.samples import BmsSample, CyclerSample, Snapshot
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.drivers.protocols import Bms, Board, Cycler, Setpoint
 from packbench.engine.effects import Finish
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Plan
-from packbench.run.actor import Actor, Journal
+from packbench.run.actor import DURABLE_WITHIN_S, Actor, Journal
 from packbench.run.channel import Channel, Outbox
 from packbench.run.poller import Poller
+from packbench.run.stopping import Stopper
 from packbench.run.supervisor import Supervisor
-from packbench.safety.judge import Latched
 from packbench.safety.view import Expectation
 
 FIRST_READINGS_NS = 10_000_000_000
@@ -51,11 +52,18 @@ class RunOutcome:
     """How a run ended, and how much was asked on the way."""
 
     finish: Finish
-    latched: Latched | None
+    trip: Trip | None
+    """What stopped or refused it, or what was found unsafe when it was over."""
     polls: int
     heartbeats: int
     bench_ns: int
-    """From the profile's first step to its end."""
+    """From the profile's first step to its end; 0 when it never began."""
+    failures: tuple[str, ...]
+    """Commands of the stop and of the shutdown that were not taken, in words."""
+
+
+class _Stopped(Exception):
+    """The run is over before its profile began; the actor knows why."""
 
 
 class BenchRun:
@@ -76,7 +84,8 @@ class BenchRun:
         self._devices = devices
         self._bench = bench
         self._journal = journal
-        self._actor = Actor(clock, bench, devices.cycler, devices.board, journal)
+        self._stopper = Stopper(clock, devices.cycler, devices.board)
+        self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal)
         outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe)
         expected = _expectation(bench, pack)
         self.channel = Channel(clock, plan, limits, expected, bench, outbox)
@@ -104,27 +113,51 @@ class BenchRun:
     async def run(self, token: int) -> RunOutcome:
         """Run the plan to its end. `token` is the operator's word to arm, newer than any before.
 
-        Raises SafetyStop when the bench refuses to start, DeviceError when it cannot be reached.
+        A bench that refuses to start is an outcome with a reason. Raises DeviceError when a device
+        cannot be reached or refuses its part of the start.
         """
-        started_ns = self._clock.now_ns()
+        began_ns = bench_ns = 0
         try:
-            await self._connect()
-            await self._watch()
-            await self._close_contactor(token)
-            self._actor.begin()
-            started_ns = self._clock.now_ns()
-            self.channel.begin()
+            starting = asyncio.create_task(self._start_up(token), name="start-up")
+            self._actor.guard(starting)
+            if await self._started(starting):
+                self._actor.begin()
+                began_ns = self._clock.now_ns()
+                self.channel.begin()
             finish = await self._actor.finished
-            bench_ns = self._clock.now_ns() - started_ns
+            bench_ns = self._clock.now_ns() - began_ns if began_ns else 0
         finally:
-            await self._shut_down()
+            unsafe = await self._shut_down(began_ns)
+        latched = self.channel.latched
         return RunOutcome(
             finish,
-            self.channel.latched,
+            unsafe or (None if latched is None else latched.trip),
             self._cycler_poller.polls + self._bms_poller.polls,
             self._supervisor.heartbeats,
             bench_ns,
+            tuple(self._stopper.failures),
         )
+
+    async def _started(self, starting: asyncio.Task[None]) -> bool:
+        """Whether the start-up came to its end. A trip cancels it; a refusal ends the run with its reason."""
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            return False
+        error = starting.exception()
+        if isinstance(error, _Stopped):
+            return False
+        if isinstance(error, SafetyStop):
+            self._actor.effects((Finish("aborted", str(error)),))
+            return False
+        if error is not None:
+            raise error
+        # A trip in the very turn in which the start-up ended: nothing may begin any more.
+        return self.channel.latched is None
+
+    async def _start_up(self, token: int) -> None:
+        await self._connect()
+        await self._watch()
+        await self._close_contactor(token)
 
     async def _connect(self) -> None:
         """Ask everyone who they are; all failures at once, not the first alone."""
@@ -156,51 +189,56 @@ class BenchRun:
 
     async def _close_contactor(self, token: int) -> None:
         """Arm, match the cycler's voltage to the pack's, and have the board close the contactor."""
+        self._require_clear()
         await self._devices.board.arm(token)
         self._start(self._supervisor.run(self._clock.now_ns()), "supervisor")
         bms = self.channel.snapshot().bms
         assert bms is not None
+        self._require_clear()
         await self._devices.cycler.apply(Setpoint(0.0, bms.cell_sum_v))
         self.channel.expected = replace(self.channel.expected, current_a=0.0, commanded_ns=self._clock.now_ns())
+        self._require_clear()
+        self.channel.closing = True
         await self._devices.board.close()
         await self._until(
-            lambda: (board := self.channel.snapshot().board) is not None and board.contactor_closed,
-            CLOSE_NS,
-            "the board did not close the contactor",
+            lambda: self.channel.expected.contactor_closed, CLOSE_NS, "the board did not close the contactor"
         )
-        self.channel.expected = replace(self.channel.expected, contactor_closed=True)
         self._note("contactor_closed")
+
+    def _require_clear(self) -> None:
+        """Nothing is switched on once the run is over or a rule has tripped."""
+        if self._actor.finished.done() or self.channel.latched is not None:
+            raise _Stopped
 
     async def _until(self, met: Callable[[], bool], limit_ns: int, complaint: str) -> None:
         deadline_ns = self._clock.now_ns() + limit_ns
-        while not met():
-            if self._actor.finished.done():
-                raise SafetyStop(f"the run was stopped before it began: {self._actor.finished.result().reason}")
-            latched = self.channel.latched
-            if latched is not None:
-                raise SafetyStop(latched.trip.text_en)
+        while True:
+            self._require_clear()
+            if met():
+                return
             if self._clock.now_ns() >= deadline_ns:
                 raise SafetyStop(f"the run was refused: {complaint} within {limit_ns / 1e9:g} s")
             await self._clock.sleep_until(self._clock.now_ns() + LOOK_NS)
 
-    async def _shut_down(self) -> None:
-        """Output off, contactor open, remote control back, then the watchers; each whatever the others do."""
-        problems: list[str] = []
+    async def _shut_down(self, began_ns: int) -> Trip | None:
+        """Output off, contactor open, remote control back, then the watchers; each whatever the others do.
+
+        Returns a trip when the bench is not at rest afterwards.
+        """
         await self._actor.close()
-        for name, command in (
-            ("cycler off", self._devices.cycler.off),
-            ("board open", self._devices.board.open),
-            ("cycler release", self._devices.cycler.release),
-        ):
-            try:
-                await command()
-            except DeviceError as error:
-                problems.append(f"{name}: {error}")
+        unsafe = await self._stopper.shut_down(self._bench.contactor_release_ns)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._note("shut_down", problems=problems)
-        await self._journal.flush()
+        if unsafe is not None:
+            unsafe = replace(unsafe, t_ns=self._clock.now_ns() - began_ns if began_ns else 0)
+            self._actor.tell_trip(unsafe, failures=list(self._stopper.failures))
+        self._note("shut_down", problems=list(self._stopper.failures), at_rest=unsafe is None)
+        with suppress(StoreError, TimeoutError):
+            # A store that failed or stands still has been told already; the bench is at rest either way.
+            async with asyncio.timeout(DURABLE_WITHIN_S):
+                await self._journal.flush()
+        return unsafe
 
     def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(self._actor.watch(asyncio.create_task(coroutine, name=name)))
@@ -218,10 +256,12 @@ class BenchRun:
         self._actor.event(kind, **data)
 
     def _failed(self, source: str) -> Callable[[DeviceError], None]:
-        """What a failed poll does: a line in the log. Going stale is what stops the run."""
+        """What a failed poll does: a line in the log. A lost link stops the run at once, silence when it is stale."""
 
         def on_error(error: DeviceError) -> None:
             self._note("poll_failed", source=source, error=str(error))
+            if isinstance(error, LinkError):
+                self.channel.on_lost(source, str(error))
 
         return on_error
 
@@ -239,6 +279,7 @@ def _expectation(bench: BenchSpec, pack: PackSpec) -> Expectation:
     }
     return Expectation(
         series=pack.series,
+        temperature_sensors=pack.temperature_sensors,
         stale_after_ns=MappingProxyType(stale),
         current_a=None,
         clamp_v=None,

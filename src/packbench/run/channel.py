@@ -8,7 +8,7 @@ judged in the same loop turn it arrives in and nothing can be decided on half-up
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Channel:
     ) -> None:
         self.expected = expected
         """What the bench should be doing; the actor replaces it when a command is acknowledged."""
+        self.closing = False
+        """The board has been asked to close: from its first "closed" on, the contactor is expected to be."""
         self.lost: tuple[tuple[str, str], ...] = ()
         """Links that are gone."""
         self.engine: EngineState | None = None
@@ -65,6 +67,7 @@ class Channel:
         self._bms: BmsSample | None = None
         self._board: BoardSample | None = None
         self._balancing: bool | None = None
+        self._implausible: dict[str, bool] = {}
         self._last_row: Row | None = None
 
     @property
@@ -87,13 +90,17 @@ class Channel:
 
     def on_cycler(self, sample: CyclerSample) -> None:
         """A reading of the cycler. One that is not good is no reading: the source goes stale."""
-        if sample.quality is Quality.GOOD:
+        good = sample.quality is Quality.GOOD
+        self._plausible("cycler", good)
+        if good:
             self._cycler = sample
             self._decide(record=True)
 
     def on_bms(self, sample: BmsSample) -> None:
         """A reading of the BMS. One that is not good is no reading: the source goes stale."""
-        if sample.quality is Quality.GOOD:
+        good = sample.quality is Quality.GOOD
+        self._plausible("bms", good)
+        if good:
             self._bms = sample
             if sample.balancing is not None and sample.balancing is not self._balancing:
                 self._balancing = sample.balancing
@@ -103,13 +110,17 @@ class Channel:
     def on_board(self, sample: BoardSample) -> None:
         """The board's status. Judged at once when it is not what was asked of it."""
         self._board = sample
+        if self.closing and sample.contactor_closed:
+            self.closing = False
+            self.expected = replace(self.expected, contactor_closed=True)
         if self.expected.contactor_closed and not sample.contactor_closed:
             self._decide(record=False)
 
     def on_lost(self, source: str, reason: str) -> None:
-        """A link is gone."""
-        self.lost = (*self.lost, (source, reason))
-        self._decide(record=False)
+        """A link is gone; what is heard of it again changes nothing."""
+        if all(source != known for known, _ in self.lost):
+            self.lost = (*self.lost, (source, reason))
+            self._decide(record=False)
 
     def ping(self, now_ns: int) -> bool:
         """Whether the lease may be renewed: nothing latched, and every source fresh right now."""
@@ -124,13 +135,19 @@ class Channel:
         return self._safety.latched is None
 
     def abort(self, reason: str) -> None:
-        """End the run by an operator's word: output off first, then the profile's end."""
+        """End the run by an operator's word: output off first, then the profile's end. Once is enough."""
         if self.engine is None:
             self._outbox.effects((Finish("aborted", reason),))
             return
         snapshot = self.snapshot()
         self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, reason)
         self._outbox.effects(effects)
+
+    def _plausible(self, source: str, good: bool) -> None:
+        """Log when a source begins to answer with values that cannot be, and when it stops doing so."""
+        if self._implausible.get(source, False) is good:
+            self._implausible[source] = not good
+            self._outbox.note(f"{source}_implausible", not good)
 
     def _decide(self, *, record: bool) -> None:
         engine = self.engine

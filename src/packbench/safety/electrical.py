@@ -10,6 +10,9 @@ from packbench.safety.view import View, Violation
 
 CELL_SUM_TOLERANCE = 0.01
 """Cycler and sum of cells agree within 1 % (faults catalogue, sensor.scale)."""
+OFF_NS = 300_000_000
+OFF_A = 1.0
+"""More than 1 A after 300 ms is an output that ignores "off" (faults catalogue, power.ignores_off)."""
 CLAMP_TOLERANCE = 0.005
 """Within 0.5 % of the clamp the cycler is in constant voltage, and less current is right."""
 
@@ -100,6 +103,40 @@ def setpoint_not_followed(view: View) -> Violation | None:
         "A",
         f"The cycler was told {wanted_a:.1f} A but delivered {sample.current_a:.1f} A.",
         f"充放电设备的设定电流为 {wanted_a:.1f} A，实际为 {sample.current_a:.1f} A。",
+    )
+
+
+def off_ignored(view: View) -> Violation | None:
+    """Current that still flows although the output was told to be off."""
+    expected = view.expected
+    sample = view.cycler()
+    if expected.current_a is not None or not expected.contactor_closed:
+        return None
+    if sample.t_ns < expected.commanded_ns + OFF_NS or abs(sample.current_a) <= OFF_A:
+        return None
+    return Violation(
+        sample.current_a,
+        OFF_A,
+        "A",
+        f"The cycler was told to switch off but still delivers {sample.current_a:.1f} A.",
+        f"已下达关断指令，充放电设备仍输出 {sample.current_a:.1f} A。",
+    )
+
+
+def output_lost(view: View) -> Violation | None:
+    """The output switched itself off in the middle of a step: nobody may switch it on again but an operator."""
+    expected = view.expected
+    sample = view.cycler()
+    if sample.output_on or expected.current_a is None or not expected.contactor_closed:
+        return None
+    if sample.t_ns < expected.commanded_ns + OFF_NS:
+        return None
+    return Violation(
+        None,
+        None,
+        "",
+        "The cycler switched its output off by itself in the middle of a step.",
+        "充放电设备在工步进行中自行关断了输出。",
     )
 
 

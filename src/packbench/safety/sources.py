@@ -111,6 +111,23 @@ def cells_missing(view: View) -> Violation | None:
     )
 
 
+def temperatures_missing(view: View) -> Violation | None:
+    """Every temperature sensor of the pack must be there, and give a number."""
+    temperatures_c = view.bms().temperatures_c
+    expected = view.expected.temperature_sensors
+    # One sum finds any reading that is not a number.
+    if len(temperatures_c) >= expected and isfinite(sum(temperatures_c)):
+        return None
+    present = sum(1 for value in temperatures_c if isfinite(value))
+    return Violation(
+        present,
+        expected,
+        "sensors",
+        f"The BMS reports {present} temperatures; the pack has {expected} sensors.",
+        f"BMS 上报 {present} 路温度，电池包应有 {expected} 路。",
+    )
+
+
 def bms_alarm(view: View) -> Violation | None:
     """An alarm of the BMS that the bench file does not say to ignore."""
     alarms = view.bms().alarms

@@ -26,6 +26,8 @@ class Expectation:
 
     series: int
     """Cells the pack has."""
+    temperature_sensors: int
+    """Temperature sensors the pack has."""
     stale_after_ns: MappingProxyType[str, int]
     """Per source: "cycler", "bms", "board"."""
     current_a: float | None
