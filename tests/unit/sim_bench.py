@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -157,6 +158,9 @@ class ManualClock:
 
     async def sleep_until(self, t_ns: int) -> None:
         self.t_ns = max(self.t_ns, t_ns)
+
+    def call_at(self, t_ns: int, callback: Callable[[], object]) -> None:
+        raise AssertionError("a direct driver sets no timers")
 
     def wall(self):
         raise AssertionError("the plant has no use for a wall clock")
