@@ -197,6 +197,18 @@ def test_ctrl_c_switches_off_and_opens_in_the_plant(
     assert State(witness.board().state) is State.SAFE, "a stop by hand is no trip"
 
 
+def test_a_second_ctrl_c_does_not_skip_the_stop(live: Callable[..., Live]) -> None:
+    run = live(LONG)
+    run.wait_for("output_acknowledged")
+    for _ in range(2):
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(0.003)
+    code, data = run.finish()
+    assert (code, data["interrupted"]) == (130, True)
+    assert run.events("shut_down") == [{"at_rest": True, "problems": []}]
+    assert_whole(run.out, sealed=True)
+
+
 def test_a_lost_bms_stops_the_run_by_safety(live: Callable[..., Live]) -> None:
     run = live(LONG, "--fault", "comms.bms_lost@3")
     code, data = run.finish()
