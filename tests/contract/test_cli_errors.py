@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.scenario.support import ask, fresh, one_object
 
-from packbench.cli.main import main
+from packbench.cli.program import main
 
 PROBLEM_KEYS = {"file", "line", "column", "field", "found", "expected", "message"}
 SIMULATE = ("simulate", "quick-check", "--pack", "lmo-25ah", "--level", "object", "--no-report")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.scenario.support import Answer, ask
 
-from packbench.cli.main import _parser, main
+from packbench.cli.program import _parser, main
 
 ROOT = Path(__file__).resolve().parents[2]
 NEBULA = next((ROOT / "tests/data/pulsebat").glob("*.xlsx"))

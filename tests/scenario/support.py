@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from packbench.cli.main import main
+from packbench.cli.program import main
 from packbench_board.frames import State, Status, StatusQuery, TripCode
 from packbench_sim.world import World
 
 S = 1_000_000_000
 MS = 1_000_000
-PROGRAM = (sys.executable, "-c", "import sys; from packbench.cli.main import main; sys.exit(main())")
+PROGRAM = (sys.executable, "-c", "import sys; from packbench.cli.program import main; sys.exit(main())")
 """The program as the console script starts it, in whatever environment the tests run in."""
 
 

@@ -19,7 +19,7 @@ import packbench_sim.wiring
 import packbench_sim.world
 from packbench.app.job import load_job
 from packbench.app.virtual import Options, simulate
-from packbench.cli.main import main
+from packbench.cli.program import main
 from packbench.core.errors import ReplyTimeout
 from packbench.core.samples import BoardSample
 from packbench.run.supervisor import Supervisor

@@ -49,6 +49,19 @@ def test_the_ends_are_found_in_the_samples():
     assert names["cutoff_voltage"] == pytest.approx(0.002 / 3**0.5 / 0.64, rel=0.05)
 
 
+def test_a_charge_that_ended_on_time_owes_nothing_to_a_voltmeter():
+    run = made.made_up_run((40.0, 40.0))
+    timed = tuple(
+        replace(step, end_cell=None, end_reason="3 min", voltage_end_v=0.9 * step.voltage_end_v)
+        if step.charge_ah > 0
+        else step
+        for step in run.steps
+    )
+    names = {line.name for line in made.analysed(replace(run, steps=timed)).capacity_ah.budget if line.standard_u}
+    assert not any(name.startswith("charge_end") for name in names)
+    assert "cutoff_voltage" in names
+
+
 def test_the_weakest_cell_comes_with_what_the_next_one_would_still_give():
     result = made.analysed(made.made_up_run())
     assert result.weakest_cell.index == 3

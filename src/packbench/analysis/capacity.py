@@ -37,6 +37,8 @@ from packbench.profile.plan import CcCharge, CccvCharge, CcDischarge, Plan
 
 CROSS_CHECK_REL = 1e-3
 """Stored samples against the engine's totals (invariant I8)."""
+AT_LIMIT_REL = 5e-3
+"""A pack this close to its limit ended there: meters and the cable explain the rest."""
 NS = 1e9
 
 
@@ -167,8 +169,12 @@ def _count(run: RunInputs, record: StepRecord) -> Counted:
     charge_end = discharge_end = None
     if charge is not None:
         charge_rows = run.rows.of_step(charge.step, charge.started_ns / NS, charge.ended_ns / NS)
-        charge_end = fit_end(charge_rows, charge.end_cell, _charge_limit_v(run, charge), series, rated_ah)
-    discharge_end = fit_end(rows, record.end_cell, _cutoff_v(run, record), series, rated_ah)
+        limit_v = _charge_limit_v(run, charge)
+        if _ended_at(charge, limit_v):
+            charge_end = fit_end(charge_rows, charge.end_cell, limit_v, series, rated_ah)
+    cutoff_v = _cutoff_v(run, record)
+    if _ended_at(record, cutoff_v):
+        discharge_end = fit_end(rows, record.end_cell, cutoff_v, series, rated_ah)
     duration_h = (ended_s - started_s) / SECONDS_PER_HOUR
     capacity_ah = abs(record.charge_ah)
     figures = CycleFigures(
@@ -190,6 +196,14 @@ def _charge_before(run: RunInputs, record: StepRecord) -> StepRecord | None:
     moved_ah = 0.01 * abs(record.charge_ah)
     before = [each for each in run.steps if each.number < record.number and abs(each.charge_ah) > moved_ah]
     return before[-1] if before and before[-1].charge_ah > 0.0 else None
+
+
+def _ended_at(record: StepRecord, limit_v: float) -> bool:
+    """Whether a voltage ended the step. One that ended on time or charge owes nothing to a voltmeter's error."""
+    if record.end_cell is not None:
+        return True
+    short_v = limit_v - record.voltage_end_v if record.charge_ah > 0.0 else record.voltage_end_v - limit_v
+    return short_v <= AT_LIMIT_REL * limit_v
 
 
 def _charge_limit_v(run: RunInputs, record: StepRecord) -> float:

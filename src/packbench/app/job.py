@@ -106,6 +106,8 @@ def apply_settings(pack: PackSpec, settings: tuple[str, ...]) -> tuple[PackSpec,
         if key == "ambient_c":
             ambient_c = value
         elif key.startswith("plant.") and name in _PLANT_NUMBERS:
+            if name == "seed" and (value < 0 or not value.is_integer()):
+                raise InputError(Problem("", field=key, found=text, expected="a whole number from 0"))
             plant[name] = int(value) if name == "seed" else value
         else:
             known = ", ".join(["ambient_c", *(f"plant.{known}" for known in _PLANT_NUMBERS)])

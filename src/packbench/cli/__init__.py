@@ -12,7 +12,7 @@ INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Loads the commands first, which Ctrl-C may interrupt as well."""
     try:
-        from packbench.cli.main import main as run
+        from packbench.cli.program import main as run
 
         return run(argv)
     except KeyboardInterrupt:
