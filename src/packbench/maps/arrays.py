@@ -16,8 +16,6 @@ from packbench.core.samples import FloatArray
 from packbench.maps.schema import Field
 
 DTYPE_OF: Final = {"u16": ">u2", "s16": ">i2", "u32": ">u4", "s32": ">i4", "f32": ">f4"}
-_lowest = np.minimum.reduce
-_highest = np.maximum.reduce
 RAW_RANGE: Final = {
     "u8": (0, 0xFF), "u16": (0, 0xFFFF), "s16": (-0x8000, 0x7FFF), "u32": (0, 0xFFFF_FFFF),
     "s32": (-0x8000_0000, 0x7FFF_FFFF), "bits16": (0, 0xFFFF), "bits32": (0, 0xFFFF_FFFF),
@@ -72,8 +70,8 @@ def decode_array(array: Array, payload: bytes | bytearray | memoryview, values: 
     if array.swap:
         raw = ((raw >> 16) | (raw << 16)).astype(">u4").view(DTYPE_OF[spec.type])
     result = _scaled(array, raw)
-    # The usual case costs two reductions: special values are known to lie outside the range.
-    if raw.size and not (array.special_outside and _lowest(result) >= array.low and _highest(result) <= array.high):
+    # The usual case costs two searches: special values are known to lie outside the range.
+    if raw.size and not (array.special_outside and _within(result, array.low, array.high)):
         for missing in spec.absent:
             raw = raw[raw != missing]
         result = _scaled(array, raw)
@@ -81,6 +79,14 @@ def decode_array(array: Array, payload: bytes | bytearray | memoryview, values: 
         if outside or bool(np.isin(raw, spec.sentinels).any()):
             bad.append(spec.name)
     values[spec.name] = result
+
+
+def _within(values: FloatArray, low: float, high: float) -> bool:
+    """Whether all values lie in a range; False for a NaN, which argmin and argmax both find first.
+
+    Half the cost of minimum.reduce and maximum.reduce on a hundred elements.
+    """
+    return values.item(values.argmin()) >= low and values.item(values.argmax()) <= high
 
 
 def _scaled(array: Array, raw: NDArray[Any]) -> FloatArray:
@@ -109,7 +115,7 @@ def encode_array(array: Array, buffer: bytearray, at: int, values: FloatArray) -
         raw = shifted * (array.scale.divisor / array.scale.factor)
         np.rint(raw, raw)
         low, high = RAW_RANGE[spec.type]
-        if size and not (_lowest(raw) >= low and _highest(raw) <= high):
+        if size and not _within(raw, low, high):
             raise ValueError(f"{spec.name}: a value does not fit into {spec.type}")
     if array.swap:
         dtype = np.dtype(DTYPE_OF[spec.type])

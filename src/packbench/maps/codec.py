@@ -68,11 +68,16 @@ class _Scalar:
 
     @property
     def plain(self) -> bool:
-        """Whether decoding is nothing but a scale and a range."""
+        """Whether the value is nothing but a scale and a range, special values aside."""
         spec = self.field
-        return not (self.swap or spec.names or spec.sentinels or spec.offset or spec.raw_max is not None) and (
-            spec.type not in ("char", "u8")
+        return not (self.swap or spec.names or spec.offset or spec.raw_max is not None) and (
+            spec.type not in ("char", "u8") and not (spec.sentinels and spec.type == "f32")
         )
+
+    @property
+    def special(self) -> dict[int, bool]:
+        """Raw values that are no number: True for one that is a sentinel, False for "not fitted"."""
+        return dict.fromkeys(self.field.sentinels, True) | dict.fromkeys(self.field.absent, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,8 @@ class Layout:
     size: int
     """In bytes."""
     _struct: struct.Struct
-    _numbers: tuple[tuple[str, int, frozenset[int], float, float, float, float], ...]
-    """Scalars that are plain numbers: name, index, absent raw values, factor (0: an integer), divisor, low, high."""
+    _numbers: tuple[tuple[str, int, dict[int, bool], float, float, float, float], ...]
+    """Scalars that are plain numbers: name, index, special raw values, factor (0: an integer), divisor, low, high."""
     _plain_out: tuple[tuple[str, int, struct.Struct, float, float], ...]
     """The same for encoding: name, byte offset, form, factor (0: no scale), divisor."""
     _others: tuple[_Scalar, ...]
@@ -104,6 +109,8 @@ class Layout:
         for name, index, special, factor, divisor, low, high in self._numbers:
             value = raw[index]
             if special and value in special:
+                if special[value]:
+                    bad.append(name)
                 continue
             value = value * factor / divisor if factor else value
             if not low <= value <= high:
@@ -214,7 +221,7 @@ def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict
         (
             item.field.name,
             item.index,
-            frozenset(item.field.absent),
+            item.special,
             0.0 if item.integer else item.scale.factor,
             item.scale.divisor,
             item.low,
