@@ -119,6 +119,17 @@ def test_a_trip_is_a_red_box_before_the_figures(lang, said):
     assert "0:48:20" in words, "the gap is listed"
 
 
+@pytest.mark.parametrize(
+    ("lang", "said", "not_said"), [("en", "Keep away", "was opened"), ("zh", "请勿靠近", "接触器已断开")]
+)
+def test_a_bench_that_is_not_at_rest_is_never_said_to_be(lang, said, not_said):
+    inputs = tripped_inputs()
+    welded = ({**inputs.result.trips[0], "rule": "contactor_not_open", "fault_id": "power.weld"},)
+    words = words_of(render_html(document_of(replace(inputs, result=replace(inputs.result, trips=welded)), lang)))
+    assert said in words
+    assert not_said not in words
+
+
 def test_only_measured_data_has_no_watermark():
     for provenance, mark in (("emulated", "EMULATED"), ("simulated", "SIMULATED"), ("imported", "IMPORTED")):
         document = document_of(make_inputs(replace(RESULT, provenance=provenance)), "en")

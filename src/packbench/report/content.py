@@ -29,6 +29,9 @@ from packbench.report.texts import Lang, comma, name_of, text
 
 _TONES: Final[dict[str, Tone]] = {"PASS": "good", "FAIL": "bad", "INVALID": "warn", "ABORTED": "warn"}
 
+NOT_AT_REST = frozenset({"contactor_not_open", "current_not_off"})
+"""Trips found when a run was over (run/stopping.py): the bench is not safe to walk up to."""
+
 
 def build_document(inputs: ReportInputs, drawn: tuple[Drawn, ...], lang: Lang) -> Document:
     """The whole report as data."""
@@ -192,7 +195,9 @@ def _alarm(trip: dict[str, object], lang: Lang) -> Alarm:
     names = [str(name) for name in (trip.get("rule"), trip.get("fault_id")) if name]
     if names:
         facts.append(text("trip_rule", lang, rule=" / ".join(names)))
-    return Alarm(text("trip_title", lang), trip_words(trip, lang), tuple(facts), text("trip_done", lang))
+    # What a stop promises is no longer true when the contactor or the output would not follow.
+    done = "trip_not_at_rest" if trip.get("rule") in NOT_AT_REST else "trip_done"
+    return Alarm(text("trip_title", lang), trip_words(trip, lang), tuple(facts), text(done, lang))
 
 
 def _picture(drawn: Drawn, lang: Lang) -> Picture:

@@ -107,6 +107,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "has found the cause and armed it anew.",
         "输出已降为零，接触器已断开；在查明原因并由人员重新解锁之前，台架保持闭锁。",
     ),
+    "trip_not_at_rest": (
+        "The bench did not come to rest: the pack may still be connected and live. Keep away until it has been "
+        "disconnected by other means.",
+        "台架未能回到静止状态：电池包可能仍处于连接和带电状态。在以其他方式断开之前，请勿靠近。",
+    ),
     "trip_at": ("after {time}", "发生于 {time}"),
     "trip_value": ("value {value}", "实际值 {value}"),
     "trip_limit": ("limit {limit}", "限值 {limit}"),
