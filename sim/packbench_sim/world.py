@@ -18,7 +18,7 @@ from packbench_sim.board import Deadlines, DirectBoard, SimBoard
 from packbench_sim.direct import DirectBms, DirectCycler
 from packbench_sim.errors import InstrumentErrors
 from packbench_sim.faults import Injection
-from packbench_sim.loop import VirtualClock, VirtualLoop
+from packbench_sim.loop import VirtualClock
 from packbench_sim.plant import Plant
 
 
@@ -50,23 +50,9 @@ def build_parts(
     return World(plant, board)
 
 
-def build_world(
-    loop: VirtualLoop,
-    bench: BenchSpec,
-    pack: PackSpec,
-    *,
-    seed: int,
-    perfect: bool = False,
-    injections: Iterable[Injection] = (),
-) -> World:
-    """The parts in virtual time, with the board's own deadlines kept by the loop."""
-    world = build_parts(bench, pack, start_ns=loop.now_ns(), seed=seed, perfect=perfect, injections=injections)
-    Deadlines(world.board, loop.now_ns, loop.at_ns)
-    return world
-
-
 def direct_devices(world: World, clock: VirtualClock, limits: Limits) -> Devices:
-    """Drivers without bytes: object level."""
+    """Drivers without bytes: object level. No wire wakes the board here, so its deadlines are kept apart."""
+    Deadlines(world.board, clock.now_ns, clock.call_at)
     return Devices(
         DirectCycler(world.plant, clock),
         DirectBms(world.plant, clock),

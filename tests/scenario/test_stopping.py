@@ -15,8 +15,8 @@ from packbench.core.samples import BmsSample, BoardSample, CyclerSample
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench_sim.faults import parse_injection
-from packbench_sim.loop import VirtualClock, VirtualLoop, run_virtual
-from packbench_sim.world import World, build_world, direct_devices
+from packbench_sim.loop import VirtualClock, run_virtual
+from packbench_sim.world import World, build_parts, direct_devices
 
 S = 1_000_000_000
 
@@ -108,10 +108,8 @@ def run(job: Job, *faults: str, meddle: Meddle | None = None, journal: NoJournal
     """Run a job at object level with spied devices; it must end within two virtual hours."""
 
     async def main(clock: VirtualClock) -> Ran:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
         injections = tuple(parse_injection(word) for word in faults)
-        world = build_world(loop, job.bench, job.pack, seed=1, injections=injections)
+        world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=1, injections=injections)
         spy = Spy(direct_devices(world, clock, job.limits), clock.now_ns)
         devices = Devices(spy, spy.devices.bms, BoardSpy(spy))  # type: ignore[arg-type]
         bench = BenchRun(

@@ -198,12 +198,17 @@ async def _execute(
     look_at: Callable[[Plant], None] | None = None,
 ) -> RunOutcome:
     from packbench_sim.loop import VirtualLoop
-    from packbench_sim.world import build_world, direct_devices
+    from packbench_sim.world import build_parts, direct_devices
 
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    world = build_world(
-        loop, job.bench, job.pack, seed=options.seed, perfect=options.perfect, injections=options.injections
+    world = build_parts(
+        job.bench,
+        job.pack,
+        start_ns=clock.now_ns(),
+        seed=options.seed,
+        perfect=options.perfect,
+        injections=options.injections,
     )
     if look_at is not None:
         look_at(world.plant)
