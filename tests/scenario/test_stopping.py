@@ -83,6 +83,7 @@ class BoardSpy:
         return await self._board.heartbeat()
 
     async def read(self) -> BoardSample:
+        self._spy.before.get("status", lambda: None)()
         return await self._board.read()
 
 
@@ -258,6 +259,21 @@ def test_a_welded_contactor_is_told(job: Job) -> None:
     assert ran.outcome.trip is not None
     assert ran.outcome.trip.rule == "contactor_not_open"
     assert "welded" in ran.outcome.trip.text_en
+
+
+def test_a_board_that_does_not_answer_is_not_taken_for_an_open_contactor(job: Job) -> None:
+    async def meddle(_bench: BenchRun, spy: Spy, clock: VirtualClock) -> None:
+        await clock.sleep_until(12 * S)
+
+        def lose() -> None:
+            raise ReplyTimeout("no complete reply")
+
+        spy.before["status"] = lose
+
+    ran = run(job, meddle=meddle)
+    assert ran.outcome.trip is not None
+    assert ran.outcome.trip.rule == "contactor_unknown"
+    assert sum("board status" in failure for failure in ran.outcome.failures) == 1
 
 
 def test_an_output_that_ignores_off_opens_the_contactor(job: Job) -> None:

@@ -29,7 +29,7 @@ from packbench.report.texts import Lang, comma, name_of, text
 
 _TONES: Final[dict[str, Tone]] = {"PASS": "good", "FAIL": "bad", "INVALID": "warn", "ABORTED": "warn"}
 
-NOT_AT_REST = frozenset({"contactor_not_open", "current_not_off"})
+NOT_AT_REST = frozenset({"contactor_not_open", "contactor_unknown", "current_not_off"})
 """Trips found when a run was over (run/stopping.py): the bench is not safe to walk up to."""
 
 

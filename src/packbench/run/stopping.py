@@ -74,13 +74,14 @@ class Stopper:
     async def shut_down(self, release_ns: int) -> Trip | None:
         """Everything off, open and given back, in this order; then the proof.
 
-        Returns a trip when the contactor did not open or current still flows: a bench that is not
-        at rest is nothing to walk up to.
+        Returns a trip when the contactor did not open, nobody can say whether it did, or current still
+        flows: a bench that is not known to be at rest is nothing to walk up to. A cycler that does not
+        answer is no danger behind a contactor that is seen open.
         """
         if await self.off():
             await self.low_current()
         await self.attempt("board open", self.board.open)
-        closed = await self._still_closed(OPEN_WAIT_NS + release_ns)
+        closed = await self._contactor(OPEN_WAIT_NS + release_ns)
         flowing_a = await self._flowing()
         await self.attempt("cycler release", self.cycler.release)
         return _unsafe(closed=closed, flowing_a=flowing_a)
@@ -90,12 +91,14 @@ class Stopper:
         try:
             await command()
         except Exception as error:  # noqa: BLE001 - the one place where the rest must be done whatever happened
-            self.failures.append(f"{name}: {error or type(error).__name__}")
+            told = f"{name}: {str(error) or type(error).__name__}"
+            if told not in self.failures:
+                self.failures.append(told)
             return False
         return True
 
-    async def _still_closed(self, limit_ns: int) -> bool:
-        """Whether the board still says closed when its time is over; a board that is silent counts as open later on."""
+    async def _contactor(self, limit_ns: int) -> bool | None:
+        """What the board says of the contactor once it is open or its time is over; None: it does not answer."""
         deadline_ns = self.clock.now_ns() + limit_ns
         while True:
             closed: list[bool] = []
@@ -107,7 +110,7 @@ class Stopper:
             if answered and not closed[0]:
                 return False
             if self.clock.now_ns() >= deadline_ns:
-                return bool(closed) and closed[0]
+                return closed[0] if answered else None
             await self.clock.sleep_until(self.clock.now_ns() + LOOK_NS)
 
     async def _flowing(self) -> float:
@@ -121,7 +124,7 @@ class Stopper:
         return readings[0] if readings else 0.0
 
 
-def _unsafe(*, closed: bool, flowing_a: float) -> Trip | None:
+def _unsafe(*, closed: bool | None, flowing_a: float) -> Trip | None:
     if closed:
         return Trip(
             "contactor_not_open",
@@ -132,6 +135,17 @@ def _unsafe(*, closed: bool, flowing_a: float) -> Trip | None:
             "",
             "The contactor did not open: it may be welded. Do not touch the pack; disconnect it by other means.",
             "接触器未能断开，可能已粘连。请勿接触电池包，须以其他方式断开。",
+        )
+    if closed is None:
+        return Trip(
+            "contactor_unknown",
+            "comms.board_lost",
+            0,
+            None,
+            None,
+            "",
+            "The interlock board does not answer: nobody knows whether the contactor is open. Treat the pack as live.",
+            "联锁板没有应答，无法确认接触器是否已断开。请将电池包视为带电。",
         )
     if flowing_a >= LOW_CURRENT_A:
         return Trip(
