@@ -106,29 +106,26 @@ class SimBoard:
 
     def on_bytes(self, t_ns: int, data: bytes) -> bytes:
         """Feed received bytes; returns what the board sends."""
-        now_us = t_ns // NS_PER_US
-        tick_us = (now_us + self._boot_tick_us) & TICK_MASK
-        contactor = self._contactor
-        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
-        measured = contactor.measure(t_ns)
-        if t_ns > self._idle_until_ns:
-            self._catch_up(t_ns, inputs, measured)
+        tick_us, inputs, measured = self._seen(t_ns)
         sent = self._core.step(tick_us, inputs, measured, data)
-        self._act(t_ns, now_us)
+        self._act(t_ns, t_ns // NS_PER_US)
         return sent
 
     def ask(self, t_ns: int, request: HostMessage) -> BoardMessage:
         """One request without frames, at object level."""
-        now_us = t_ns // NS_PER_US
-        tick_us = (now_us + self._boot_tick_us) & TICK_MASK
+        tick_us, inputs, measured = self._seen(t_ns)
+        reply = self._core.message(tick_us, inputs, measured, request)
+        self._act(t_ns, t_ns // NS_PER_US)
+        return reply
+
+    def _seen(self, t_ns: int) -> tuple[int, int, tuple[float, float, float]]:
+        """(tick, inputs, measurements) at an instant, after an idle time has been gone through."""
         contactor = self._contactor
         inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
         measured = contactor.measure(t_ns)
         if t_ns > self._idle_until_ns:
             self._catch_up(t_ns, inputs, measured)
-        reply = self._core.message(tick_us, inputs, measured, request)
-        self._act(t_ns, now_us)
-        return reply
+        return (t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, inputs, measured
 
     def tick(self, t_ns: int) -> int | None:
         """Step the core when that is due; returns when it is due next, None when nothing is pending.

@@ -5,46 +5,24 @@ from __future__ import annotations
 import pytest
 from tests.firmware.harness import CONFIG, RELEASE_US, Rig, refusal
 
-from packbench_board.codec import WIRE_MAX
-from packbench_board.core import CoreMissing, HostCore, load
 from packbench_board.frames import (
-    IDLE_US,
     LOAD_BREAK_MAX_US,
     PROTOCOL_HASH,
-    RX_MAX_BYTES,
-    TX_MAX_BYTES,
     Ack,
     Arm,
     Close,
     Flag,
     Hello,
     Input,
-    Nak,
     Open,
     Output,
     Refusal,
-    Reset,
     State,
     Status,
-    StatusQuery,
-    Trip,
     TripCode,
 )
 
 LEASE_US = CONFIG.lease_ms * 1000
-WRAP_US = 1 << 32
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def closed() -> Rig:
-    rig = Rig()
-    rig.close()
-    return rig
 
 
 def test_powers_up_safe_with_everything_off(rig: Rig) -> None:
@@ -375,131 +353,3 @@ def test_a_contactor_that_drops_by_itself_trips(closed: Rig) -> None:
     closed.inputs &= ~Input.AUX_CLOSED
     closed.run(1_000)
     assert closed.status().trip_code == TripCode.CONTACTOR_DROPPED
-
-
-# ---- the latch ----------------------------------------------------------------------------------------------------
-
-
-def tripped() -> Rig:
-    rig = Rig()
-    rig.close()
-    assert isinstance(rig.ask(Trip(77)), Ack)
-    rig.run(300_000)
-    return rig
-
-
-def test_a_hosts_trip_latches_with_its_code() -> None:
-    status = tripped().status()
-    assert (status.state, status.trip_code, status.trip_detail) == (State.TRIPPED, TripCode.HOST, 77)
-
-
-def test_the_first_cause_is_kept() -> None:
-    rig = tripped()
-    rig.inputs &= ~Input.ESTOP_OK
-    rig.run(10_000)
-    rig.ask(Trip(78))
-    status = rig.status()
-    assert (status.trip_code, status.trip_detail) == (TripCode.HOST, 77)
-
-
-def test_while_tripped_only_the_whitelist_is_answered() -> None:
-    rig = tripped()
-    for request in (CONFIG, Arm(9, rig.greet().config_crc), Close()):
-        assert refusal(rig.ask(request)) == Refusal.TRIPPED
-    assert isinstance(rig.ask(Open()), Ack)
-    assert isinstance(rig.beat(1, 99), Status)
-    assert rig.state is State.TRIPPED
-
-
-def test_reset_needs_the_key_and_a_newer_token_and_forgets_the_configuration() -> None:
-    rig = tripped()
-    assert refusal(rig.ask(Reset(2))) == Refusal.KEY_OFF
-    rig.inputs |= Input.KEY_ON
-    assert refusal(rig.ask(Reset(1))) == Refusal.OLD_TOKEN
-    assert isinstance(rig.ask(Reset(2)), Ack)
-    assert rig.state is State.SAFE
-    assert not rig.greet().flags & Flag.CONFIGURED
-    assert refusal(rig.arm(2)) == Refusal.OLD_TOKEN
-    rig.close(3)
-
-
-def test_reset_does_not_hide_a_cause_that_lasts() -> None:
-    rig = tripped()
-    rig.inputs = (rig.inputs | Input.KEY_ON) & ~Input.ESTOP_OK
-    rig.ask(Reset(2))
-    assert rig.status().trip_code == TripCode.ESTOP
-
-
-def test_reset_is_refused_while_closed(closed: Rig) -> None:
-    closed.inputs |= Input.KEY_ON
-    assert refusal(closed.ask(Reset(2))) == Refusal.BAD_STATE
-    assert closed.coil
-
-
-# ---- time -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("before_us", [1, 10_000, 21_000, 250_000, 499_999, 500_000, 540_000])
-def test_the_lease_is_right_across_the_wrap_of_the_tick(before_us: int) -> None:
-    rig = Rig(WRAP_US - before_us)
-    rig.close()
-    rig.current_a = 50.0
-    rig.beat(1, 1)
-    last_us = rig.t_us
-    rig.run(LEASE_US + 200_000)
-    assert rig.coil_changes[-1] == (last_us + LEASE_US + LOAD_BREAK_MAX_US, False)
-    assert rig.t_us > WRAP_US or before_us > LEASE_US
-
-
-def test_uptime_counts_on_over_several_wraps() -> None:
-    rig = Rig(12345)
-    rig.step()
-    while rig.t_us < 3 * WRAP_US:
-        assert rig.core.next_us <= IDLE_US
-        rig.t_us += rig.core.next_us
-        rig.step()
-    assert rig.status().uptime_us == rig.t_us - 12345
-    rig.close()
-
-
-def test_a_trip_is_still_latched_after_the_tick_came_round() -> None:
-    rig = tripped()
-    for _ in range(20):
-        rig.t_us += IDLE_US
-        rig.step()
-        assert rig.state is State.TRIPPED
-        assert not rig.coil
-
-
-# ---- the library ----------------------------------------------------------------------------------------------------
-
-
-def test_a_missing_library_names_the_command_that_makes_it(tmp_path) -> None:
-    with pytest.raises(CoreMissing, match="make setup"):
-        load(tmp_path / "libpackbench_core.so")
-
-
-def test_two_cores_share_nothing() -> None:
-    first, second = Rig(), Rig()
-    first.close()
-    assert second.state is State.SAFE
-    assert not second.greet().flags & Flag.CONFIGURED
-
-
-def test_more_bytes_than_one_step_takes_are_fed_in_turn() -> None:
-    core = HostCore()
-    query = core.encode(Hello(PROTOCOL_HASH), 9)
-    sent = core.step(0, 0x3C, (360.0, 360.0, 0.0), b"\xaa" * 3000 + b"\0" + query)
-    assert sent.count(b"\0") == 1
-    assert not isinstance(core.decode(sent), Nak)
-
-
-def test_more_answers_than_one_step_sends_are_dropped_and_harm_nothing() -> None:
-    core = HostCore()
-    query = core.encode(StatusQuery(), 1)
-    flood = query * (RX_MAX_BYTES // len(query))
-    sent = core.step(0, 0x3C, (360.0, 360.0, 0.0), flood)
-    answer_size = len(sent) // sent.count(b"\0")
-    assert sent.count(b"\0") == (TX_MAX_BYTES - WIRE_MAX) // answer_size + 1
-    assert len(sent) <= TX_MAX_BYTES
-    assert core.step(0, 0x3C, (360.0, 360.0, 0.0), query).count(b"\0") == 1

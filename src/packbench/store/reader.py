@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -115,15 +115,15 @@ class RunReader:
     def open(cls, path: Path) -> RunReader:
         """Open a run file. Raises InputError when it is none, or of an unknown version."""
         db = open_reader(path)
-        try:
-            require_run_file(db, str(path))
-            return cls(db, path)
-        except (apsw.Error, ValueError, LookupError) as error:
-            db.close()
-            raise InputError(f"{path} cannot be read as a run file: {error}") from error
-        except BaseException:
-            db.close()
-            raise
+        with ExitStack() as undo:
+            undo.callback(db.close)
+            try:
+                require_run_file(db, str(path))
+                reader = cls(db, path)
+            except (apsw.Error, ValueError, LookupError) as error:
+                raise InputError(f"{path} cannot be read as a run file: {error}") from error
+            undo.pop_all()
+        return reader
 
     def __enter__(self) -> RunReader:
         return self

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,18 +69,17 @@ class RunStore:
         except OSError as error:
             raise StoreError(f"{path.parent}: cannot be created: {error}") from error
         db = open_writer(path, durability, create=True, vfs=vfs)
-        try:
-            migrate(db, meta.software_version)
-            _insert_meta(db, meta)
-            if durability is Durability.POWER_SAFE:
-                for folder in (path.parent, *(new.parent for new in new_folders)):
-                    sync_folder(folder)
-        except (apsw.Error, OSError) as error:
-            db.close()
-            raise StoreError(f"{path.name}: cannot be created: {error}") from error
-        except BaseException:
-            db.close()
-            raise
+        with ExitStack() as undo:
+            undo.callback(db.close)
+            try:
+                migrate(db, meta.software_version)
+                _insert_meta(db, meta)
+                if durability is Durability.POWER_SAFE:
+                    for folder in (path.parent, *(new.parent for new in new_folders)):
+                        sync_folder(folder)
+            except (apsw.Error, OSError) as error:
+                raise StoreError(f"{path.name}: cannot be created: {error}") from error
+            undo.pop_all()
         return cls(db, 0, head)
 
     @classmethod
@@ -96,18 +95,17 @@ class RunStore:
         finally:
             reader.close()
         db = open_writer(path, durability, create=False, vfs=vfs)
-        try:
-            meta, sealed = read_meta(db)
-            if sealed is not None:
-                raise InputError(f"{path} is sealed: the run has ended")
-            migrate(db, meta.software_version)
-            seq, head = chain_end(db)
-        except apsw.Error as error:
-            db.close()
-            raise StoreError(f"{path.name}: cannot be resumed: {error}") from error
-        except BaseException:
-            db.close()
-            raise
+        with ExitStack() as undo:
+            undo.callback(db.close)
+            try:
+                meta, sealed = read_meta(db)
+                if sealed is not None:
+                    raise InputError(f"{path} is sealed: the run has ended")
+                migrate(db, meta.software_version)
+                seq, head = chain_end(db)
+            except apsw.Error as error:
+                raise StoreError(f"{path.name}: cannot be resumed: {error}") from error
+            undo.pop_all()
         return cls(db, seq, head or genesis(meta))
 
     @property
