@@ -24,7 +24,7 @@ from packbench.maps.codec import compile_block
 from packbench.maps.file import load_map
 from packbench.maps.schema import DeviceMap
 from packbench.run.port import Port
-from packbench.transport.modbus import Framing, ModbusCodec, read_registers
+from packbench.wire.modbus import Framing, ModbusCodec, read_registers
 from packbench_sim.devices import EaPsbDevice, HvBmsDevice, JkPbDevice
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.parts import BmsReading, CyclerReading, WireDevice

@@ -30,8 +30,8 @@ from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Setpoint
 from packbench.maps.codec import compile_layout
 from packbench.run.port import Port
-from packbench.transport.modbus import Framing, ModbusCodec, read_registers, rtu_frame
 from packbench.transport.open import open_transport
+from packbench.wire.modbus import Framing, ModbusCodec, read_registers, rtu_frame
 from packbench_sim.devices import EaPsbDevice, HvBmsDevice, JkPbDevice
 from packbench_sim.wire import serve_tcp
 

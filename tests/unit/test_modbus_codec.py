@@ -13,7 +13,7 @@ from pymodbus.framer import FramerRTU
 
 from packbench.core.errors import BadReply, DeviceError, DeviceRefused
 from packbench.drivers.golden import parse_request
-from packbench.transport.modbus import (
+from packbench.wire.modbus import (
     MAX_BUFFER,
     ModbusCodec,
     ModbusRefused,

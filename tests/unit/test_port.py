@@ -9,7 +9,7 @@ from tests.unit.wire_parts import ScriptedTransport
 
 from packbench.core.errors import BadReply, LinkError, ReplyTimeout
 from packbench.run.port import Port
-from packbench.transport.modbus import (
+from packbench.wire.modbus import (
     Framing,
     ModbusCodec,
     ModbusRefused,

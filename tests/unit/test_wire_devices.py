@@ -20,7 +20,7 @@ from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.factory import make_bms, make_cycler
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Setpoint
-from packbench.transport.modbus import (
+from packbench.wire.modbus import (
     Framing,
     ModbusRefused,
     read_coil,

@@ -13,7 +13,7 @@ from packbench.maps.file import load_map
 from packbench.maps.schema import DeviceMap
 from packbench.run.port import Port
 from packbench.transport.base import BytesSink, LostSink
-from packbench.transport.modbus import Framing, ModbusCodec
+from packbench.wire.modbus import Framing, ModbusCodec
 from packbench_sim.parts import BmsReading, CyclerReading, WireDevice
 from packbench_sim.wire import MemoryLink
 

@@ -23,7 +23,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterResponse,
 )
 
-from packbench.transport.modbus import MAX_BUFFER, MAX_MBAP_LENGTH, crc_ok, rtu_frame
+from packbench.wire.modbus import MAX_BUFFER, MAX_MBAP_LENGTH, crc_ok, rtu_frame
 
 ILLEGAL_FUNCTION: Final = 1
 ILLEGAL_ADDRESS: Final = 2

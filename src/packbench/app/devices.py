@@ -21,7 +21,7 @@ from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
 from packbench.run.port import Port
 from packbench.transport.base import Transport
-from packbench.transport.modbus import Framing, ModbusCodec, ModbusRequest
+from packbench.wire.modbus import Framing, ModbusCodec, ModbusRequest
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
 from packbench_board.frames import BoardMessage, HostMessage

@@ -31,8 +31,8 @@ from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.writer import RunStore
 from packbench.transport.base import Transport
-from packbench.transport.modbus import Framing
 from packbench.transport.open import open_transport
+from packbench.wire.modbus import Framing
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection

@@ -30,7 +30,7 @@ from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.writer import RunStore
-from packbench.transport.modbus import Framing
+from packbench.wire.modbus import Framing
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection

@@ -16,7 +16,7 @@ from packbench.drivers.protocols import Identity, Setpoint
 from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import Block, DeviceMap
 from packbench.transport.link import Link, Reply
-from packbench.transport.modbus import ModbusRequest, read_registers, write_coil, write_register, write_registers
+from packbench.wire.modbus import ModbusRequest, read_registers, write_coil, write_register, write_registers
 
 RATINGS: Final = ("rated_voltage_v", "rated_current_a", "rated_power_w")
 _REGULATION: Final = ("cv", "cr", "cc", "cp")

@@ -12,7 +12,7 @@ from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Bms, Cycler
 from packbench.maps.schema import DeviceMap
 from packbench.transport.link import Link
-from packbench.transport.modbus import ModbusRequest
+from packbench.wire.modbus import ModbusRequest
 
 
 def make_cycler(spec: DeviceSpec, link: Link[ModbusRequest, bytes], device: DeviceMap) -> Cycler:

@@ -16,7 +16,7 @@ from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceMap, Golden
-from packbench.transport.modbus import (
+from packbench.wire.modbus import (
     READ_COILS,
     WRITE_COIL,
     WRITE_REGISTERS,

@@ -16,7 +16,7 @@ from packbench.drivers.protocols import Identity
 from packbench.maps.codec import Decoded, Layout, compile_block
 from packbench.maps.schema import Block, DeviceMap
 from packbench.transport.link import Link
-from packbench.transport.modbus import ModbusRequest, read_registers
+from packbench.wire.modbus import ModbusRequest, read_registers
 
 _NUMBERS = ("voltage_v", "current_a", "soc", "soh", "charge_limit_a", "discharge_limit_a")
 _FLAGS = ("balancing", "charging_allowed", "discharging_allowed")

@@ -25,7 +25,7 @@ from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceError, LinkError, ReplyTimeout
 from packbench.transport.base import Transport
 from packbench.transport.link import Codec, Reply
-from packbench.transport.modbus import LineCounters
+from packbench.wire.counters import LineCounters
 
 _QUEUE_MAX = 64
 _BUFFER_MAX = 2048

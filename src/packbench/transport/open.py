@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from packbench.core.errors import InputError, Problem
 from packbench.transport.base import Transport
-from packbench.transport.modbus import Framing
 from packbench.transport.serial import SerialSettings, open_serial
 from packbench.transport.tcp import open_tcp
+from packbench.wire.modbus import Framing
 
 _FRAMING_OF: dict[str, Framing] = {"modbus+tcp": "mbap", "rtu+tcp": "rtu", "serial": "rtu", "pty": "rtu"}
 _PORT_OF = {"modbus+tcp": 502}

@@ -25,6 +25,7 @@ from pymodbus.pdu.register_message import (
 )
 
 from packbench.core.errors import BadReply, DeviceRefused
+from packbench.wire.counters import LineCounters
 
 Framing = Literal["mbap", "rtu"]
 
@@ -189,16 +190,6 @@ def _to_pymodbus(request: ModbusRequest) -> ModbusPDU:
             return WriteMultipleRegistersRequest(dev_id=unit, address=address, registers=words)
         case other:
             raise ValueError(f"function {other} is not spoken here")
-
-
-@dataclass(slots=True)
-class LineCounters:
-    """What was seen on a line and was not an answer; shared by a codec and its port's statistics."""
-
-    crc_errors: int = 0
-    foreign_frames: int = 0
-    """Whole, valid frames that answer something else: another unit, an older request."""
-    noise_bytes: int = 0
 
 
 @dataclass(slots=True)
