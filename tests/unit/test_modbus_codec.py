@@ -28,8 +28,9 @@ from packbench.wire.modbus import (
 )
 
 FRAMES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "frames" / "ea_psb_jk_pb.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "data" / "frames" / "golden_frames.json").read_text("utf-8")
 )
+FRAMES = [frame for frame in FRAMES if frame["family"] in ("ea_psb", "jk_pb")]
 REQUESTS = [frame for frame in FRAMES if frame["dir"] == "req"]
 READ = read_registers(1, 507, 3)
 READ_REPLY = bytes.fromhex("01030626200c9b091b9350")
