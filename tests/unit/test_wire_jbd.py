@@ -139,6 +139,13 @@ def test_an_echoed_request_is_a_valid_frame_and_no_answer(request_: JbdRequest) 
     assert answer(request_, echo + reply_frame(request_.register, b"\1\2\3"), codec) == b"\1\2\3"
 
 
+def test_a_read_that_is_overheard_does_not_answer_a_write() -> None:
+    """Its register stands where an A5 board has its status."""
+    codec = JbdCodec()
+    assert answer(jbd.enter_factory(), jbd.request_frame(READ_BASIC), codec) is None
+    assert codec.counters.foreign_frames == 1
+
+
 def test_an_answer_with_a5_for_its_register_is_known_by_its_shape() -> None:
     for codec in (JbdCodec(), JbdCodec("request")):
         basic = decode_basic(answer(READ_BASIC, A5_CELLS + A5_BASIC, codec) or b"")
