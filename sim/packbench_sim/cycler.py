@@ -74,6 +74,8 @@ class CyclerModel:
         self.connected = False
         self.current_a = 0.0
         """True current right now, positive into the pack."""
+        self.charge_passes = self.discharge_passes = True
+        """Whether the pack's own switches let a current of that direction through."""
         self.open_voltage_v = 0.0
         """Voltage at the terminals when nothing is connected and the output is off (residual)."""
         self.set_voltage_v = 0.0
@@ -109,8 +111,8 @@ class CyclerModel:
         """Take set-points, faults and connection into force. Call after changing any of them."""
         factor = SETPOINT_FAULT_FACTOR if self._faults.setpoint_ignored else 1.0
         self._u = self._ve.true_for(self.set_voltage_v)
-        self._high = self._ie.true_for(self.set_source_a * factor)
-        self._low = self._ie.true_for(-self.set_sink_a * factor)
+        self._high = self._ie.true_for(self.set_source_a * factor) if self.charge_passes else 0.0
+        self._low = self._ie.true_for(-self.set_sink_a * factor) if self.discharge_passes else 0.0
         self._live = self.output_on and self.connected
         self._settled = False
         if not self.connected:

@@ -8,7 +8,7 @@ SI units; positive current charges the pack; every call names its instant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from packbench.core.samples import FloatArray
 
@@ -98,4 +98,25 @@ class WireDevice(Protocol):
 
     def tick(self, t_ns: int) -> int | None:
         """Let time pass (leases, watchdogs); returns when it wants to be called again, or None."""
+        ...
+
+
+@runtime_checkable
+class TalkingDevice(WireDevice, Protocol):
+    """A device that also speaks by itself: periodic messages, replies that take their time."""
+
+    def take_output(self) -> bytes:
+        """What it has said since the last call; asked for after every `tick` and `on_bytes`."""
+        ...
+
+
+@runtime_checkable
+class SessionDevice(WireDevice, Protocol):
+    """A device that keeps its clients apart: each connection has its own framing and its own idle time."""
+
+    idle_close_ns: int
+    """It hangs up on a client that says nothing for this long; 0: never."""
+
+    def session(self) -> WireDevice:
+        """The face that one new connection talks to; `tick` stays the device's own."""
         ...

@@ -149,6 +149,19 @@ class Plant:
         self._event_count += 1
         heapq.heappush(self._events, (t_ns, self._event_count, action))
 
+    # -- what devices do to the pack --------------------------------------------------------
+
+    def set_switches(self, t_ns: int, charge: bool, discharge: bool) -> None:
+        """The BMS's own switches: which direction of current they let through from t_ns on."""
+        self.advance_to(t_ns)
+        self.cycler.charge_passes, self.cycler.discharge_passes = charge, discharge
+        self.cycler.update()
+
+    def set_ambient(self, t_ns: int, ambient_c: float) -> None:
+        """The air around the pack from t_ns on."""
+        self.advance_to(t_ns)
+        self.pack.set_surroundings(ambient_c, self.pack.heater_w)
+
     # -- faults -----------------------------------------------------------------------------
 
     def schedule(self, injection: Injection) -> None:

@@ -1,4 +1,4 @@
-"""Wires between drivers and simulated devices: in virtual time, or on a real TCP socket.
+"""The wire between a driver and a simulated device inside one process.
 
 Owns latency and delivery. Must not know what the bytes mean, and changes none of them unless a fault
 is set. The device sees the request when its last byte has arrived, and the reply is seen when *its*
@@ -15,7 +15,7 @@ from packbench.clock import Clock
 from packbench.core.errors import LinkError
 from packbench.transport.base import BytesSink, LostSink
 from packbench_sim.loop import VirtualLoop
-from packbench_sim.parts import WireDevice
+from packbench_sim.parts import TalkingDevice, WireDevice
 
 Mangle = Callable[[int, bytes], bytes]
 """(instant, bytes) to the bytes that arrive instead; b"" for loss. How faults touch a wire."""
@@ -48,6 +48,7 @@ class MemoryLink:
         self._loop = loop
         self._virtual = loop if isinstance(loop, VirtualLoop) else None
         self._device = device
+        self._talker = device if isinstance(device, TalkingDevice) else None
         self._now_ns = clock.now_ns
         self._latency_ns = latency_ns
         self._byte_time_ns = byte_time_ns
@@ -100,11 +101,15 @@ class MemoryLink:
         wanted_ns = device.tick(now_ns)
         if wanted_ns != self._wanted_ns:
             self._wake_at(wanted_ns, now_ns)
+        if self._talker is not None:
+            reply += self._talker.take_output()
+        self._send_back(now_ns, reply)
+
+    def _send_back(self, now_ns: int, reply: bytes) -> None:
         if reply and self.from_device is not _unchanged:
             reply = self.from_device(now_ns, reply)
-        if not reply:
-            return
-        self._at(now_ns + self._latency_ns + self._byte_time_ns * len(reply), now_ns, self._deliver, reply)
+        if reply:
+            self._at(now_ns + self._latency_ns + self._byte_time_ns * len(reply), now_ns, self._deliver, reply)
 
     def _deliver(self, data: bytes) -> None:
         if self._closed:
@@ -117,6 +122,8 @@ class MemoryLink:
     def _ask_tick(self) -> None:
         now_ns = self._now_ns()
         self._wake_at(self._device.tick(now_ns), now_ns)
+        if self._talker is not None:
+            self._send_back(now_ns, self._talker.take_output())
 
     def _wake_at(self, wanted_ns: int | None, now_ns: int) -> None:
         """The device said when it wants to be woken; what it says last counts.
@@ -148,71 +155,3 @@ class MemoryLink:
             self._virtual.at_ns(t_ns, callback, argument)
         else:
             self._loop.call_later((t_ns - now_ns) / 1e9, callback, argument)
-
-
-class _DeviceProtocol(asyncio.Protocol):
-    """One client's connection to a served device."""
-
-    def __init__(self, device: WireDevice, clock: Clock, connected: set[asyncio.Transport]) -> None:
-        self._device = device
-        self._clock = clock
-        self._connected = connected
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._connected.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is not None:
-            self._connected.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        reply = self._device.on_bytes(self._clock.now_ns(), data)
-        if reply and self._transport is not None:
-            self._transport.write(reply)
-
-
-class DeviceServer:
-    """A WireDevice behind a real TCP socket. Make it with `serve_tcp`."""
-
-    def __init__(
-        self, server: asyncio.Server, device: WireDevice, clock: Clock, connected: set[asyncio.Transport]
-    ) -> None:
-        self._server = server
-        self._connected = connected
-        self._device = device
-        self._clock = clock
-        self._ticker: asyncio.TimerHandle | None = None
-        self._tick()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def close(self) -> None:
-        """Stop listening and drop whoever is connected."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-        self._server.close()
-        for transport in list(self._connected):
-            transport.abort()
-        await self._server.wait_closed()
-
-    def _tick(self) -> None:
-        """Wake the device when it asks for it, and look at least ten times a second."""
-        now_ns = self._clock.now_ns()
-        wanted_ns = self._device.tick(now_ns)
-        delay_s = 0.1 if wanted_ns is None else min(max(wanted_ns - now_ns, 1_000_000) / 1e9, 0.1)
-        self._ticker = asyncio.get_running_loop().call_later(delay_s, self._tick)
-
-
-async def serve_tcp(device: WireDevice, host: str, port: int, clock: Clock) -> DeviceServer:
-    """Serve a device on a socket (port 0: any free one). Clients share it, as they do a gateway."""
-    connected: set[asyncio.Transport] = set()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _DeviceProtocol(device, clock, connected), host, port
-    )
-    return DeviceServer(server, device, clock, connected)

@@ -1,24 +1,25 @@
 """The simulated bench's devices on byte streams.
 
-Owns the table from a bench file's device name to the emulator that plays it. Adding an emulated
-device is one file in devices/ and one line here.
+Owns the table from a device's name to the emulator that plays it. Adding an emulated device is one file in
+devices/ and one line here.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
-from packbench.core.specs import BenchSpec
-from packbench.maps.schema import DeviceMap, Framing
+from packbench.core.specs import BenchSpec, DeviceSpec
+from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.base import Transport
-from packbench_sim.devices.ea_psb import EaPsbDevice
-from packbench_sim.devices.hv_bms import HvBmsDevice
-from packbench_sim.devices.jk_pb import JkPbDevice
-from packbench_sim.devices.modbus_slave import Silent
+from packbench_sim.devices.ea_psb import play_ea_psb
+from packbench_sim.devices.hv_bms import play_hv_bms
+from packbench_sim.devices.jk_pb import play_jk_pb
 from packbench_sim.parts import WireDevice
+from packbench_sim.playing import Player, Playing, Silent
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
 
@@ -27,21 +28,72 @@ NETWORK_LATENCY_NS = 200_000
 BYTE_TIME_115200_NS = 86_806
 """8N1 at 115,200 baud."""
 
+PLAYERS: dict[str, Player] = {
+    "ea-psb": play_ea_psb,
+    "jk-pb": play_jk_pb,
+    "modbus-hv-bms": play_hv_bms,
+}
 
-def wire_devices(
-    world: World, bench: BenchSpec, maps: Mapping[str, DeviceMap], framings: Mapping[str, Framing]
-) -> dict[str, WireDevice]:
+
+def play(playing: Playing) -> WireDevice:
+    """The emulator of a device. Raises InputError for one that nobody plays, or an option it does not know."""
+    player = PLAYERS.get(playing.type.name)
+    if player is None:
+        found, expected = playing.type.name, f"one of {', '.join(PLAYERS)}"
+        raise InputError(Problem("no emulator plays this device", field="device", found=found, expected=expected))
+    for name in playing.options:
+        if name not in player.options:
+            expected = ", ".join(player.options) or "nothing: it has no options of its own"
+            raise InputError(Problem(playing.type.name, field="--set", found=name, expected=expected))
+    return player.make(playing)
+
+
+def wire_devices(world: World, bench: BenchSpec, cycler: DeviceType, bms: DeviceType) -> dict[str, WireDevice]:
     """The bench's devices by role. Raises InputError for one that nobody emulates."""
     faults = world.plant.faults
     return {
-        "cycler": _cycler(world, bench, maps["cycler"], framings["cycler"], lambda _t_ns: faults.cycler_silent),
-        "bms": _bms(world, bench, maps["bms"], framings["bms"], lambda _t_ns: faults.bms_silent),
+        "cycler": _played(world, bench.cycler, cycler, lambda _t_ns: faults.cycler_silent),
+        "bms": _played(world, bench.bms, bms, lambda _t_ns: faults.bms_silent),
         "board": world.board,
     }
 
 
+def _played(world: World, spec: DeviceSpec, device: DeviceType, silent: Silent) -> WireDevice:
+    return play(playing(world, device, spec.unit, scheme_of(spec.url), silent))
+
+
+def playing(
+    world: World,
+    device: DeviceType,
+    unit: int,
+    scheme: Scheme,
+    silent: Silent | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Playing:
+    """An emulator's part in a simulated bench."""
+    plant = world.plant
+    return Playing(
+        device,
+        unit,
+        scheme,
+        plant.spec,
+        plant.cycler,
+        plant.bms,
+        silent,
+        plant.set_switches,
+        plant.set_ambient,
+        plant.pack.ambient_c,
+        options or {},
+    )
+
+
+def scheme_of(url: str) -> Scheme:
+    """The kind of link that a bench file's URL names."""
+    return cast("Scheme", url.removeprefix("emulated:").split("://", maxsplit=1)[0])
+
+
 def memory_transports(
-    loop: asyncio.AbstractEventLoop, clock: Clock, devices: dict[str, WireDevice], framings: Mapping[str, Framing]
+    loop: asyncio.AbstractEventLoop, clock: Clock, devices: dict[str, WireDevice], schemes: Mapping[str, str]
 ) -> dict[str, Transport]:
     """The far ends of in-memory links to the devices, with the latency of their kind of link."""
     return {
@@ -50,25 +102,12 @@ def memory_transports(
             device,
             clock,
             latency_ns=NETWORK_LATENCY_NS,
-            byte_time_ns=BYTE_TIME_115200_NS if framings.get(role) == "rtu" else 0,
+            byte_time_ns=_byte_time_ns(role, schemes[role]),
         )
         for role, device in devices.items()
     }
 
 
-def _cycler(world: World, bench: BenchSpec, device: DeviceMap, framing: Framing, silent: Silent) -> WireDevice:
-    if device.name == "ea-psb":
-        return EaPsbDevice(device, world.plant.cycler, framing=framing, limited=bench.cycler.unit == 0, silent=silent)
-    raise _unplayed("cycler", device.name, "ea-psb")
-
-
-def _bms(world: World, bench: BenchSpec, device: DeviceMap, framing: Framing, silent: Silent) -> WireDevice:
-    if device.name == "modbus-hv-bms":
-        return HvBmsDevice(device, world.plant.bms, framing=framing, unit=bench.bms.unit, silent=silent)
-    if device.name == "jk-pb":
-        return JkPbDevice(device, world.plant.bms, unit=bench.bms.unit, silent=silent)
-    raise _unplayed("bms", device.name, "modbus-hv-bms or jk-pb")
-
-
-def _unplayed(role: str, found: str, expected: str) -> InputError:
-    return InputError(Problem("no emulator plays this device", field=f"{role}.device", found=found, expected=expected))
+def _byte_time_ns(role: str, scheme: str) -> int:
+    """What a byte costs on the line; the board's link is a pty and a network costs none worth counting."""
+    return BYTE_TIME_115200_NS if role != "board" and scheme in ("rtu+tcp", "serial", "pty") else 0

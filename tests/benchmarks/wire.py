@@ -21,10 +21,11 @@ from packbench.core.samples import bms_sample
 from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.mapped import MappedBms
 from packbench.maps.codec import compile_block
-from packbench.maps.file import load_map
-from packbench.maps.schema import DeviceMap
-from packbench.run.port import Port
-from packbench.wire.modbus import Framing, ModbusCodec, read_registers
+from packbench.maps.file import load_device
+from packbench.maps.schema import DeviceType
+from packbench.run.port import Port, PortLink
+from packbench.transport.link import Timing
+from packbench.wire.modbus import Framing, ModbusCodec, ModbusRequest, read_registers
 from packbench_sim.devices import EaPsbDevice, HvBmsDevice, JkPbDevice
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.parts import BmsReading, CyclerReading, WireDevice
@@ -88,17 +89,17 @@ def pymodbus_us(framing: Framing, registers: int) -> float:
     return best_us(work, 300)
 
 
-def device_map(name: str) -> DeviceMap:
-    return load_map((MAPS / f"{name}.yaml").read_text("utf-8"), f"{name}.yaml")
+def device_map(name: str) -> DeviceType:
+    return load_device((MAPS / f"{name}.yaml").read_text("utf-8"), f"{name}.yaml")
 
 
 async def exchanges(clock: VirtualClock) -> None:
     loop = asyncio.get_running_loop()
     ea_map, hv_map, jk_map = device_map("ea-psb"), device_map("modbus-hv-bms"), device_map("jk-pb")
 
-    def port(device: WireDevice, framing: Framing) -> Port:
-        codec = ModbusCodec(framing)
-        return Port(MemoryLink(loop, device, clock), codec, clock, reply_timeout_ns=500_000_000)
+    def port(device: WireDevice, framing: Framing) -> PortLink[ModbusRequest, bytes]:
+        bus = Port(MemoryLink(loop, device, clock), clock)
+        return bus.link(ModbusCodec(framing, counters=bus.counters), Timing(500_000_000))
 
     print(f"{'':34}{'us':>8}{'1/s':>9}{'pymodbus us':>13}{'ratio':>7}")
 

@@ -29,25 +29,22 @@ from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Setpoint
 from packbench.maps.codec import compile_layout
-from packbench.run.port import Port
+from packbench.run.port import Port, PortLink
+from packbench.transport.link import Timing
 from packbench.transport.open import open_transport
-from packbench.wire.modbus import Framing, ModbusCodec, read_registers, rtu_frame
+from packbench.wire.modbus import Framing, ModbusCodec, ModbusRequest, read_registers, rtu_frame
 from packbench_sim.devices import EaPsbDevice, HvBmsDevice, JkPbDevice
-from packbench_sim.wire import serve_tcp
+from packbench_sim.serve import serve_tcp
 
 CLOCK = MonotonicClock()
 
 
-async def connect(url: str, framing: Framing, *, timeout_ms: float = 500, quiet_ms: float = 0) -> Port:
-    codec = ModbusCodec(framing)
-    return Port(
-        await open_transport(url),
-        codec,
-        CLOCK,
-        reply_timeout_ns=round(timeout_ms * 1e6),
-        quiet_ns=round(quiet_ms * 1e6),
-        counters=codec.counters,
-    )
+async def connect(
+    url: str, framing: Framing, *, timeout_ms: float = 500, quiet_ms: float = 0
+) -> PortLink[ModbusRequest, bytes]:
+    port = Port(await open_transport(url), CLOCK)
+    codec = ModbusCodec(framing, counters=port.counters)
+    return port.link(codec, Timing(round(timeout_ms * 1e6), round(quiet_ms * 1e6)))
 
 
 # ------------------------------------------------------- the stale-reply trap
@@ -98,8 +95,8 @@ async def test_our_port_does_not_on_rtu_over_tcp() -> None:
         with pytest.raises(ReplyTimeout):
             await ours.exchange(read_registers(1, 100, 1))
         assert (await ours.exchange(read_registers(1, 200, 1))).value == (200).to_bytes(2, "big")
-        assert ours.stats.dropped_bytes == 7
-        ours.close()
+        assert ours.port.stats.dropped_bytes == 7
+        ours.port.close()
         await asyncio.sleep(0.01)
 
 
@@ -118,7 +115,7 @@ async def test_our_port_does_not_on_a_serial_line() -> None:
         with pytest.raises(ReplyTimeout):
             await ours.exchange(read_registers(1, 100, 1))
         assert (await ours.exchange(read_registers(1, 200, 1))).value == (200).to_bytes(2, "big")
-        ours.close()
+        ours.port.close()
         with pytest.raises(LinkError):
             await ours.exchange(read_registers(1, 200, 1))
     finally:
@@ -174,7 +171,7 @@ async def test_hv_bms_driver_reads_pymodbus_s_server() -> None:
         bms = MappedBms(bms_map, ours, 1)
         identified = await bms.identify()
         sample = await bms.read()
-        ours.close()
+        ours.port.close()
     assert (identified.model, identified.serial, identified.firmware) == ("peer", "P1", "9")
     assert sample.cell_voltages_v.shape == (96,)
     assert (sample.cell_min_v, sample.cell_max_v, sample.cell_min_index, sample.cell_max_index) == (3.5, 3.7, 1, 96)
@@ -227,7 +224,7 @@ async def test_ea_driver_drives_pymodbus_s_server() -> None:
         await cycler.off()
         assert coils == {402: True, 405: False, 411: True}
         await cycler.release()
-        ours.close()
+        ours.port.close()
     assert (identified.model, identified.serial) == ("PSB peer", "S1")
     assert sample.output_on
     assert sample.regulation == "cc"

@@ -14,19 +14,19 @@ from tests.unit.wire_parts import DEVICES, MAP_NAMES, device_map
 from packbench.core.errors import InputError
 from packbench.drivers.golden import check_golden
 from packbench.maps.codec import Layout, compile_block, compile_layout
-from packbench.maps.file import load_map
-from packbench.maps.schema import DeviceMap, Field
+from packbench.maps.file import load_device
+from packbench.maps.schema import DeviceType, Field
 
 RATINGS = {"rated_voltage_v": 500.0, "rated_current_a": 120.0, "rated_power_w": 30_000.0}
 MAPS = {name: device_map(name) for name in MAP_NAMES}
 BLOCKS = [(name, block.name) for name, device in MAPS.items() for block in device.blocks]
 
 SMALL = """
-packbench_map: 1
+packbench_device: 1
 name: small
 title: A small map
 kind: bms
-framings: [rtu]
+links: [serial]
 unit: 1
 verified_on_hardware: false
 sources: ["a test"]
@@ -52,8 +52,8 @@ golden:
 """
 
 
-def small() -> DeviceMap:
-    return load_map(SMALL, "small.yaml")
+def small() -> DeviceType:
+    return load_device(SMALL, "small.yaml")
 
 
 @pytest.mark.parametrize("name", MAP_NAMES)
@@ -77,7 +77,7 @@ def test_every_shipped_map_agrees_with_its_golden_captures(name: str) -> None:
 def test_a_wrong_map_disagrees_with_its_captures(text: str, new: str, complaint: str) -> None:
     original = (DEVICES / "jk-pb.yaml").read_text("utf-8")
     assert text in original
-    problems = check_golden(load_map(original.replace(text, new), "jk-pb.yaml"))
+    problems = check_golden(load_device(original.replace(text, new), "jk-pb.yaml"))
     assert any(complaint in problem for problem in problems), problems
 
 
@@ -248,7 +248,7 @@ def test_any_registers_decode_without_a_crash(payload: bytes) -> None:
 def test_a_bad_map_is_refused_with_its_place(old: str, new: str, where: str, what: str) -> None:
     assert old in SMALL
     with pytest.raises(InputError) as refused:
-        load_map(SMALL.replace(old, new, 1), "small.yaml")
+        load_device(SMALL.replace(old, new, 1), "small.yaml")
     text = str(refused.value)
     assert where in text, text
     assert what in text, text
@@ -258,11 +258,11 @@ def test_polled_blocks_of_equal_length_are_refused() -> None:
     live = "  live: {address: 0, count: 20}"
     text = SMALL.replace(live, live + "\n  more: {address: 30, count: 20}")
     with pytest.raises(InputError, match="a stale reply shows by its length"):
-        load_map(text, "small.yaml")
+        load_device(text, "small.yaml")
 
 
 def test_overlapping_fields_are_refused() -> None:
-    device = load_map(SMALL.replace("kelvin: {address: 7", "kelvin: {address: 6"), "small.yaml")
+    device = load_device(SMALL.replace("kelvin: {address: 7", "kelvin: {address: 6"), "small.yaml")
     with pytest.raises(InputError, match="kelvin overlaps"):
         compile_block(device, device.block("live"), {})
 

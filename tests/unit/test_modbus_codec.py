@@ -20,6 +20,7 @@ from packbench.wire.modbus import (
     ModbusRequest,
     crc16,
     read_coil,
+    read_coils,
     read_registers,
     rtu_frame,
     write_coil,
@@ -123,16 +124,6 @@ def test_rtu_crc_error_is_counted_and_not_believed() -> None:
     broken[4] ^= 1
     assert codec.decode(READ, broken) is None
     assert codec.counters.crc_errors == 1
-
-
-def test_local_echo_is_dropped_once() -> None:
-    codec = ModbusCodec("rtu", local_echo=True)
-    request = write_register(1, 501, 0x6666)
-    echo = codec.encode(request)
-    buffer = bytearray(echo)
-    assert codec.decode(request, buffer) is None, "the adapter's echo is not the device's answer"
-    buffer += echo
-    assert codec.decode(request, buffer) == b""
 
 
 def test_mbap_late_reply_is_dropped_by_its_id() -> None:
@@ -243,3 +234,25 @@ def test_rtu_resynchronises_within_one_frame(noise: bytes) -> None:
     assert first is None
     buffer += READ_REPLY
     assert codec.decode(READ, buffer) == READ_REPLY[3:-2]
+
+
+def test_a_device_may_answer_under_another_unit() -> None:
+    """Daly's board asked at 0x81 answers as 0x51; an answer under the unit that was asked is somebody else's."""
+    request = read_registers(0x81, 0, 1)
+    codec = ModbusCodec("rtu", reply_unit_offset=-0x30)
+    codec.encode(request)
+    foreign, ours = rtu_frame(0x81, b"\x03\x02\0\1"), rtu_frame(0x51, b"\x03\x02\0\2")
+    assert codec.decode(request, bytearray(foreign + ours)) == b"\0\2"
+    assert codec.counters.foreign_frames == 1
+
+
+def test_many_coils_are_one_answer() -> None:
+    request = read_coils(1, 0x1200, 0x90)
+    codec = ModbusCodec("rtu")
+    assert codec.encode(request)[:6] == bytes.fromhex("010112000090")
+    data = bytes(range(18))
+    assert codec.decode(request, bytearray(rtu_frame(1, bytes((1, 18)) + data))) == data
+    with pytest.raises(BadReply, match="17 data bytes, expected 18"):
+        codec.decode(request, bytearray(rtu_frame(1, bytes((1, 17)) + data[:17])))
+    with pytest.raises(ValueError, match="cannot read 0 coils"):
+        read_coils(1, 0, 0)

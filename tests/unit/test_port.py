@@ -8,11 +8,13 @@ import pytest
 from tests.unit.wire_parts import ScriptedTransport
 
 from packbench.core.errors import BadReply, LinkError, ReplyTimeout
-from packbench.run.port import Port
+from packbench.run.port import Port, PortLink
+from packbench.transport.link import Timing
 from packbench.wire.modbus import (
     Framing,
     ModbusCodec,
     ModbusRefused,
+    ModbusRequest,
     read_registers,
     rtu_frame,
     write_coil,
@@ -25,18 +27,13 @@ MS = 1_000_000
 def make_port(
     wire: ScriptedTransport, clock: VirtualClock, *, framing: Framing = "rtu", quiet_ms: int = 200, gap_ms: int = 0,
     retries: int = 0,
-) -> Port:  # fmt: skip
-    codec = ModbusCodec(framing)
-    return Port(
-        wire,
-        codec,
-        clock,
-        reply_timeout_ns=100 * MS,
-        quiet_ns=quiet_ms * MS,
-        gap_ns=gap_ms * MS,
+) -> PortLink[ModbusRequest, bytes]:  # fmt: skip
+    port = Port(wire, clock)
+    return port.link(
+        ModbusCodec(framing, counters=port.counters),
+        Timing(100 * MS, quiet_ms * MS, gap_ms * MS),
         retries=retries,
         repeatable=lambda request: request.repeatable,
-        counters=codec.counters,
     )
 
 
@@ -63,8 +60,8 @@ def test_a_late_reply_is_not_the_answer_to_the_next_request() -> None:
         reply = await port.exchange(read_registers(1, 200, 1))
         assert reply.value == (200).to_bytes(2, "big")
         assert clock.now_ns() == reply.t_ns == 310 * MS, "it waited out the quarantine of 200 ms"
-        assert port.stats.timeouts == 1
-        assert port.stats.dropped_bytes == len(registers(100))
+        assert port.port.stats.timeouts == 1
+        assert port.port.stats.dropped_bytes == len(registers(100))
 
     run_virtual(main)
 
@@ -118,7 +115,7 @@ def test_mbap_needs_no_quarantine() -> None:
 
         wire.on_write = answer
         assert (await port.exchange(read_registers(1, 200, 1))).value == (200).to_bytes(2, "big")
-        assert port.stats.counters.foreign_frames == 1
+        assert port.port.stats.counters.foreign_frames == 1
 
     run_virtual(main)
 
@@ -224,7 +221,7 @@ def test_reads_are_retried_as_often_as_told_and_writes_never() -> None:
         with pytest.raises(ReplyTimeout):
             await port.exchange(read_registers(1, 100, 1))
         assert len(wire.sent) == 3
-        assert port.stats.retries == 2
+        assert port.port.stats.retries == 2
         assert clock.now_ns() == (100 + 50 + 100 + 50 + 100) * MS
         with pytest.raises(ReplyTimeout):
             await port.exchange(write_coil(1, 405, True))
@@ -240,7 +237,7 @@ def test_a_damaged_reply_costs_one_retry() -> None:
         replies = [b"\x01\x03\x02\x00\x63\x00\x00", registers(100)]
         wire.on_write = lambda _: later(clock, 10, wire, replies.pop(0))
         assert (await port.exchange(read_registers(1, 100, 1))).value == (100).to_bytes(2, "big")
-        assert port.stats.counters.crc_errors == 1
+        assert port.port.stats.counters.crc_errors == 1
 
     run_virtual(main)
 
@@ -252,12 +249,12 @@ def test_refusals_pass_through_and_the_line_goes_on() -> None:
         for _ in range(2):
             with pytest.raises(ModbusRefused):
                 await port.exchange(read_registers(1, 100, 1))
-        assert (port.stats.refused, port.stats.replies, clock.now_ns()) == (2, 2, 2 * MS)
+        assert (port.port.stats.refused, port.port.stats.replies, clock.now_ns()) == (2, 2, 2 * MS)
 
     run_virtual(main)
 
 
-def test_a_lost_link_fails_everybody_and_a_new_one_goes_on() -> None:
+def test_a_lost_link_fails_everybody_and_stays_lost() -> None:
     async def main(clock: VirtualClock) -> None:
         wire = ScriptedTransport()
         port = make_port(wire, clock)
@@ -269,9 +266,6 @@ def test_a_lost_link_fails_everybody_and_a_new_one_goes_on() -> None:
                 await ask
         with pytest.raises(LinkError, match="cable pulled"):
             await port.exchange(read_registers(1, 3, 1))
-        again = ScriptedTransport(lambda _: later(clock, 1, again, registers(9)))
-        port.reconnect(again)
-        assert (await port.exchange(read_registers(1, 3, 1))).value == b"\0\x09"
 
     run_virtual(main)
 
@@ -285,7 +279,7 @@ def test_endless_bytes_are_bounded_and_end_in_a_time_out() -> None:
         with pytest.raises(ReplyTimeout):
             await port.exchange(read_registers(1, 100, 100))
         assert clock.now_ns() == 100 * MS
-        assert len(port._buffer) == 0
+        assert len(port.port._buffer) == 0
 
     run_virtual(main)
 
@@ -297,8 +291,98 @@ def test_latency_histogram_and_counts() -> None:
         for _ in range(4):
             await port.exchange(read_registers(1, 1, 1))
         # 3,000 us lie in the bucket of 2,048 to 4,095: number 12.
-        assert port.stats.latency_us_log2[12] == sum(port.stats.latency_us_log2) == 4
-        shown = port.stats.as_dict()
+        assert port.port.stats.latency_us_log2[12] == sum(port.port.stats.latency_us_log2) == 4
+        shown = port.port.stats.as_dict()
         assert (shown["requests"], shown["replies"], shown["timeouts"]) == (4, 4, 0)
+
+    run_virtual(main)
+
+
+def test_local_echo_is_dropped_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        def device(frame: bytes) -> None:
+            later(clock, 1, wire, frame[:3])
+            later(clock, 2, wire, frame[3:])
+            later(clock, 3, wire, frame)
+
+        wire = ScriptedTransport(device)
+        port = Port(wire, clock, local_echo=True)
+        link = port.link(ModbusCodec("rtu"), Timing(100 * MS))
+        await link.exchange(write_coil(1, 402, True))
+        assert clock.now_ns() == 3 * MS, "the adapter's echo is not the device's answer"
+
+        wire.on_write = lambda frame: later(clock, 2, wire, frame)
+        with pytest.raises(ReplyTimeout):
+            await link.exchange(write_coil(1, 402, True))
+        # An adapter that does not echo after all costs nothing.
+        wire.on_write = lambda frame: later(clock, 1, wire, registers(7))
+        assert (await link.exchange(read_registers(1, 1, 1))).value == b"\0\7"
+
+    run_virtual(main)
+
+
+class _Shouts:
+    """A codec whose requests get no reply."""
+
+    def encode(self, request: str) -> bytes:
+        return request.encode()
+
+    def decode(self, request: str, buffer: bytearray) -> str | None:
+        return f"sent {request}" if not buffer else None
+
+
+def test_a_silent_request_is_done_once_it_is_sent() -> None:
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = Port(wire, clock)
+        link = port.link(_Shouts(), Timing(100 * MS, gap_ns=5 * MS), silent=lambda _: True)
+        first, second = asyncio.ensure_future(link.exchange("a")), asyncio.ensure_future(link.exchange("b"))
+        assert (await first).value == "sent a"
+        assert clock.now_ns() == 0
+        assert (await second).value == "sent b"
+        assert clock.now_ns() == 5 * MS, "the gap holds between requests without replies, too"
+        assert wire.sent == [b"a", b"b"]
+
+    run_virtual(main)
+
+
+def test_several_devices_share_a_bus_each_with_its_own_timing() -> None:
+    """One request in flight on the bus; the slow device's time-out quarantines the line for the quick one as well."""
+
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = Port(wire, clock)
+        slow = port.link(ModbusCodec("rtu", counters=port.counters), Timing(200 * MS, 300 * MS, 30 * MS))
+        quick = port.link(ModbusCodec("rtu", counters=port.counters), Timing(50 * MS, 20 * MS))
+        late = asyncio.ensure_future(slow.exchange(read_registers(1, 100, 1)))
+        waiting = asyncio.ensure_future(quick.exchange(read_registers(2, 100, 1)))
+        await clock.sleep_until(100 * MS)
+        assert len(wire.sent) == 1
+        later(clock, 150, wire, registers(100))
+        wire.on_write = lambda _: later(clock, 1, wire, registers(5, unit=2))
+        with pytest.raises(ReplyTimeout, match="200 ms"):
+            await late
+        assert (await waiting).value == b"\0\5"
+        assert clock.now_ns() == (200 + 300 + 1) * MS
+        # The longest gap that any device needs holds after every reply.
+        await quick.exchange(read_registers(2, 100, 1))
+        assert clock.now_ns() == (501 + 30 + 1) * MS
+
+    run_virtual(main)
+
+
+def test_a_shorter_time_out_is_kept_after_a_longer_one() -> None:
+    """One timer serves the bus: it must not be late for a device that is given less time."""
+
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport(lambda _: later(clock, 1, wire, registers(1)))
+        port = Port(wire, clock)
+        slow = port.link(ModbusCodec("rtu"), Timing(5000 * MS))
+        quick = port.link(ModbusCodec("rtu"), Timing(50 * MS))
+        await slow.exchange(read_registers(1, 1, 1))
+        wire.on_write = None
+        with pytest.raises(ReplyTimeout, match="50 ms"):
+            await quick.exchange(read_registers(1, 1, 1))
+        assert clock.now_ns() == 51 * MS
 
     run_virtual(main)

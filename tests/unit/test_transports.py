@@ -202,6 +202,9 @@ async def test_tap_tells_both_directions_and_replay_plays_them_back() -> None:
         ("serial:///dev/ttyUSB0?baudrate=9600", "rtu", "", 0, "/dev/ttyUSB0", SerialSettings(9600)),
         ("serial:///dev/ttyUSB0?parity=E&stopbits=2", "rtu", "", 0, "/dev/ttyUSB0", SerialSettings(115_200, "E", 2)),
         ("pty:///run/link", "rtu", "", 0, "/run/link", SerialSettings()),
+        ("scpi+tcp://bench:8462", "rtu", "bench", 8462, "", SerialSettings()),
+        ("xml+tcp://bench", "rtu", "bench", 502, "", SerialSettings()),
+        ("slcan:///dev/ttyACM0?bitrate=500000", "rtu", "", 0, "/dev/ttyACM0", SerialSettings()),
     ],
 )
 def test_urls(url: str, framing: str, host: str, port: int, path: str, serial: SerialSettings) -> None:
@@ -209,9 +212,19 @@ def test_urls(url: str, framing: str, host: str, port: int, path: str, serial: S
     assert (where.framing, where.host, where.port, where.path, where.serial) == (framing, host, port, path, serial)
 
 
+def test_line_options() -> None:
+    assert parse_url("serial:///dev/x?echo=1").local_echo is True
+    assert parse_url("serial:///dev/x").local_echo is False
+    assert parse_url("slcan:///dev/x?bitrate=500000").bitrate == 500_000
+    assert parse_url("slcan:///dev/x").bitrate == 250_000
+    # The same place is the same bus, whatever else the URLs say.
+    assert parse_url("serial:///dev/x?baudrate=9600").place == parse_url("pty:///dev/x").place == "/dev/x"
+
+
 @pytest.mark.parametrize(
     "url",
     [
+        "slcan:///dev/x?bitrate=123456", "slcan:///dev/x?echo=1", "serial:///dev/x?echo=yes", "scpi+tcp://bench",
         "", "bench", "http://bench:80", "rtu+tcp://bench", "modbus+tcp://:502", "modbus+tcp://bench:99999",
         "modbus+tcp://bench:502/x", "modbus+tcp://bench?unit=1", "serial://ttyUSB0", "serial:///dev/x?baudrate=fast",
         "serial:///dev/x?baudrate=0", "serial:///dev/x?speed=9600", "serial:///dev/x?parity=X", "serial:///",

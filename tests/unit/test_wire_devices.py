@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.wire_parts import PlainBms, PlainCycler, device_map, memory_port
+from tests.unit.wire_parts import PlainBms, PlainCycler, ScriptedTransport, device_map, memory_port
 
-from packbench.core.errors import BadReply, DeviceRefused, InputError, LinkError, ReplyTimeout
+from packbench.core.errors import BadReply, DeviceRefused, InputError, ReplyTimeout
 from packbench.core.samples import Quality
-from packbench.core.specs import DeviceSpec
 from packbench.drivers.ea_psb import EaPsb
-from packbench.drivers.factory import make_bms, make_cycler
+from packbench.drivers.factory import Wanted, make_driver
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Setpoint
+from packbench.maps.schema import DeviceType, Scheme
+from packbench.run.port import Port
 from packbench.wire.modbus import (
     Framing,
     ModbusRefused,
@@ -412,20 +413,20 @@ def test_any_bytes_into_an_emulator_are_bounded_and_it_answers_afterwards(
 # ------------------------------------------------------------------ factory
 
 
-def spec(role: Any, device: str, **settings: Any) -> DeviceSpec:
-    return DeviceSpec(role, device, "modbus+tcp://h", 1, 1, 1, 1, MappingProxyType(settings))
+def wanted(device: DeviceType, scheme: Scheme, port: Port, **settings: Any) -> Wanted:
+    return Wanted(device, 1, scheme, port, 100 * MS, settings)
 
 
-def test_factory_makes_what_the_map_names_and_refuses_the_rest() -> None:
-    class NoLink:
-        async def exchange(self, request: object, *, urgent: bool = False) -> Any:
-            raise LinkError("nobody there")
+def test_factory_makes_what_the_device_file_names_and_refuses_the_rest() -> None:
+    async def main(clock: VirtualClock) -> None:
+        port = Port(ScriptedTransport(), clock)
+        assert isinstance(make_driver(wanted(EA, "rtu+tcp", port)), EaPsb)
+        assert isinstance(make_driver(wanted(JK, "serial", port)), MappedBms)
+        with pytest.raises(InputError, match=r"jk-pb is not reached so: found modbus\+tcp, expected serial or pty"):
+            make_driver(wanted(JK, "modbus+tcp", port))
+        with pytest.raises(InputError, match="no driver: found jabberwocky, expected"):
+            make_driver(wanted(replace(JK, driver="jabberwocky"), "serial", port))
+        with pytest.raises(InputError, match="one or split"):
+            make_driver(wanted(EA, "rtu+tcp", port, actuals_read="both"))
 
-    assert isinstance(make_cycler(spec("cycler", "ea-psb"), NoLink(), EA), EaPsb)
-    assert isinstance(make_bms(spec("bms", "jk-pb"), NoLink(), JK), MappedBms)
-    with pytest.raises(InputError, match="a cycler with the driver"):
-        make_cycler(spec("cycler", "jk-pb"), NoLink(), JK)
-    with pytest.raises(InputError, match="a BMS with the driver"):
-        make_bms(spec("bms", "ea-psb"), NoLink(), EA)
-    with pytest.raises(InputError, match="one or split"):
-        make_cycler(spec("cycler", "ea-psb", actuals_read="both"), NoLink(), EA)
+    run_virtual(main)

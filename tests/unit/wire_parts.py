@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from packbench.clock import Clock
-from packbench.maps.file import load_map
-from packbench.maps.schema import DeviceMap
-from packbench.run.port import Port
+from packbench.maps.file import load_device
+from packbench.maps.schema import DeviceType
+from packbench.run.port import Port, PortLink
 from packbench.transport.base import BytesSink, LostSink
-from packbench.wire.modbus import Framing, ModbusCodec
+from packbench.transport.link import Timing
+from packbench.wire.modbus import Framing, ModbusCodec, ModbusRequest
 from packbench_sim.parts import BmsReading, CyclerReading, WireDevice
 from packbench_sim.wire import MemoryLink
 
@@ -21,9 +22,9 @@ DEVICES = Path(__file__).parents[2] / "configs" / "devices"
 MAP_NAMES = tuple(sorted(path.stem for path in DEVICES.glob("*.yaml")))
 
 
-def device_map(name: str) -> DeviceMap:
+def device_map(name: str) -> DeviceType:
     path = DEVICES / f"{name}.yaml"
-    return load_map(path.read_text("utf-8"), path.name)
+    return load_device(path.read_text("utf-8"), path.name)
 
 
 class PlainCycler:
@@ -78,21 +79,12 @@ class PlainBms:
 def memory_port(
     device: WireDevice, framing: Framing, clock: Clock, *, reply_timeout_ms: float = 100, quiet_ms: float = 0,
     gap_ms: float = 0, retries: int = 0, byte_time_ns: int = 0,
-) -> tuple[Port, MemoryLink]:  # fmt: skip
-    codec = ModbusCodec(framing)
+) -> tuple[PortLink[ModbusRequest, bytes], MemoryLink]:  # fmt: skip
     link = MemoryLink(asyncio.get_running_loop(), device, clock, byte_time_ns=byte_time_ns)
-    port = Port(
-        link,
-        codec,
-        clock,
-        reply_timeout_ns=round(reply_timeout_ms * 1e6),
-        quiet_ns=round(quiet_ms * 1e6),
-        gap_ns=round(gap_ms * 1e6),
-        retries=retries,
-        repeatable=lambda request: request.repeatable,
-        counters=codec.counters,
-    )
-    return port, link
+    port = Port(link, clock)
+    timing = Timing(round(reply_timeout_ms * 1e6), round(quiet_ms * 1e6), round(gap_ms * 1e6))
+    codec = ModbusCodec(framing, counters=port.counters)
+    return port.link(codec, timing, retries=retries, repeatable=lambda request: request.repeatable), link
 
 
 class ScriptedTransport:

@@ -12,17 +12,17 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from packbench.maps.codec import Layout, compile_block
-from packbench.maps.schema import DeviceMap
+from packbench.maps.schema import DeviceType
 from packbench_sim.devices.modbus_slave import (
     ACCESS_DENIED,
     ILLEGAL_ADDRESS,
     ILLEGAL_VALUE,
     ModbusSlave,
     Refuse,
-    Silent,
 )
 from packbench_sim.devices.registers import RegisterSpace
 from packbench_sim.parts import CyclerPart, CyclerReading
+from packbench_sim.playing import Player, Playing, Silent
 
 IN_LOCAL: Final = 0x17
 _AREAS: Final = ((0, 211), (498, 12), (550, 29), (9000, 10))
@@ -50,7 +50,7 @@ class EaPsbDevice(ModbusSlave):
 
     def __init__(
         self,
-        device: DeviceMap,
+        device: DeviceType,
         part: CyclerPart,
         *,
         framing: Literal["mbap", "rtu"] = "mbap",
@@ -257,3 +257,12 @@ class EaPsbDevice(ModbusSlave):
         current_a = min(abs(reading.current_a), ratings["rated_current_a"] * top)
         power_w = min(abs(reading.voltage_v * reading.current_a), ratings["rated_power_w"] * top)
         return {"state": state, "voltage_v": voltage_v, "current_a": current_a, "power_w": power_w}
+
+
+def _make(playing: Playing) -> EaPsbDevice:
+    return EaPsbDevice(
+        playing.type, playing.cycler, framing=playing.framing, limited=playing.unit == 0, silent=playing.silent
+    )
+
+
+play_ea_psb = Player(_make)

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from packbench.core.errors import InputError
 from packbench.maps.codec import Layout, compile_block
-from packbench.maps.schema import DeviceMap
-from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ModbusSlave, Refuse, Silent
+from packbench.maps.schema import DeviceType
+from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ModbusSlave, Refuse
 from packbench_sim.devices.registers import RegisterSpace
 from packbench_sim.parts import BmsPart, BmsReading
+from packbench_sim.playing import Player, Playing, Silent
 
 
 class HvBmsDevice(ModbusSlave):
@@ -30,7 +31,7 @@ class HvBmsDevice(ModbusSlave):
 
     def __init__(
         self,
-        device: DeviceMap,
+        device: DeviceType,
         part: BmsPart,
         *,
         framing: Literal["mbap", "rtu"] = "mbap",
@@ -88,3 +89,10 @@ class HvBmsDevice(ModbusSlave):
             "temperatures_c": sensors,
             "cell_voltages_v": cells,
         }
+
+
+def _make(playing: Playing) -> HvBmsDevice:
+    return HvBmsDevice(playing.type, playing.bms, framing=playing.framing, unit=playing.unit, silent=playing.silent)
+
+
+play_hv_bms = Player(_make)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from packbench.maps.schema import DeviceMap
-from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ModbusSlave, Refuse, Silent
+from packbench.maps.schema import DeviceType
+from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ModbusSlave, Refuse
 from packbench_sim.devices.registers import RegisterSpace
 from packbench_sim.parts import BmsPart, BmsReading
+from packbench_sim.playing import Player, Playing, Silent
 
 READ_MAX: Final = 122
 _AREAS: Final = ((0x1000, 140), (0x1200, 127), (0x1400, 40))
@@ -35,7 +36,7 @@ class JkPbDevice(ModbusSlave):
 
     def __init__(
         self,
-        device: DeviceMap,
+        device: DeviceType,
         part: BmsPart,
         *,
         unit: int = 1,
@@ -110,3 +111,10 @@ class JkPbDevice(ModbusSlave):
         for number, value in enumerate(sensors[:_SENSORS], start=1):
             values[f"temperature_{number}_c"] = value
         return values
+
+
+def _make(playing: Playing) -> JkPbDevice:
+    return JkPbDevice(playing.type, playing.bms, unit=playing.unit, silent=playing.silent)
+
+
+play_jk_pb = Player(_make)

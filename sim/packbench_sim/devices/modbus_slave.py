@@ -9,7 +9,6 @@ because a poller asks the same thing for hours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, Literal
 
 from pymodbus.framer import FramerSocket
@@ -24,14 +23,12 @@ from pymodbus.pdu.register_message import (
 )
 
 from packbench.wire.modbus import MAX_BUFFER, MAX_MBAP_LENGTH, crc_ok, rtu_frame
+from packbench_sim.playing import Silent
 
 ILLEGAL_FUNCTION: Final = 1
 ILLEGAL_ADDRESS: Final = 2
 ILLEGAL_VALUE: Final = 3
 ACCESS_DENIED: Final = 7
-
-Silent = Callable[[int], bool]
-"""Whether the device says nothing at an instant (a fault)."""
 
 _FRAMER: Final = FramerSocket(DecodePDU(True))
 _READS_KEPT: Final = 64

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packbench.maps.codec import Layout, compile_layout
-from packbench.maps.schema import DeviceMap
+from packbench.maps.schema import DeviceType
 from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, Refuse
 
 _ASKED_KEPT = 256
@@ -47,7 +47,7 @@ class Area:
 class RegisterSpace:
     """All areas of a device, with the codec of each."""
 
-    def __init__(self, device: DeviceMap, areas: tuple[tuple[int, int], ...], parameters: dict[str, float]) -> None:
+    def __init__(self, device: DeviceType, areas: tuple[tuple[int, int], ...], parameters: dict[str, float]) -> None:
         step = 2 if device.addressing == "byte_offset" else 1
         self._parameters = parameters
         self._device = device

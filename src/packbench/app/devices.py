@@ -1,4 +1,4 @@
-"""From connected byte streams to drivers: one port a bus, the codec its URL names, the device's driver.
+"""From connected byte streams to drivers: one port a bus, and on it the driver of each device.
 
 Owns that composition, the same for real devices, emulated ones on sockets and simulated ones in
 memory: what is on the far side of the stream is not known here.
@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from packbench.app.job import Job, read_source
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
-from packbench.core.specs import DeviceSpec
-from packbench.drivers.factory import make_bms, make_cycler
-from packbench.drivers.protocols import Identity
-from packbench.maps.file import load_map
-from packbench.maps.schema import DeviceMap
+from packbench.core.specs import BenchSpec, DeviceSpec
+from packbench.drivers.factory import Driver, Wanted, make_driver
+from packbench.drivers.protocols import Bms, Cycler, Identity
+from packbench.maps.file import load_device
+from packbench.maps.schema import DeviceType, Kind, Scheme
 from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
 from packbench.run.port import Port
 from packbench.transport.base import Transport
-from packbench.wire.modbus import Framing, ModbusCodec, ModbusRequest
+from packbench.transport.link import Timing
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
-from packbench_board.frames import BoardMessage, HostMessage
 
 ROLES = ("cycler", "bms", "board")
 EMULATED = "emulated:"
@@ -32,65 +32,81 @@ EMULATED = "emulated:"
 
 
 @dataclass(frozen=True, slots=True)
-class Maps:
-    """The register maps of the bench's mapped devices."""
+class DeviceTypes:
+    """The types of the bench's devices, from their files."""
 
-    cycler: DeviceMap
-    bms: DeviceMap
-
-
-def load_maps(job: Job) -> Maps:
-    """Read the maps that the bench file names."""
-    return Maps(_map(job.bench.cycler), _map(job.bench.bms))
+    cycler: DeviceType
+    bms: DeviceType
 
 
-def _map(spec: DeviceSpec) -> DeviceMap:
-    source = read_source("devices", spec.device)
-    return load_map(source.text, source.name)
+def load_type(name: str) -> DeviceType:
+    """Read a device file, found by path or name. Raises InputError."""
+    source = read_source("devices", name)
+    return load_device(source.text, source.name)
 
 
-def scheme_of(spec: DeviceSpec) -> str:
-    """The kind of link a device's URL names, e.g. "modbus+tcp"."""
-    return spec.url.removeprefix(EMULATED).split("://", maxsplit=1)[0]
+def load_types(bench: BenchSpec) -> DeviceTypes:
+    """The types that the bench file names, each fit for its place. Raises InputError with every problem."""
+    cycler, bms = load_type(bench.cycler.device), load_type(bench.bms.device)
+    problems = [*_misplaced(bench.cycler, cycler, "cycler"), *_misplaced(bench.bms, bms, "bms")]
+    if problems:
+        raise InputError(problems)
+    return DeviceTypes(cycler, bms)
 
 
-def framing_of(spec: DeviceSpec, device: DeviceMap) -> Framing:
-    """Modbus framing on that link. Raises InputError when the device does not speak it there."""
-    framing: Framing = "mbap" if scheme_of(spec) == "modbus+tcp" else "rtu"
-    if framing not in device.framings:
-        expected = " or ".join(device.framings)
-        raise InputError(
-            Problem(f"{device.name} does not speak it", field=f"{spec.role}.url", found=spec.url, expected=expected)
-        )
-    return framing
+def _misplaced(spec: DeviceSpec, device: DeviceType, kind: Kind) -> list[Problem]:
+    problems: list[Problem] = []
+    if device.kind != kind:
+        found = f"{device.name}, a {device.kind}"
+        problems.append(Problem("", field=f"devices.{spec.role}.device", found=found, expected=f"a {kind}"))
+    scheme = scheme_of(spec)
+    if scheme not in device.links:
+        expected = " or ".join(device.links)
+        where = f"devices.{spec.role}.url"
+        problems.append(Problem(f"{device.name} is not reached so", field=where, found=scheme, expected=expected))
+    return problems
 
 
-def connect(job: Job, maps: Maps, transports: Mapping[str, Transport], clock: Clock) -> Devices:
-    """Drivers on connected transports, one for each of ROLES."""
-    bench = job.bench
-    cycler = _modbus_port(bench.cycler, maps.cycler, transports["cycler"], clock)
-    bms = _modbus_port(bench.bms, maps.bms, transports["bms"], clock)
-    board = Port[HostMessage, BoardMessage](
-        transports["board"], BoardCodec(), clock, reply_timeout_ns=bench.board.reply_timeout_ns
-    )
+def scheme_of(spec: DeviceSpec) -> Scheme:
+    """The kind of link a device's URL names, e.g. "modbus+tcp"; the bench file has checked it."""
+    return cast("Scheme", spec.url.removeprefix(EMULATED).split("://", maxsplit=1)[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A connected byte stream; devices that were given the same one share a bus."""
+
+    transport: Transport
+    local_echo: bool = False
+    """Its adapter hands back what it sends."""
+
+
+class Buses:
+    """One port a line: the only one who talks on it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ports: dict[Line, Port] = {}
+
+    def port(self, line: Line) -> Port:
+        """The line's port, made when it is first asked for."""
+        port = self._ports.get(line)
+        if port is None:
+            port = self._ports[line] = Port(line.transport, self._clock, local_echo=line.local_echo)
+        return port
+
+    def driver(self, spec: DeviceSpec, device: DeviceType, line: Line) -> Driver:
+        """The driver of one device on a line."""
+        bus = self.port(line)
+        return make_driver(Wanted(device, spec.unit, scheme_of(spec), bus, spec.reply_timeout_ns, spec.settings))
+
+
+def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], clock: Clock) -> Devices:
+    """Drivers on connected lines, one for each of ROLES."""
+    bench, buses = job.bench, Buses(clock)
+    board = buses.port(lines["board"]).link(BoardCodec(), Timing(bench.board.reply_timeout_ns))
     return Devices(
-        make_cycler(bench.cycler, cycler, maps.cycler),
-        make_bms(bench.bms, bms, maps.bms),
+        cast("Cycler", buses.driver(bench.cycler, types.cycler, lines["cycler"])),
+        cast("Bms", buses.driver(bench.bms, types.bms, lines["bms"])),
         BoardClient(board, board_settings(bench, job.limits), Identity),
-    )
-
-
-def _modbus_port(spec: DeviceSpec, device: DeviceMap, transport: Transport, clock: Clock) -> Port[ModbusRequest, bytes]:
-    codec = ModbusCodec(framing_of(spec, device))
-    return Port(
-        transport,
-        codec,
-        clock,
-        reply_timeout_ns=spec.reply_timeout_ns,
-        # Without a transaction id only silence separates a late reply from the next one.
-        quiet_ns=0 if codec.has_transaction_id else device.line.turnaround_ns,
-        gap_ns=device.line.gap_ns,
-        retries=1,
-        repeatable=lambda request: request.repeatable,
-        counters=codec.counters,
     )

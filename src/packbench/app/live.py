@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import EMULATED, ROLES, connect, framing_of, load_maps, scheme_of
+from packbench.app.devices import EMULATED, ROLES, Line, connect, load_types
 from packbench.app.job import Job
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
@@ -30,9 +30,7 @@ from packbench.run.recorder import Recorder, ThreadWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.writer import RunStore
-from packbench.transport.base import Transport
-from packbench.transport.open import open_transport
-from packbench.wire.modbus import Framing
+from packbench.transport.open import open_transport, parse_url
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
@@ -96,13 +94,13 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
     often they come, none of them cuts that short.
     """
     async with AsyncExitStack() as stack:
-        transports = await _transports(job, options, clock, stack)
+        lines = await _lines(job, options, clock, stack)
         recorder = Recorder(
             RunStore.create(folder / DATA_NAME, _meta(job, options, clock), Durability.POWER_SAFE), ThreadWriter()
         )
         # The record is closed after the bench has stopped, whatever stopped it.
         stack.push_async_callback(_close, recorder)
-        devices = connect(job, load_maps(job), transports, clock)
+        devices = connect(job, load_types(job.bench), lines, clock)
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe)
         signals: list[int] = []
         _stop_on_signals(run, signals, stack)
@@ -127,42 +125,44 @@ async def _close(recorder: Recorder) -> None:
     await recorder.close()
 
 
-async def _transports(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, Transport]:
-    """Connected byte streams to the bench's devices, emulators started where the bench asks for them."""
+async def _lines(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, Line]:
+    """Connected byte streams to the bench's devices, emulators started where the bench asks for them.
+
+    Devices whose URLs name the same place share one line.
+    """
     specs: dict[str, DeviceSpec] = {role: getattr(job.bench, role) for role in ROLES}
     played = _emulators(job, options, clock) if any(is_emulated(spec) for spec in specs.values()) else {}
-    transports: dict[str, Transport] = {}
+    opened: dict[str, Line] = {}
+    lines: dict[str, Line] = {}
     for role, spec in specs.items():
-        url = spec.url
-        if is_emulated(spec):
-            url = await _serve(played[role], scheme_of(spec), clock, stack)
-        transports[role] = await open_transport(url)
-        stack.callback(transports[role].close)
-    return transports
+        url = parse_url(await _serve(played[role], clock, stack) if is_emulated(spec) else spec.url)
+        if url.place not in opened:
+            transport = await open_transport(url)
+            stack.callback(transport.close)
+            opened[url.place] = Line(transport, url.local_echo)
+        lines[role] = opened[url.place]
+    return lines
 
 
 def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDevice]:
     from packbench_sim.wiring import wire_devices
     from packbench_sim.world import build_parts
 
-    maps = load_maps(job)
-    framings: dict[str, Framing] = {
-        "cycler": framing_of(job.bench.cycler, maps.cycler),
-        "bms": framing_of(job.bench.bms, maps.bms),
-    }
+    types = load_types(job.bench)
     world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=options.seed, injections=options.injections)
-    return wire_devices(world, job.bench, {"cycler": maps.cycler, "bms": maps.bms}, framings)
+    return wire_devices(world, job.bench, types.cycler, types.bms)
 
 
-async def _serve(device: WireDevice, scheme: str, clock: Clock, stack: AsyncExitStack) -> str:
-    """Play a device on a loopback socket of its own; returns the URL to reach it."""
-    from packbench_sim.wire import serve_tcp
+async def _serve(device: WireDevice, clock: Clock, stack: AsyncExitStack) -> str:
+    """Play a device on a loopback socket of its own; returns the URL to reach it.
+
+    A pty or a serial line is played over TCP here: the frames are the same, and nothing is left behind.
+    """
+    from packbench_sim.serve import serve_tcp
 
     server = await serve_tcp(device, "127.0.0.1", 0, clock)
     stack.push_async_callback(server.close)
-    # A pty or a serial line is played over TCP here: the frames are the same, and nothing is left behind.
-    reachable = scheme if scheme in ("modbus+tcp", "rtu+tcp") else "rtu+tcp"
-    return f"{reachable}://127.0.0.1:{server.port}"
+    return f"rtu+tcp://127.0.0.1:{server.port}"
 
 
 def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:

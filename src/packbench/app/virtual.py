@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import connect, framing_of, load_maps
+from packbench.app.devices import Line, connect, load_types, scheme_of
 from packbench.app.job import Job
 from packbench.clock import Clock, stopwatch_s
 from packbench.core.records import Event, Row, StepRecord, Trip
@@ -30,7 +30,6 @@ from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.writer import RunStore
-from packbench.wire.modbus import Framing
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
@@ -223,14 +222,11 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
     """The production drivers, on in-memory streams to the emulators."""
     from packbench_sim.wiring import memory_transports, wire_devices
 
-    maps = load_maps(job)
-    by_role = {"cycler": maps.cycler, "bms": maps.bms}
-    framings: dict[str, Framing] = {
-        "cycler": framing_of(job.bench.cycler, maps.cycler),
-        "bms": framing_of(job.bench.bms, maps.bms),
-    }
-    played = wire_devices(world, job.bench, by_role, framings)
-    return connect(job, maps, memory_transports(loop, clock, played, framings), clock)
+    types = load_types(job.bench)
+    played = wire_devices(world, job.bench, types.cycler, types.bms)
+    schemes = {role: scheme_of(getattr(job.bench, role)) for role in played}
+    lines = {role: Line(far) for role, far in memory_transports(loop, clock, played, schemes).items()}
+    return connect(job, types, lines, clock)
 
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:

@@ -9,6 +9,7 @@ of their cost, several times a second on every bench and millions of times in a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -143,6 +144,30 @@ class BoardSample(NamedTuple):
     trip_code: int = 0
     """0: none. The names are in firmware_bridge/protocol/link.yaml."""
     trip_name: str = ""
+
+
+class ChamberSample(NamedTuple):
+    """A climate chamber's reading."""
+
+    t_ns: int
+    temperature_c: float
+    """Of its air."""
+    setpoint_c: float
+    running: bool
+    humidity: float | None = None
+    """Relative, 0 to 1."""
+    alarms: tuple[str, ...] = ()
+    quality: Quality = Quality.GOOD
+
+
+class MeterSample(NamedTuple):
+    """A reading of any other instrument: an insulation tester, an independent voltmeter."""
+
+    t_ns: int
+    values: Mapping[str, float]
+    """By quantity, named with its unit: `insulation_ohm`, `voltage_v`. Absent values are absent."""
+    alarms: tuple[str, ...] = ()
+    quality: Quality = Quality.GOOD
 
 
 class Snapshot(NamedTuple):

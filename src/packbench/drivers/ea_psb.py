@@ -14,7 +14,7 @@ from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
 from packbench.core.samples import CyclerSample, Quality
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.maps.codec import Layout, compile_block
-from packbench.maps.schema import Block, DeviceMap
+from packbench.maps.schema import Block, DeviceType
 from packbench.transport.link import Link, Reply
 from packbench.wire.modbus import ModbusRequest, read_registers, write_coil, write_register, write_registers
 
@@ -45,7 +45,7 @@ class EaPsb:
     """
 
     def __init__(
-        self, device: DeviceMap, link: Link[ModbusRequest, bytes], unit: int, settings: dict[str, Any] | None = None
+        self, device: DeviceType, link: Link[ModbusRequest, bytes], unit: int, settings: dict[str, Any] | None = None
     ) -> None:
         self._device = device
         self._link = link

@@ -1,35 +1,96 @@
-"""Makes a driver from a bench file's device entry and a map.
+"""Makes the driver that a device file names, on a bus that is already open.
 
-Owns the table of drivers by name. Must not open anything: the caller has the link already.
+Owns the table of drivers by name: adding a quirky device is one file and one line here. Must not open
+anything, and knows no bench: what a driver is made of is a `Wanted`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
 from packbench.core.errors import InputError, Problem
-from packbench.core.specs import DeviceSpec
 from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.mapped import MappedBms
-from packbench.drivers.protocols import Bms, Cycler
-from packbench.maps.schema import DeviceMap
-from packbench.transport.link import Link
-from packbench.wire.modbus import ModbusRequest
+from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
+from packbench.maps.schema import DeviceType, Scheme
+from packbench.transport.link import Bus, Codec, Link, Timing
+from packbench.wire.modbus import ModbusCodec, ModbusRequest
+
+Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
 
 
-def make_cycler(spec: DeviceSpec, link: Link[ModbusRequest, bytes], device: DeviceMap) -> Cycler:
-    """The cycler driver that the map names. Raises InputError when the map is not a cycler's."""
-    if device.kind == "cycler" and device.driver == "ea-psb":
-        return EaPsb(device, link, spec.unit, dict(spec.settings))
-    raise _no_driver(spec, device, "a cycler with the driver ea-psb")
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a driver is made of."""
+
+    type: DeviceType
+    unit: int
+    scheme: Scheme
+    """The kind of link it is reached by."""
+    bus: Bus
+    reply_timeout_ns: int
+    settings: Mapping[str, Any]
+    """The bench file's, by name: options of the device file, ratings."""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The settings that are numbers: ratings that scales of a map refer to."""
+        return {key: float(value) for key, value in self.settings.items() if isinstance(value, int | float)}
+
+    def link(
+        self,
+        codec: Codec[RequestT, AnswerT],
+        *,
+        quiet: bool = True,
+        repeatable: Callable[[RequestT], bool],
+        silent: Callable[[RequestT], bool] | None = None,
+    ) -> Link[RequestT, AnswerT]:
+        """The device's way onto the bus. `quiet` False: replies carry an id, so a late one is known by it."""
+        line = self.type.line
+        timing = Timing(self.reply_timeout_ns, line.turnaround_ns if quiet else 0, line.gap_ns)
+        if silent is None:
+            return self.bus.link(codec, timing, retries=1, repeatable=repeatable)
+        return self.bus.link(codec, timing, retries=1, repeatable=repeatable, silent=silent)
 
 
-def make_bms(spec: DeviceSpec, link: Link[ModbusRequest, bytes], device: DeviceMap) -> Bms:
-    """The BMS driver that the map names. Raises InputError when the map is not a BMS's."""
-    if device.kind == "bms" and device.driver == "mapped":
-        ratings = {key: float(value) for key, value in spec.settings.items() if isinstance(value, int | float)}
-        return MappedBms(device, link, spec.unit, ratings)
-    raise _no_driver(spec, device, "a BMS with the driver mapped")
+def modbus_link(wanted: Wanted) -> Link[ModbusRequest, bytes]:
+    """A link that speaks Modbus in the framing of the URL's scheme."""
+    framing = "mbap" if wanted.scheme == "modbus+tcp" else "rtu"
+    codec = ModbusCodec(framing, wanted.bus.counters, reply_unit_offset=wanted.type.reply_unit_offset)
+    # Without a transaction id only silence separates a late reply from the next one.
+    return wanted.link(codec, quiet=not codec.has_transaction_id, repeatable=lambda request: request.repeatable)
 
 
-def _no_driver(spec: DeviceSpec, device: DeviceMap, expected: str) -> InputError:
-    found = f"{device.name}: a {device.kind} with the driver {device.driver}"
-    return InputError(Problem("no driver", field=f"{spec.role}.device", found=found, expected=expected))
+def make_driver(wanted: Wanted) -> Driver:
+    """The driver that the device file names. Raises InputError when there is none, or not on such a link."""
+    device = wanted.type
+    if wanted.scheme not in device.links:
+        expected = " or ".join(device.links)
+        place = Problem(f"{device.name} is not reached so", field="url", found=wanted.scheme, expected=expected)
+        raise InputError(place)
+    maker = _MAKERS.get(device.driver)
+    if maker is None:
+        known = ", ".join(sorted(_MAKERS))
+        raise InputError(Problem(f"{device.name}: no driver", field="driver", found=device.driver, expected=known))
+    return maker(wanted)
+
+
+def _mapped(wanted: Wanted) -> Driver:
+    device, link = wanted.type, modbus_link(wanted)
+    if device.kind == "bms":
+        return MappedBms(device, link, wanted.unit, wanted.numbers)
+    raise InputError(Problem(device.name, field="driver", found=f"a mapped {device.kind}", expected="a mapped BMS"))
+
+
+def _ea_psb(wanted: Wanted) -> Driver:
+    return EaPsb(wanted.type, modbus_link(wanted), wanted.unit, dict(wanted.settings))
+
+
+_MAKERS: dict[str, Callable[[Wanted], Driver]] = {
+    "mapped": _mapped,
+    "ea-psb": _ea_psb,
+}

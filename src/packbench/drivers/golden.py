@@ -1,13 +1,14 @@
-"""Holds a register map against what its device really said.
+"""Holds a device file against what its device really said.
 
-Owns the replay of a map's golden exchanges through the same codec and layouts that drivers use:
-request re-encoded byte for byte, reply accepted, values as the source states them, and the values
-encoded back to the same bytes. It exists because a map shared by driver and simulator agrees with
-itself even when it is wrong.
+Owns the replay of its golden exchanges through the same codecs and layouts that drivers use: request
+re-encoded byte for byte, reply accepted, values as the source states them, and the values encoded back to
+the same bytes. It exists because a protocol shared by driver and simulator agrees with itself even when it
+is wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -15,19 +16,26 @@ import numpy as np
 from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
-from packbench.maps.schema import DeviceMap, Golden
+from packbench.maps.schema import DeviceType, Golden, Protocol
+from packbench.wire.explained import Direction, Explained
 from packbench.wire.modbus import (
     READ_COILS,
     WRITE_COIL,
     WRITE_REGISTERS,
+    Framing,
     ModbusCodec,
     ModbusRefused,
     ModbusRequest,
     crc_ok,
 )
 
+Explain = Callable[[Direction, bytes], Explained]
 
-def check_golden(device: DeviceMap) -> list[str]:
+EXPLAIN: dict[Protocol, Explain] = {}
+"""What a frame of each protocol says; Modbus is held to the device's own map instead."""
+
+
+def check_golden(device: DeviceType) -> list[str]:
     """What differs, one line each; empty when the map agrees with all its captures."""
     problems: list[str] = []
     for number, golden in enumerate(device.golden, start=1):
@@ -35,9 +43,9 @@ def check_golden(device: DeviceMap) -> list[str]:
     return problems
 
 
-def parse_request(golden_framing: str, frame: bytes) -> tuple[int, ModbusRequest]:
+def parse_request(framing: Framing, frame: bytes) -> tuple[int, ModbusRequest]:
     """(transaction id, request) of a request frame. Raises ValueError when it is none."""
-    if golden_framing == "rtu":
+    if framing == "rtu":
         if len(frame) < 8 or not crc_ok(frame):
             raise ValueError("the request's checksum is wrong")
         return 0, _request(frame[0], frame[1:-2])
@@ -55,9 +63,38 @@ def _request(unit: int, pdu: bytes) -> ModbusRequest:
     return ModbusRequest(unit, function, address, int.from_bytes(pdu[3:5], "big"))
 
 
-def _check(device: DeviceMap, golden: Golden) -> list[str]:
+def _check(device: DeviceType, golden: Golden) -> list[str]:
+    if golden.framing is None:
+        return _check_frames(EXPLAIN[device.protocol], golden)
+    return _check_modbus(device, golden, golden.framing)
+
+
+def _check_frames(explain: Explain, golden: Golden) -> list[str]:
+    """Request and reply, each on its own; the values are the reply's, or the request's where there is none."""
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    directions: tuple[tuple[Direction, bytes], ...] = (("request", golden.request), ("reply", golden.reply))
+    for direction, frame in directions:
+        if not frame:
+            continue
+        try:
+            explained = explain(direction, frame)
+        except DeviceError as exc:
+            problems.append(f"{direction}: {exc}")
+            continue
+        values = explained.values
+        if explained.again != frame:
+            problems.append(f"the {direction} is encoded as {explained.again.hex()}")
+    return problems + [
+        f"{name} is {values.get(name)!r}, expected {expected!r}"
+        for name, expected in golden.values.items()
+        if not _same(values.get(name), expected)
+    ]
+
+
+def _check_modbus(device: DeviceType, golden: Golden, framing: Framing) -> list[str]:
     try:
-        codec, request = _encoded(device, golden)
+        codec, request = _encoded(device, golden, framing)
     except ValueError as exc:
         return [str(exc)]
     try:
@@ -75,27 +112,31 @@ def _check(device: DeviceMap, golden: Golden) -> list[str]:
     return _compare(device, golden, request, request.payload or answer)
 
 
-def _encoded(device: DeviceMap, golden: Golden) -> tuple[ModbusCodec, ModbusRequest]:
+def _encoded(device: DeviceType, golden: Golden, framing: Framing) -> tuple[ModbusCodec, ModbusRequest]:
     """The codec that has just sent the golden's request (one it could answer, when it has none)."""
     if not golden.request:
         # An exception reply names its function alone.
-        codec = ModbusCodec(golden.framing)
+        codec = ModbusCodec(framing)
         request = ModbusRequest(golden.reply[0], golden.reply[1] & 0x7F, 0, 1, b"\0\0")
         codec.encode(request)
         return codec, request
-    transaction, request = parse_request(golden.framing, golden.request)
+    transaction, request = parse_request(framing, golden.request)
     if golden.block is not None:
         block = device.block(golden.block)
         if (block.address, block.count) != (request.address, request.count):
             raise ValueError(f"the request is not that of the block {block.name}")
-    codec = ModbusCodec(golden.framing, transaction=transaction - 1 if transaction else 0)
+    codec = ModbusCodec(
+        framing,
+        transaction=transaction - 1 if transaction else 0,
+        reply_unit_offset=device.reply_unit_offset,
+    )
     encoded = codec.encode(request)
     if encoded != golden.request:
         raise ValueError(f"the request is encoded as {encoded.hex()}")
     return codec, request
 
 
-def _compare(device: DeviceMap, golden: Golden, request: ModbusRequest, data: bytes) -> list[str]:
+def _compare(device: DeviceType, golden: Golden, request: ModbusRequest, data: bytes) -> list[str]:
     if request.function in (READ_COILS, WRITE_COIL):
         names = [name for name, address in device.coils.items() if address == request.address]
         on = bool(data[0])
@@ -114,7 +155,7 @@ def _compare(device: DeviceMap, golden: Golden, request: ModbusRequest, data: by
     return problems
 
 
-def _all_numbers(device: DeviceMap, values: dict[str, Any]) -> bool:
+def _all_numbers(device: DeviceType, values: dict[str, Any]) -> bool:
     """Texts lose what follows their end, so only numbers must come back byte for byte."""
     return all(device.fields[name].type != "char" for name in values)
 

@@ -14,7 +14,7 @@ import numpy as np
 from packbench.core.samples import BmsSample, FloatArray, Quality, bms_sample
 from packbench.drivers.protocols import Identity
 from packbench.maps.codec import Decoded, Layout, compile_block
-from packbench.maps.schema import Block, DeviceMap
+from packbench.maps.schema import Block, DeviceType
 from packbench.transport.link import Link
 from packbench.wire.modbus import ModbusRequest, read_registers
 
@@ -29,7 +29,7 @@ class _Reading:
 
     __slots__ = ("layout", "request")
 
-    def __init__(self, device: DeviceMap, block: Block, unit: int, parameters: dict[str, float]) -> None:
+    def __init__(self, device: DeviceType, block: Block, unit: int, parameters: dict[str, float]) -> None:
         self.request: ModbusRequest = read_registers(unit, block.address, block.count, block.function)
         self.layout: Layout = compile_block(device, block, parameters)
 
@@ -46,7 +46,7 @@ class MappedBms:
 
     def __init__(
         self,
-        device: DeviceMap,
+        device: DeviceType,
         link: Link[ModbusRequest, bytes],
         unit: int,
         parameters: dict[str, float] | None = None,

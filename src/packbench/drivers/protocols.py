@@ -8,9 +8,9 @@ the reply's instant). Positive current charges the pack.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
-from packbench.core.samples import BmsSample, BoardSample, CyclerSample
+from packbench.core.samples import BmsSample, BoardSample, ChamberSample, CyclerSample, MeterSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,98 @@ class Bms(Protocol):
 
     async def read(self) -> BmsSample:
         """One reading of all cells, temperatures and states."""
+        ...
+
+
+class Chamber(Protocol):
+    """A climate chamber."""
+
+    async def identify(self) -> Identity:
+        """Ask who it is."""
+        ...
+
+    async def read(self) -> ChamberSample:
+        """One reading."""
+        ...
+
+    async def hold(self, temperature_c: float) -> None:
+        """Write the set-point, read it back, and run. Raises BadReply when it differs."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop conditioning. Idempotent."""
+        ...
+
+
+class Meter(Protocol):
+    """An instrument that is only read."""
+
+    async def identify(self) -> Identity:
+        """Ask who it is."""
+        ...
+
+    async def read(self) -> MeterSample:
+        """One reading."""
+        ...
+
+
+ProgramT = TypeVar("ProgramT", contravariant=True)
+ProgramStatus = Literal["idle", "running", "paused", "finished", "protected"]
+""""protected": it stopped by itself for a reason that somebody has to look at."""
+
+
+class ProgramRow(NamedTuple):
+    """One record that a programmed cycler made by itself."""
+
+    number: int
+    """Counts from 1 over the whole test."""
+    step: int
+    """Counts from 1."""
+    cycle: int
+    """Counts from 1."""
+    kind: str
+    """The step's kind in the words of a profile: "rest", "cc_charge", ..."""
+    step_time_s: float
+    voltage_v: float
+    current_a: float
+    step_ah: float
+    """Signed as the current."""
+    step_wh: float
+
+
+class ProgrammedCycler(Protocol[ProgramT]):
+    """A cycler that runs whole step programs by itself: it is supervised, not stepped."""
+
+    async def identify(self) -> Identity:
+        """Ask who it is."""
+        ...
+
+    async def prepare(self) -> None:
+        """Stop whatever runs, and acknowledge what stopped it."""
+        ...
+
+    async def upload(self, program: ProgramT) -> None:
+        """Hand over the program that `start` will run."""
+        ...
+
+    async def start(self) -> None:
+        """Run the uploaded program from its first step."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop, ahead of anything queued on the bus. Idempotent."""
+        ...
+
+    async def status(self) -> ProgramStatus:
+        """What it is doing."""
+        ...
+
+    async def read(self) -> CyclerSample:
+        """One reading."""
+        ...
+
+    async def rows(self, after: int) -> tuple[ProgramRow, ...]:
+        """Records with a number greater than `after`; as many as one answer carries."""
         ...
 
 

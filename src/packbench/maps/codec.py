@@ -18,7 +18,7 @@ import numpy as np
 from packbench.core.errors import InputError, Problem
 from packbench.core.samples import FloatArray
 from packbench.maps.arrays import DTYPE_OF, RAW_RANGE, Array, Scale, decode_array, encode_array
-from packbench.maps.schema import Block, DeviceMap, Field
+from packbench.maps.schema import Block, DeviceType, Field
 
 Value = float | int | str | tuple[str, ...] | FloatArray
 """A number, a text, the names of the bits that are set, or an array in SI units."""
@@ -179,7 +179,7 @@ class Layout:
                 encode_array(array, buffer, at, np.asarray(value, dtype=np.float64))
 
 
-def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict[str, float]) -> Layout:
+def compile_layout(device: DeviceType, address: int, count: int, parameters: dict[str, float]) -> Layout:
     """The codec of a stretch of a map. `parameters` are the ratings that scales refer to.
 
     Raises InputError when a needed parameter is missing or two scalars overlap.
@@ -246,12 +246,12 @@ def compile_layout(device: DeviceMap, address: int, count: int, parameters: dict
     )
 
 
-def compile_block(device: DeviceMap, block: Block, parameters: dict[str, float]) -> Layout:
+def compile_block(device: DeviceType, block: Block, parameters: dict[str, float]) -> Layout:
     """The codec of one of the map's blocks."""
     return compile_layout(device, block.address, block.count, parameters)
 
 
-def _scale_and_range(device: DeviceMap, item: Field, parameters: dict[str, float]) -> tuple[Scale, float, float]:
+def _scale_and_range(device: DeviceType, item: Field, parameters: dict[str, float]) -> tuple[Scale, float, float]:
     divisor = round(1 / item.scale) if 0 < item.scale < 1 else 0
     exact = divisor and math.isclose(divisor * item.scale, 1.0, rel_tol=1e-12)
     scale = Scale(1.0, divisor) if exact else Scale(item.scale, 1.0)

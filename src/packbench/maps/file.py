@@ -1,4 +1,4 @@
-"""Reads a register map from the text of a YAML file.
+"""Reads a device file (YAML) into a DeviceType.
 
 Owns the file's grammar (docs/devices.md shows it by example) and turns it into the frozen shapes of
 `maps/schema.py`. Must not open files (the caller gives the text) and knows no device. Every problem of
@@ -19,14 +19,19 @@ from packbench.core.errors import InputError, Problem
 from packbench.maps.schema import (
     Addressing,
     Block,
-    DeviceMap,
+    Capabilities,
+    Confirmed,
+    DeviceType,
     Field,
     FieldType,
-    Framing,
     Golden,
+    Kind,
     Line,
+    Protocol,
+    Scheme,
     WordOrder,
 )
+from packbench.wire.modbus import Framing
 
 
 def _address(value: Any) -> Any:
@@ -95,8 +100,27 @@ class _LineEntry(StrictModel):
     baudrate: int = Key(default=115_200, gt=0)
 
 
+class _CapabilitiesEntry(StrictModel):
+    min_period_s: float = Key(default=0.0, ge=0)
+    voltage_max_v: float | None = Key(default=None, gt=0)
+    current_max_a: float | None = Key(default=None, gt=0)
+    power_max_w: float | None = Key(default=None, gt=0)
+    sinks: bool | None = None
+    slew_a_s: float | None = Key(default=None, gt=0)
+    voltage_accuracy: float | None = Key(default=None, gt=0, lt=1)
+    current_accuracy: float | None = Key(default=None, gt=0, lt=1)
+    cells_max: int | None = Key(default=None, gt=0)
+    cells_reported: bool = True
+    discharges: bool = True
+
+
+class _ConfirmedEntry(StrictModel):
+    frames: str = ""
+    peers: str = ""
+
+
 class _GoldenEntry(StrictModel):
-    framing: Framing
+    framing: Framing | None = None
     source: str
     request: Octets = b""
     reply: Octets = b""
@@ -106,14 +130,16 @@ class _GoldenEntry(StrictModel):
     refused: int | None = None
 
 
-class _MapFile(StrictModel):
-    packbench_map: Literal[1]
+class _DeviceFile(StrictModel):
+    packbench_device: Literal[1]
     name: str = Key(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
-    kind: Literal["cycler", "bms", "chamber", "meter"]
+    kind: Kind
     driver: str = "mapped"
-    framings: list[Framing] = Key(min_length=1)
-    unit: int = Key(ge=0, le=255)
+    protocol: Protocol = "modbus"
+    links: list[Scheme] = Key(min_length=1)
+    unit: int = Key(default=0, ge=0, le=255)
+    reply_unit_offset: int = Key(default=0, ge=-255, le=255)
     line: _LineEntry = _LineEntry()
     addressing: Addressing = "register"
     word_order: WordOrder = "high_first"
@@ -121,33 +147,41 @@ class _MapFile(StrictModel):
     stale_after_s: float = Key(default=1.0, gt=0)
     verified_on_hardware: bool
     sources: list[str] = Key(min_length=1)
+    capabilities: _CapabilitiesEntry = _CapabilitiesEntry()
+    confirmed: _ConfirmedEntry = _ConfirmedEntry()
+    emulated_pack: str | None = None
     options: dict[str, Any] = {}
     coils: dict[str, Address] = {}
     blocks: dict[str, _BlockEntry] = {}
-    fields: dict[str, _FieldEntry]
+    fields: dict[str, _FieldEntry] = {}
     golden: list[_GoldenEntry] = Key(min_length=1)
 
 
-def load_map(text: str, file: str) -> DeviceMap:
-    """Read a map. Raises InputError with every problem found; `file` is only named in them."""
+def load_device(text: str, file: str) -> DeviceType:
+    """Read a device file. Raises InputError with every problem found; `file` is only named in them."""
     document = load_document(text, file)
-    entry = validate(_MapFile, document)
+    entry = validate(_DeviceFile, document)
     if problems := _wrong_bits(entry, document):
         raise InputError(problems)
     fields = {name: _field(name, item, entry.word_order) for name, item in entry.fields.items()}
-    device = DeviceMap(
+    device = DeviceType(
         name=entry.name,
         title=entry.title,
         kind=entry.kind,
         driver=entry.driver,
-        framings=tuple(entry.framings),
+        protocol=entry.protocol,
+        links=tuple(entry.links),
         unit=entry.unit,
+        reply_unit_offset=entry.reply_unit_offset,
         line=Line(
             gap_ns=round(entry.line.gap_ms * 1e6),
             turnaround_ns=round(entry.line.turnaround_ms * 1e6),
             reply_timeout_ns=round(entry.line.reply_timeout_ms * 1e6),
             baudrate=entry.line.baudrate,
         ),
+        capabilities=Capabilities(**entry.capabilities.model_dump()),
+        confirmed=Confirmed(entry.confirmed.frames, entry.confirmed.peers),
+        emulated_pack=entry.emulated_pack,
         addressing=entry.addressing,
         max_registers=entry.max_registers,
         stale_after_ns=round(entry.stale_after_s * 1e9),
@@ -209,7 +243,7 @@ def _golden(item: _GoldenEntry) -> Golden:
     )
 
 
-def _wrong_bits(entry: _MapFile, document: Document) -> list[Problem]:
+def _wrong_bits(entry: _DeviceFile, document: Document) -> list[Problem]:
     found: list[Problem] = []
     for name, item in entry.fields.items():
         top = {"bits16": 15, "bits32": 31}.get(item.type, -1)
@@ -225,7 +259,7 @@ def _wrong_bits(entry: _MapFile, document: Document) -> list[Problem]:
     return found
 
 
-def _contradictions(device: DeviceMap, document: Document) -> list[Problem]:
+def _contradictions(device: DeviceType, document: Document) -> list[Problem]:
     """What no single entry can see."""
     found: list[Problem] = []
 
@@ -251,8 +285,45 @@ def _contradictions(device: DeviceMap, document: Document) -> list[Problem]:
                 wrong((*place, key), repr(other), "the name of a field")
         if item.count > 1 and item.type in ("u8", "bits16", "bits32"):
             wrong((*place, "count"), f"{item.count} of {item.type}", "no arrays of this type")
+    return found + _protocol_problems(device, document) + _golden_problems(device, document)
+
+
+def _protocol_problems(device: DeviceType, document: Document) -> list[Problem]:
+    """Registers belong to Modbus, and links to protocols."""
+    found: list[Problem] = []
+    if (device.protocol == "modbus") is not bool(device.fields):
+        what, expected = ("fields", "none without Modbus") if device.fields else ("nothing", "the registers")
+        found.append(document.problem("", ("fields",), what, expected, key=True))
+    for number, scheme in enumerate(device.links):
+        if scheme not in _LINKS_OF.get(device.protocol, _SERIAL):
+            expected = " or ".join(_LINKS_OF.get(device.protocol, _SERIAL))
+            found.append(document.problem(f"not for {device.protocol}", ("links", number), scheme, expected))
+    return found
+
+
+_SERIAL: tuple[Scheme, ...] = ("serial", "pty")
+_LINKS_OF: dict[Protocol, tuple[Scheme, ...]] = {
+    "modbus": ("modbus+tcp", "rtu+tcp", "serial", "pty", "scpi+tcp"),
+    "scpi": ("scpi+tcp", "serial", "pty"),
+    "neware": ("xml+tcp",),
+    "gbt27930": ("slcan",),
+}
+"""A device with registers may speak SCPI on a link of its own (EA)."""
+
+
+def _golden_problems(device: DeviceType, document: Document) -> list[Problem]:
+    found: list[Problem] = []
+
+    def wrong(path: Path, what: str, expected: str) -> None:
+        found.append(document.problem("", path, what, expected))
+
     names = {block.name for block in device.blocks}
     for number, golden in enumerate(device.golden):
+        if (golden.framing is not None) is not (device.protocol == "modbus"):
+            expected = "rtu or mbap" if golden.framing is None else f"none: {device.protocol} has one framing"
+            found.append(document.problem("", ("golden", number, "framing"), str(golden.framing), expected, key=True))
+        if device.protocol != "modbus":
+            continue
         if golden.block is not None and golden.block not in names:
             wrong(("golden", number, "block"), repr(golden.block), "the name of a block")
         for name in golden.values:

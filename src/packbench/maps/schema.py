@@ -1,8 +1,9 @@
-"""What a register map says about a device: facts, no behaviour, no expressions.
+"""What a device file says about a type of device: facts, no behaviour, no expressions.
 
-Owns the frozen shapes that the driver's side and the simulator's side share. Reading the YAML is
-`maps/file.py`, turning registers into values is `maps/codec.py`. The first "if" a device needs
-belongs in its driver. Addresses are the device's own; SI units after scaling.
+Owns the frozen shapes that the driver's side and the simulator's side share: the links and limits of every
+device, and the register map of one that speaks Modbus. Reading the YAML is `maps/file.py`, turning registers
+into values is `maps/codec.py`. The first "if" a device needs belongs in its driver. Addresses are the
+device's own; SI units after scaling.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from packbench.wire.modbus import Framing
+
 FieldType = Literal["u8", "u16", "s16", "u32", "s32", "f32", "char", "bits16", "bits32"]
 WordOrder = Literal["high_first", "low_first"]
 Addressing = Literal["register", "byte_offset"]
-Framing = Literal["mbap", "rtu"]
+Kind = Literal["cycler", "bms", "chamber", "meter"]
+Protocol = Literal["modbus", "scpi", "neware", "jbd", "daly-a5", "jk-4e57", "ydt1363", "gbt27930", "ant", "tdt"]
+Scheme = Literal["modbus+tcp", "rtu+tcp", "scpi+tcp", "xml+tcp", "serial", "pty", "slcan"]
 
 REGISTERS_OF: MappingProxyType[str, int] = MappingProxyType(
     {"u8": 1, "u16": 1, "s16": 1, "bits16": 1, "u32": 2, "s32": 2, "f32": 2, "bits32": 2}
@@ -105,10 +110,45 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
-    """A captured or documented exchange that the map is held against."""
+class Capabilities:
+    """What the device can do, for `check`. None: the device or the bench file says, or nobody knows."""
 
-    framing: Framing
+    min_period_s: float = 0.0
+    """The shortest time between two readings that it keeps up with."""
+    voltage_max_v: float | None = None
+    current_max_a: float | None = None
+    power_max_w: float | None = None
+    sinks: bool | None = None
+    """Whether a cycler can discharge a pack."""
+    slew_a_s: float | None = None
+    voltage_accuracy: float | None = None
+    """Of full scale, as the data sheet states it."""
+    current_accuracy: float | None = None
+    """Of full scale, as the data sheet states it."""
+    cells_max: int | None = None
+    """Cells that a BMS (or one answer of its protocol) can report."""
+    cells_reported: bool = True
+    """Whether every cell's voltage is in its readings."""
+    discharges: bool = True
+    """Whether a pack can be discharged while it is watched (GB/T 27930 is charge-only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What its driver and emulator have been held against, in words; empty: nothing yet."""
+
+    frames: str = ""
+    """Captured or documented frames."""
+    peers: str = ""
+    """Independent programs that ran against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A captured or documented exchange that the device file is held against."""
+
+    framing: Framing | None
+    """How Modbus was framed; None for other protocols."""
     source: str
     request: bytes = b""
     reply: bytes = b""
@@ -122,18 +162,26 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceMap:
-    """A device's register map, from configs/devices/*.yaml."""
+class DeviceType:
+    """A type of device, from configs/devices/*.yaml; register facts are empty where it speaks no Modbus."""
 
     name: str
     title: str
-    kind: Literal["cycler", "bms", "chamber", "meter"]
+    kind: Kind
     driver: str
-    """"mapped" or the name of a driver of its own (`ea-psb`)."""
-    framings: tuple[Framing, ...]
+    """"mapped" or the name of a driver of its own (`ea-psb`); "none": decoded only."""
+    protocol: Protocol
+    links: tuple[Scheme, ...]
+    """URL schemes by which it can be reached."""
     unit: int
-    """Default unit number."""
+    """Default unit number (or address)."""
+    reply_unit_offset: int
+    """Added to the unit asked, it is the one that answers."""
     line: Line
+    capabilities: Capabilities
+    confirmed: Confirmed
+    emulated_pack: str | None
+    """The pack that its emulator is given when nobody names one; None: nobody plays it."""
     addressing: Addressing
     max_registers: int
     """The most one read may ask for."""

@@ -1,8 +1,8 @@
 """One owner of one bus: one request in flight, the urgent first, and no reply ever to the wrong question.
 
-Owns the discipline of the line (docs/devices.md): the queue, the gap between frames, the time-out, the
-quarantine after it, the few retries, the statistics. It is the only place that retries. Must not know
-any protocol (that is the codec's) nor what an answer means.
+Owns the discipline of the line (docs/devices.md), however many devices are on it: the queue, the gap
+between frames, the time-out, the quarantine after it, the few retries, the statistics. It is the only
+place that retries. Must not know any protocol (that is the codec's) nor what an answer means.
 
 Why the quarantine: Modbus RTU has no transaction id. After a time-out the late reply may still come, and
 it would be taken for the answer to the next request of the same length. So after a time-out, or after
@@ -19,12 +19,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceError, LinkError, ReplyTimeout
 from packbench.transport.base import Transport
-from packbench.transport.link import Codec, Reply
+from packbench.transport.link import Codec, Reply, Timing, never
 from packbench.wire.counters import LineCounters
 
 _QUEUE_MAX = 64
@@ -36,11 +36,6 @@ LATENCY_BUCKETS = 24
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
-
-
-def _never(_request: object) -> bool:
-    """Sending twice does no harm only where the protocol says so."""
-    return False
 
 
 @dataclass(slots=True)
@@ -78,65 +73,71 @@ class PortStats:
         }
 
 
+class PortLink(Generic[RequestT, AnswerT]):
+    """`transport.link.Link` of one device on a port; `Port.link` makes it."""
+
+    __slots__ = ("codec", "decode", "port", "repeatable", "retries", "silent", "timing")
+
+    def __init__(
+        self,
+        port: Port,
+        codec: Codec[RequestT, AnswerT],
+        timing: Timing,
+        retries: int,
+        repeatable: Callable[[RequestT], bool],
+        silent: Callable[[RequestT], bool],
+    ) -> None:
+        self.port = port
+        self.codec = codec
+        self.decode = codec.decode
+        self.timing = timing
+        self.retries = retries
+        self.repeatable = repeatable
+        self.silent = silent
+
+    async def exchange(self, request: RequestT, *, urgent: bool = False) -> Reply[AnswerT]:
+        """See `transport.link.Link`. Cancelling the caller leaves the transaction to end by itself."""
+        return await self.port.ask(self, request, urgent)
+
+
 @dataclass(slots=True, eq=False)
-class _Ask(Generic[RequestT, AnswerT]):
+class _Ask:
     """One request on its way."""
 
-    request: RequestT
-    future: asyncio.Future[Reply[AnswerT]]
-    urgent: bool
+    link: PortLink[Any, Any]
+    request: Any
+    future: asyncio.Future[Reply[Any]]
     retries_left: int
     sent_ns: int = 0
 
 
-class Port(Generic[RequestT, AnswerT]):
-    """`transport.link.Link` over a transport and a codec.
+class Port:
+    """`transport.link.Bus` over a transport.
 
     Args:
         transport: The connected byte stream; the port owns it from now on.
-        codec: The protocol's frames.
         clock: Stamps replies; timers run on the running event loop.
-        reply_timeout_ns: From the last byte sent to the complete answer.
-        quiet_ns: The device's worst turnaround: how long nothing is believed after a time-out. 0 where
-            replies carry a transaction id.
-        gap_ns: Silence that the device needs between a reply and the next request.
-        retries: How often a request that is `repeatable` is sent again. Never for urgent ones: an "off"
-            that got no answer is the caller's to repeat at once, ahead of everything.
-        repeatable: Whether sending a request twice does no harm.
-        counters: The codec's counters, shown in the statistics.
+        local_echo: The RS-485 adapter hands back what it sends: exactly one copy is dropped.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        codec: Codec[RequestT, AnswerT],
-        clock: Clock,
-        *,
-        reply_timeout_ns: int,
-        quiet_ns: int = 0,
-        gap_ns: int = 0,
-        retries: int = 0,
-        repeatable: Callable[[RequestT], bool] = _never,
-        counters: LineCounters | None = None,
-    ) -> None:
+    def __init__(self, transport: Transport, clock: Clock, *, local_echo: bool = False) -> None:
         self._transport = transport
-        self._codec = codec
         self._clock = clock
         self._now_ns = clock.now_ns
-        self._decode = codec.decode
         self._loop = asyncio.get_running_loop()
-        self._reply_timeout_ns = reply_timeout_ns
-        self._quiet_ns = quiet_ns
-        self._gap_ns = gap_ns
-        self._retries = retries
-        self._repeatable = repeatable
-        self.stats = PortStats(counters=counters or LineCounters())
-        self._urgent: deque[_Ask[RequestT, AnswerT]] = deque()
-        self._normal: deque[_Ask[RequestT, AnswerT]] = deque()
-        self._current: _Ask[RequestT, AnswerT] | None = None
+        self._local_echo = local_echo
+        self._echo = b""
+        """What was sent and is still to be heard back."""
+        self.stats = PortStats()
+        self._urgent: deque[_Ask] = deque()
+        self._normal: deque[_Ask] = deque()
+        self._current: _Ask | None = None
         self._buffer = bytearray()
+        self._gap_ns = 0
+        """The longest silence that any device on the bus needs."""
         self._deadline_ns = 0
-        self._timer_set = False
+        self._alarm_ns = -1
+        """When the timer goes off; -1: none is set."""
         self._wake_ns = -1
         """When the pump is called by itself; an instant that has passed: it is not."""
         self._free_ns = 0
@@ -146,13 +147,41 @@ class Port(Generic[RequestT, AnswerT]):
         self._lost: str | None = None
         transport.attach(self._on_bytes, self._on_lost)
 
-    async def exchange(self, request: RequestT, *, urgent: bool = False) -> Reply[AnswerT]:
-        """See `transport.link.Link`. Cancelling the caller leaves the transaction to end by itself."""
+    def link(
+        self,
+        codec: Codec[RequestT, AnswerT],
+        timing: Timing,
+        *,
+        retries: int = 0,
+        repeatable: Callable[[RequestT], bool] = never,
+        silent: Callable[[RequestT], bool] = never,
+    ) -> PortLink[RequestT, AnswerT]:
+        """See `transport.link.Bus`."""
+        self._gap_ns = max(self._gap_ns, timing.gap_ns)
+        return PortLink(self, codec, timing, retries, repeatable, silent)
+
+    @property
+    def counters(self) -> LineCounters:
+        """See `transport.link.Bus`."""
+        return self.stats.counters
+
+    @property
+    def lost(self) -> str | None:
+        """Why the link is gone; None while it is there."""
+        return self._lost
+
+    def close(self) -> None:
+        """Close the transport; whoever waits gets a LinkError. Idempotent."""
+        self._transport.close()
+        self._on_lost("the port was closed")
+
+    async def ask(self, link: PortLink[RequestT, AnswerT], request: RequestT, urgent: bool) -> Reply[AnswerT]:
+        """One exchange for one of the port's links, which is who calls this."""
         if self._lost is not None:
             raise LinkError(self._lost)
-        retries = self._retries if self._retries and not urgent and self._repeatable(request) else 0
+        retries = link.retries if link.retries and not urgent and link.repeatable(request) else 0
         future: asyncio.Future[Reply[AnswerT]] = self._loop.create_future()
-        ask = _Ask(request, future, urgent, retries)
+        ask = _Ask(link, request, future, retries)
         if self._current is None and not self._normal and not self._urgent:
             now_ns = self._now_ns()
             if now_ns >= self._free_ns and (urgent or now_ns >= self._quiet_until_ns):
@@ -166,24 +195,6 @@ class Port(Generic[RequestT, AnswerT]):
         if self._current is None:
             self._pump()
         return await future
-
-    @property
-    def lost(self) -> str | None:
-        """Why the link is gone; None while it is there."""
-        return self._lost
-
-    def reconnect(self, transport: Transport) -> None:
-        """Go on over a new transport. What was asked over the old one has failed already."""
-        self.close()
-        self._transport = transport
-        self._lost = None
-        self._quiet_until_ns = 0
-        transport.attach(self._on_bytes, self._on_lost)
-
-    def close(self) -> None:
-        """Close the transport; whoever waits gets a LinkError. Idempotent."""
-        self._transport.close()
-        self._on_lost("the port was closed")
 
     # ------------------------------------------------------------- sending
 
@@ -204,9 +215,10 @@ class Port(Generic[RequestT, AnswerT]):
             return
         self._send(queue.popleft(), now_ns)
 
-    def _send(self, ask: _Ask[RequestT, AnswerT], now_ns: int) -> None:
+    def _send(self, ask: _Ask, now_ns: int) -> None:
+        link = ask.link
         try:
-            frame = self._codec.encode(ask.request)
+            frame = link.codec.encode(ask.request)
         except ValueError as exc:
             # Nothing that can be sent: its caller's mistake, and nobody else waits for it.
             ask.future.set_exception(exc)
@@ -215,14 +227,32 @@ class Port(Generic[RequestT, AnswerT]):
         self._current = ask
         ask.sent_ns = now_ns
         self.stats.requests += 1
-        self._deadline_ns = now_ns + self._reply_timeout_ns
+        self._deadline_ns = now_ns + link.timing.reply_timeout_ns
+        if self._local_echo:
+            self._echo = frame
         try:
             self._transport.write(frame)
         except LinkError as exc:
             self._on_lost(str(exc))
             return
-        if not self._timer_set:
-            self._timer_set = True
+        if self._current is not ask:
+            # A transport that answers while it is written to (a replay) has been heard already.
+            return
+        if link.silent is not never and link.silent(ask.request):
+            self._loop.call_soon(self._answered_by_silence, ask)
+            return
+        self._arm_timer()
+
+    def _answered_by_silence(self, ask: _Ask) -> None:
+        """A request that gets no reply is done once it is sent; later, so that its caller waits by then."""
+        if self._current is ask:
+            now_ns = self._now_ns()
+            self._finish(ask, Reply(now_ns, ask.link.decode(ask.request, bytearray())), now_ns)
+
+    def _arm_timer(self) -> None:
+        """One timer serves all exchanges; a deadline earlier than the one that is set gets a timer of its own."""
+        if not 0 <= self._alarm_ns <= self._deadline_ns:
+            self._alarm_ns = self._deadline_ns
             self._clock.call_at(self._deadline_ns, self._on_timer)
 
     # ----------------------------------------------------------- receiving
@@ -234,11 +264,13 @@ class Port(Generic[RequestT, AnswerT]):
             return
         buffer = self._buffer
         buffer += data
+        if self._echo and not self._heard_echo(buffer):
+            return
         if len(buffer) > _BUFFER_MAX:
             self.stats.dropped_bytes += len(buffer) - _BUFFER_MAX // 2
             del buffer[: len(buffer) - _BUFFER_MAX // 2]
         try:
-            value = self._decode(ask.request, buffer)
+            value = ask.link.decode(ask.request, buffer)
         except BadReply as exc:
             self._on_bad_reply(ask, exc)
             return
@@ -251,26 +283,38 @@ class Port(Generic[RequestT, AnswerT]):
         now_ns = self._now_ns()
         self._finish(ask, Reply(now_ns, value), now_ns)
 
+    def _heard_echo(self, buffer: bytearray) -> bool:
+        """Drop the copy of what was sent from the front; False while it may still be on its way."""
+        echo = self._echo
+        if len(buffer) < len(echo) and echo.startswith(buffer):
+            return False
+        if buffer.startswith(echo):
+            del buffer[: len(echo)]
+        self._echo = b""
+        return bool(buffer)
+
     def _on_unasked(self, data: bytes) -> None:
         """Nothing is asked: late replies and noise. While in quarantine they prolong it, up to a cap."""
+        if self._echo:
+            # Of a request that gets no reply.
+            self._echo = b""
+            return
         self.stats.dropped_bytes += len(data)
         now_ns = self._clock.now_ns()
         if now_ns < self._quiet_until_ns:
             self._quiet_until_ns = min(max(self._quiet_until_ns, now_ns + self._gap_ns), self._quiet_cap_ns)
 
-    def _on_bad_reply(self, ask: _Ask[RequestT, AnswerT], exc: BadReply) -> None:
+    def _on_bad_reply(self, ask: _Ask, exc: BadReply) -> None:
         self.stats.bad_replies += 1
         now_ns = self._clock.now_ns()
         if now_ns < self._quiet_until_ns:
             # Sent urgently into a quarantine: this is the late answer to the request before. Ours follows.
             self._on_bytes(b"")
             return
-        self._quarantine(now_ns)
+        self._quarantine(now_ns, ask.link.timing.quiet_ns)
         self._retry_or_fail(ask, exc)
 
-    def _finish(
-        self, ask: _Ask[RequestT, AnswerT], outcome: Reply[AnswerT] | DeviceError, now_ns: int | None = None
-    ) -> None:
+    def _finish(self, ask: _Ask, outcome: Reply[Any] | DeviceError, now_ns: int | None = None) -> None:
         """Deliver, and send the next one."""
         now_ns = self._clock.now_ns() if now_ns is None else now_ns
         stats = self.stats
@@ -294,29 +338,31 @@ class Port(Generic[RequestT, AnswerT]):
     # ------------------------------------------------------------- failing
 
     def _on_timer(self) -> None:
-        """One timer serves all exchanges: it is set anew for the current deadline, or left off."""
-        self._timer_set = False
+        """The timer is set anew for the current deadline, or left off. One that was overtaken counts nothing."""
+        now_ns = self._clock.now_ns()
+        if now_ns < self._alarm_ns:
+            return
+        self._alarm_ns = -1
         ask = self._current
         if ask is None:
             return
-        now_ns = self._clock.now_ns()
         if now_ns < self._deadline_ns:
-            self._timer_set = True
-            self._clock.call_at(self._deadline_ns, self._on_timer)
+            self._arm_timer()
             return
         self.stats.timeouts += 1
-        self._quarantine(now_ns)
+        self._quarantine(now_ns, ask.link.timing.quiet_ns)
         waited_ms = (now_ns - ask.sent_ns) / 1e6
         self._retry_or_fail(ask, ReplyTimeout(f"no complete reply within {waited_ms:.0f} ms"))
 
-    def _quarantine(self, now_ns: int) -> None:
+    def _quarantine(self, now_ns: int, quiet_ns: int) -> None:
         """Believe nothing for the device's worst turnaround."""
         self.stats.dropped_bytes += len(self._buffer)
         self._buffer.clear()
-        self._quiet_until_ns = now_ns + self._quiet_ns
-        self._quiet_cap_ns = now_ns + self._quiet_ns * _QUARANTINE_FACTOR
+        self._echo = b""
+        self._quiet_until_ns = now_ns + quiet_ns
+        self._quiet_cap_ns = now_ns + quiet_ns * _QUARANTINE_FACTOR
 
-    def _retry_or_fail(self, ask: _Ask[RequestT, AnswerT], exc: DeviceError) -> None:
+    def _retry_or_fail(self, ask: _Ask, exc: DeviceError) -> None:
         self._current = None
         self._buffer.clear()
         if ask.retries_left > 0 and not ask.future.done():
@@ -343,7 +389,7 @@ class Port(Generic[RequestT, AnswerT]):
                 ask.future.set_exception(LinkError(reason))
 
 
-def _waiting(queue: deque[_Ask[RequestT, AnswerT]]) -> deque[_Ask[RequestT, AnswerT]]:
+def _waiting(queue: deque[_Ask]) -> deque[_Ask]:
     """The queue, without requests in front whose caller was cancelled: those are not sent."""
     while queue and queue[0].future.done():
         queue.popleft()

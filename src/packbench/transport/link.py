@@ -1,13 +1,17 @@
 """One question, one answer, on a bus that has one owner.
 
-Owns the two seams around `run/port.py`, the only implementation of Link: drivers ask through a
-Link, and a Codec knows one protocol's frames. Splitting them keeps the discipline of the line
-(one request in flight, drain after a time-out, statistics) in one place for every protocol.
+Owns the seams around `run/port.py`, the only implementation of Bus and Link: drivers ask through a
+Link, a Codec knows one protocol's frames, and a Bus makes links, one a device on it. Splitting them
+keeps the discipline of the line (one request in flight, drain after a time-out, statistics) in one
+place for every protocol.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from packbench.wire.counters import LineCounters
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -39,6 +43,17 @@ class Codec(Protocol[RequestIn, AnswerOut]):
         ...
 
 
+class Timing(NamedTuple):
+    """What one device needs of the line."""
+
+    reply_timeout_ns: int
+    """From the last byte sent to the complete answer."""
+    quiet_ns: int = 0
+    """Its worst turnaround: how long nothing is believed after a time-out. 0 where replies carry an id."""
+    gap_ns: int = 0
+    """Silence that it needs before a request, whoever spoke last."""
+
+
 class Link(Protocol[RequestIn, Answer]):
     """What a driver asks through."""
 
@@ -46,5 +61,40 @@ class Link(Protocol[RequestIn, Answer]):
         """Send one request and return its answer. Urgent ones (off, open) go ahead of the queue.
 
         Raises ReplyTimeout, BadReply, DeviceRefused or LinkError.
+        """
+        ...
+
+
+def never(_request: object) -> bool:
+    """What holds of no request: none may be sent twice, all are answered."""
+    return False
+
+
+class Bus(Protocol):
+    """A line with one owner, and any number of devices on it."""
+
+    @property
+    def counters(self) -> LineCounters:
+        """For the codecs of its links: what was seen on the line and was not an answer."""
+        ...
+
+    def link(
+        self,
+        codec: Codec[Request, Answer],
+        timing: Timing,
+        *,
+        retries: int = 0,
+        repeatable: Callable[[Request], bool] = never,
+        silent: Callable[[Request], bool] = never,
+    ) -> Link[Request, Answer]:
+        """A device's own way onto the bus.
+
+        Args:
+            codec: The protocol's frames; it counts into `counters`.
+            timing: What the device needs of the line.
+            retries: How often a request that is `repeatable` is sent again. Never for urgent ones: an "off"
+                that got no answer is the caller's to repeat at once, ahead of everything.
+            repeatable: Whether sending a request twice does no harm.
+            silent: Whether a request gets no reply: then the codec's answer to no bytes is the answer, once sent.
         """
         ...

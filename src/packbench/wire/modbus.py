@@ -36,6 +36,7 @@ WRITE_COIL: Final = 5
 WRITE_REGISTER: Final = 6
 WRITE_REGISTERS: Final = 16
 
+MAX_COILS: Final = 2000
 MAX_RTU_FRAME: Final = 256
 MAX_MBAP_LENGTH: Final = 254
 MAX_BUFFER: Final = 1024
@@ -97,7 +98,14 @@ def read_registers(unit: int, address: int, count: int, function: int = READ_HOL
 
 def read_coil(unit: int, address: int) -> ModbusRequest:
     """Read one coil; the answer is its data bytes, of which bit 0 is the state."""
-    return ModbusRequest(unit, READ_COILS, address, 1)
+    return read_coils(unit, address, 1)
+
+
+def read_coils(unit: int, address: int, count: int) -> ModbusRequest:
+    """Read `count` (1..2000) coils; the answer is their bytes, the first coil in bit 0 of the first."""
+    if not 1 <= count <= MAX_COILS:
+        raise ValueError(f"cannot read {count} coils")
+    return ModbusRequest(unit, READ_COILS, address, count)
 
 
 def write_coil(unit: int, address: int, on: bool) -> ModbusRequest:
@@ -194,19 +202,16 @@ def _to_pymodbus(request: ModbusRequest) -> ModbusPDU:
 
 @dataclass(slots=True)
 class ModbusCodec:
-    """`transport.link.Codec` for Modbus: "mbap" (TCP port 502) or "rtu" (serial lines, RTU over TCP).
-
-    `local_echo`: the RS-485 adapter hands back what it sends; exactly one copy is dropped.
-    """
+    """`transport.link.Codec` for Modbus: "mbap" (TCP port 502) or "rtu" (serial lines, RTU over TCP)."""
 
     framing: Framing
-    local_echo: bool = False
     counters: LineCounters = field(default_factory=LineCounters)
     transaction: int = 0
     """The last transaction id used."""
+    reply_unit_offset: int = 0
+    """A device that is asked under one unit and answers under another (Daly: asked 0x81, answers 0x51)."""
     _cache: dict[ModbusRequest, bytes] = field(default_factory=dict[ModbusRequest, bytes], init=False)
     _sent: bytes = field(default=b"", init=False)
-    _echo_due: bool = field(default=False, init=False)
 
     @property
     def has_transaction_id(self) -> bool:
@@ -224,7 +229,6 @@ class ModbusCodec:
             self.transaction = self.transaction % 0xFFFF + 1
             frame = self.transaction.to_bytes(2, "big") + frame[2:]
         self._sent = frame
-        self._echo_due = self.local_echo
         return frame
 
     def decode(self, request: ModbusRequest, buffer: bytearray) -> bytes | None:
@@ -232,12 +236,6 @@ class ModbusCodec:
 
         Register reads answer with 2 x count bytes, coil reads with their data bytes, writes with b"".
         """
-        if self._echo_due:
-            if len(buffer) < len(self._sent):
-                return None
-            if buffer.startswith(self._sent):
-                del buffer[: len(self._sent)]
-            self._echo_due = False
         pdu = self._cut_mbap(request, buffer) if self.framing == "mbap" else self._cut_rtu(request, buffer)
         return None if pdu is None else self._answer(request, pdu)
 
@@ -258,9 +256,10 @@ class ModbusCodec:
                 )
             return payload
         if function == READ_COILS:
-            # One byte, or the two bytes FF00/0000 of an EA device in its limited mode.
-            if len(pdu) - 2 not in (1, 2) or pdu[1] != len(pdu) - 2:
-                raise BadReply(f"{request.describe()}: {len(pdu) - 2} data bytes, expected 1 or 2")
+            size = (request.count + 7) // 8
+            # Of one coil also the two bytes FF00/0000 of an EA device in its limited mode.
+            if pdu[1] != len(pdu) - 2 or not (pdu[1] == size or (request.count == 1 and pdu[1] == 2)):
+                raise BadReply(f"{request.describe()}: {len(pdu) - 2} data bytes, expected {size}")
             return pdu[2:]
         start = 7 if self.framing == "mbap" else 1
         if pdu != self._sent[start : start + 5]:
@@ -289,7 +288,7 @@ class ModbusCodec:
                 continue
             unit, pdu = buffer[6], bytes(buffer[7:end])
             del buffer[:end]
-            if unit != request.unit:
+            if unit != request.unit + self.reply_unit_offset:
                 raise BadReply(f"{request.describe()}: answered by unit {unit}")
             return pdu
         return None
@@ -317,8 +316,9 @@ class ModbusCodec:
         """
         pos = 0
         waiting = -1
+        unit = request.unit + self.reply_unit_offset
         while len(buffer) - pos >= 2:
-            ours = buffer[pos] == request.unit and buffer[pos + 1] & 0x7F == request.function
+            ours = buffer[pos] == unit and buffer[pos + 1] & 0x7F == request.function
             size = rtu_reply_size(buffer, pos)
             if size == 0 or (size > len(buffer) - pos and not ours):
                 pos += 1
