@@ -369,6 +369,14 @@ def test_a_wrong_checksum_is_counted_and_not_believed() -> None:
     assert codec.counters.crc_errors == 1, "another board's damage is not ours"
 
 
+def test_a_frame_of_another_length_is_none_whatever_its_checksum() -> None:
+    for length in (0, 7, 9):
+        body = READ_REPLY[:3] + bytes((length,)) + READ_REPLY[4:-1]
+        codec = asked(READ)
+        assert codec.decode(READ, bytearray(body + bytes((sum(body) & 0xFF,)))) is None
+        assert codec.counters.crc_errors == codec.counters.foreign_frames == 0
+
+
 def test_leftovers_of_earlier_replies_change_no_value_and_come_back() -> None:
     for leftover in (b"\0\0", b"\1\xf4", b"\xff\xff"):
         payload = bytes.fromhex("0ec8050e9c09") + leftover
@@ -444,6 +452,12 @@ def test_a_device_hears_requests_behind_noise_and_between_replies() -> None:
     buffer += asking[5:]
     assert take_request(buffer) == DalyRequest(data.STATUS, board=2, host=HOST_UART)
     assert not buffer
+
+
+def test_what_no_host_sends_is_no_request() -> None:
+    """Addresses of boards, and those of a board 64 that could not answer below the hosts' addresses."""
+    for address in (0x01, 0x3F, 0x7F, 0xBF, 0xC0, 0xFF):
+        assert take_request(bytearray(reply_frame(address, data.PACK, bytes(8)))) is None
 
 
 def test_a_device_takes_a_host_s_filler_as_it_is() -> None:
