@@ -9,9 +9,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.packbench-setup
 C_SOURCES := $(wildcard firmware_bridge/firmware/core/*.[ch] firmware_bridge/firmware/boards/host/*.[ch])
+PEERS := $(VENV)/peers
+PEERS_STAMP := $(PEERS)/.packbench-peers
 C_CORE := firmware_bridge/packbench_board/libpackbench_core.so
 
-.PHONY: help setup demo test check coverage bench coverage-campaign wheel generate lock clean
+.PHONY: help setup demo test peers check coverage bench coverage-campaign wheel generate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,10 +31,18 @@ $(C_CORE): $(C_SOURCES) hatch_build.py | $(STAMP)
 	$(BIN)/python hatch_build.py
 	@touch $@
 
+$(PEERS_STAMP): requirements-peers.lock scripts/system-packages.sh | $(STAMP)
+	@PYTHON="$(PYTHON)" sh scripts/system-packages.sh test
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	@touch $@
+
+peers: setup $(PEERS_STAMP) ## other people's clients and servers, which the tests run against ours
+
 demo: setup ## the main job on simulated hardware: residual capacity of a retired pack, with a report
 	@$(BIN)/packbench demo
 
-test: setup check ## everything CI runs: check, then all tests
+test: setup check peers ## everything CI runs: check, then all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup ## format, lint, types and layers; seconds

@@ -3,6 +3,8 @@
 #
 # Wanted: a python3 of 3.11 or newer whose venv works (Debian splits ensurepip off), a C compiler with the C
 # library's headers (the board's core is compiled), and a CJK font (the Chinese PDF report).
+# With the word "test" also other people's programs that the tests run against ours: mbpoll (a Modbus client), lxi (an
+# instrument client) and socat (pairs of ptys).
 # When nothing is missing nothing is called and no network is needed. As root the missing packages are installed
 # with apt-get; otherwise the command is printed and the exit code is 2.
 set -eu
@@ -44,6 +46,12 @@ cjk_font() {
     return 1
 }
 cjk_font || need fonts-noto-cjk
+
+if [ "${1:-}" = test ]; then
+    command -v mbpoll >/dev/null 2>&1 || need mbpoll
+    command -v lxi >/dev/null 2>&1 || need lxi-tools
+    command -v socat >/dev/null 2>&1 || need socat
+fi
 
 [ -n "$missing" ] || exit 0
 

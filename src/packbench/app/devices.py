@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from packbench.app.job import Job, read_source
 from packbench.clock import Clock
@@ -95,10 +95,38 @@ class Buses:
             port = self._ports[line] = Port(line.transport, self._clock, local_echo=line.local_echo)
         return port
 
-    def driver(self, spec: DeviceSpec, device: DeviceType, line: Line) -> Driver:
-        """The driver of one device on a line."""
-        bus = self.port(line)
-        return make_driver(Wanted(device, spec.unit, scheme_of(spec), bus, spec.reply_timeout_ns, spec.settings))
+    def statistics(self, line: Line) -> dict[str, int | list[int]]:
+        """What happened on a line since it was opened."""
+        return self.port(line).stats.as_dict()
+
+    async def close(self) -> None:
+        """Close every line; whoever waits gets a LinkError."""
+        for port in self._ports.values():
+            port.close()
+
+    def driver(
+        self,
+        line: Line,
+        device: DeviceType,
+        *,
+        unit: int,
+        scheme: Scheme,
+        reply_timeout_ns: int,
+        settings: Mapping[str, Any],
+    ) -> Driver:
+        """The driver of one device on a line. Raises InputError when there is none for such a link."""
+        return make_driver(Wanted(device, unit, scheme, self.port(line), reply_timeout_ns, settings))
+
+    def bench_driver(self, line: Line, device: DeviceType, spec: DeviceSpec) -> Driver:
+        """The driver of a bench's device."""
+        return self.driver(
+            line,
+            device,
+            unit=spec.unit,
+            scheme=scheme_of(spec),
+            reply_timeout_ns=spec.reply_timeout_ns,
+            settings=spec.settings,
+        )
 
 
 def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], clock: Clock) -> Devices:
@@ -106,7 +134,7 @@ def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], clock: Cloc
     bench, buses = job.bench, Buses(clock)
     board = buses.port(lines["board"]).link(BoardCodec(), Timing(bench.board.reply_timeout_ns))
     return Devices(
-        cast("Cycler", buses.driver(bench.cycler, types.cycler, lines["cycler"])),
-        cast("Bms", buses.driver(bench.bms, types.bms, lines["bms"])),
+        cast("Cycler", buses.bench_driver(lines["cycler"], types.cycler, bench.cycler)),
+        cast("Bms", buses.bench_driver(lines["bms"], types.bms, bench.bms)),
         BoardClient(board, board_settings(bench, job.limits), Identity),
     )

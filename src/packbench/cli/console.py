@@ -27,8 +27,8 @@ INTERRUPTED = 130
 class Done:
     """What a command came to."""
 
-    data: dict[str, Any]
-    """The JSON object of --json."""
+    data: dict[str, Any] | None
+    """The JSON object of --json; None: it has been printed already (`Terminal.ready`)."""
     renderables: tuple[RenderableType, ...] = ()
     """What a person sees instead."""
     exit_code: int = 0
@@ -47,12 +47,17 @@ class Terminal:
 
     def finish(self, done: Done) -> int:
         """Print the outcome; returns the exit code."""
-        if self.as_json:
+        if self.as_json and done.data is not None:
             sys.stdout.write(json.dumps(done.data, ensure_ascii=False, allow_nan=False) + "\n")
-        else:
+        elif not self.as_json:
             for renderable in done.renderables:
                 self.out.print(renderable)
         return done.exit_code
+
+    def ready(self, data: dict[str, Any]) -> None:
+        """Print the one ready line of a command that stays: JSON on stdout, whoever reads."""
+        sys.stdout.write(json.dumps({"ready": True, **data, "pid": os.getpid()}, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
 
     def fail(self, error: PackbenchError) -> int:
         """Print an error of ours, in one sentence a problem; returns the exit code."""

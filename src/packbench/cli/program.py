@@ -13,12 +13,12 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from packbench.cli import analyze, check, demo, doctor, export, report, run, runs, schema, simulate
+from packbench.cli import analyze, check, demo, devices, doctor, export, report, run, runs, schema, simulate
 from packbench.cli.console import INTERRUPTED, Done, Terminal, language
 from packbench.core.errors import InputError, PackbenchError
 from packbench.files import data_home
 
-COMMANDS = (demo, run, simulate, check, analyze, report, export, runs, doctor, schema)
+COMMANDS = (demo, run, simulate, check, devices, analyze, report, export, runs, doctor, schema)
 
 
 class _Usage(Exception):
