@@ -130,7 +130,8 @@ def test_which_fet_is_which_is_an_option() -> None:
     states = decode_states(bytes(data))
     assert states.values()["charging_allowed"] is True
     assert states.values()["discharging_allowed"] is False
-    assert states.values(TdtConventions(charge_fet_bit=4))["charging_allowed"] is False
+    turned = states.values(TdtConventions(charge_fet_bit=4))
+    assert (turned["charging_allowed"], turned["discharging_allowed"]) == (False, True)
 
 
 def test_problem_codes_are_the_first_two_status_bytes() -> None:
@@ -172,6 +173,12 @@ def test_frames_are_cut_out_of_noise_byte_by_byte() -> None:
     assert found == [READINGS_4S, REQUEST_1E, STATES_16S]
     assert counters.noise_bytes == 4
     assert buffer == b""
+
+
+def test_a_length_that_no_message_has_is_not_waited_for() -> None:
+    buffer = bytearray(bytes.fromhex("7e000103008cffff") + READINGS_4S[:20])
+    assert take_frame(buffer, LineCounters()) is None
+    assert buffer == READINGS_4S[:20]
 
 
 @given(st.binary(max_size=1200))
