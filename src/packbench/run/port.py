@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -95,9 +95,10 @@ class PortLink(Generic[RequestT, AnswerT]):
         self.repeatable = repeatable
         self.silent = silent
 
-    async def exchange(self, request: RequestT, *, urgent: bool = False) -> Reply[AnswerT]:
+    def exchange(self, request: RequestT, *, urgent: bool = False) -> Coroutine[Any, Any, Reply[AnswerT]]:
         """See `transport.link.Link`. Cancelling the caller leaves the transaction to end by itself."""
-        return await self.port.ask(self, request, urgent)
+        # The port's own coroutine, not one around it: an exchange on a socket is a matter of microseconds.
+        return self.port.ask(self, request, urgent)
 
 
 @dataclass(slots=True, eq=False)

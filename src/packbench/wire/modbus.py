@@ -210,8 +210,12 @@ class ModbusCodec:
     """The last transaction id used."""
     reply_unit_offset: int = 0
     """A device that is asked under one unit and answers under another (Daly: asked 0x81, answers 0x51)."""
-    _cache: dict[ModbusRequest, bytes] = field(default_factory=dict[ModbusRequest, bytes], init=False)
+    _cache: dict[ModbusRequest, tuple[bytes, bytes]] = field(
+        default_factory=dict[ModbusRequest, tuple[bytes, bytes]], init=False
+    )
+    """Request to its frame and to how a whole reply to it begins."""
     _sent: bytes = field(default=b"", init=False)
+    _head: bytes = field(default=b"", init=False)
 
     @property
     def has_transaction_id(self) -> bool:
@@ -220,15 +224,17 @@ class ModbusCodec:
 
     def encode(self, request: ModbusRequest) -> bytes:
         """The bytes of one request; MBAP gets the next transaction id (1..65535)."""
-        frame = self._cache.get(request)
-        if frame is None:
-            frame = _FRAMERS[self.framing].buildFrame(_to_pymodbus(request))
+        found = self._cache.get(request)
+        if found is None:
+            found = _FRAMERS[self.framing].buildFrame(_to_pymodbus(request)), self._reply_head(request)
             if len(self._cache) < 256:
-                self._cache[request] = frame
+                self._cache[request] = found
+        frame, head = found
         if self.framing == "mbap":
             self.transaction = self.transaction % 0xFFFF + 1
-            frame = self.transaction.to_bytes(2, "big") + frame[2:]
-        self._sent = frame
+            number = self.transaction.to_bytes(2, "big")
+            frame, head = number + frame[2:], number + head
+        self._sent, self._head = frame, head
         return frame
 
     def decode(self, request: ModbusRequest, buffer: bytearray) -> bytes | None:
@@ -236,8 +242,27 @@ class ModbusCodec:
 
         Register reads answer with 2 x count bytes, coil reads with their data bytes, writes with b"".
         """
+        head = self._head
+        if buffer.startswith(head) and request.function in (READ_HOLDING, READ_INPUT):
+            # The usual case: one whole reply and nothing else. The head holds all that the long way checks.
+            size = len(head) + 2 * request.count
+            if self.framing == "mbap":
+                if len(buffer) == size:
+                    data = bytes(buffer[len(head) :])
+                    buffer.clear()
+                    return data
+            elif len(buffer) == size + 2 and crc_ok(buffer):
+                data = bytes(buffer[len(head) : -2])
+                buffer.clear()
+                return data
         pdu = self._cut_mbap(request, buffer) if self.framing == "mbap" else self._cut_rtu(request, buffer)
         return None if pdu is None else self._answer(request, pdu)
+
+    def _reply_head(self, request: ModbusRequest) -> bytes:
+        """How the whole reply to a register read begins, behind MBAP's transaction id; of no use for others."""
+        size = 2 * request.count & 0xFF
+        head = bytes((request.unit + self.reply_unit_offset & 0xFF, request.function, size))
+        return b"\0\0" + (size + 3).to_bytes(2, "big") + head if self.framing == "mbap" else head
 
     def _answer(self, request: ModbusRequest, pdu: bytes) -> bytes:
         """Check a PDU that is addressed to us against what was asked."""
