@@ -104,7 +104,9 @@ def _same_pack(request: YdtRequest, message: Message) -> bool:
     """The pack that was asked for, or as many as the reply says it holds."""
     if not isinstance(message, Packs) or not request.info:
         return True
-    return message.command == (message.count if request.info[0] == ALL else request.info[0])
+    if request.info[0] == ALL:
+        return message.command == message.count
+    return message.count == 1 and message.command == request.info[0]
 
 
 DIALECT: Final = Dialect(

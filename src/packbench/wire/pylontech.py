@@ -51,10 +51,9 @@ def _same_pack(request: YdtRequest, message: Message) -> bool:
         return True
     asked = request.info[0]
     if isinstance(message, Packs):
-        if asked != ALL:
-            return message.command == asked
-        # A lone master has been seen to answer with its address instead of a count of one.
-        return message.command in (message.count, request.address)
+        if asked == ALL:
+            return message.command == message.count
+        return message.count == 1 and message.command == asked
     return not isinstance(message, Management | Serial | Firmware) or message.command == asked
 
 

@@ -149,21 +149,43 @@ def decode_packs(info: bytes, what: str, read: Callable[[Cursor, int], PackT], a
     """Read a flag, a pack's number or a count of packs, and the packs. Raises BadReply.
 
     The documents show both and do not say how to tell them apart; the length does. So it does for what firmware
-    appends to each pack's documented bytes: up to `appended_most` of them, and as many for every pack.
+    appends to each pack's documented bytes, up to `appended_most` of them: then all packs must be of one size, for
+    appended bytes can look like the beginning of another pack.
+
+    Args:
+        info: INFO.
+        what: For people.
+        read: Reads one pack with so many appended bytes.
+        appended_most: See above.
     """
-    for group in (False, True):
-        for appended in range(appended_most + 1):
-            cursor = Cursor(info, what)
-            flag, command = cursor.unsigned(1), cursor.unsigned(1)
-            if group and not 2 <= command <= MAX_PACKS:
-                break
-            try:
-                found = tuple(read(cursor, appended) for _ in range(command if group else 1))
-                cursor.end()
-            except BadReply:
-                continue
-            return Packs(flag, command, found)
-    raise BadReply(f"{what}: {len(info)} bytes are neither one pack nor a group")
+    cursor = Cursor(info, what)
+    flag, command = cursor.unsigned(1), cursor.unsigned(1)
+    body = cursor.take(cursor.left)
+    counts = (1, command) if 2 <= command <= MAX_PACKS else (1,)
+    for count in counts:
+        size, rest = divmod(len(body), count)
+        if rest:
+            continue
+        try:
+            pieces = (body[size * index : size * (index + 1)] for index in range(count))
+            return Packs(flag, command, tuple(_pack(piece, what, read, appended_most) for piece in pieces))
+        except BadReply:
+            continue
+    cursor = Cursor(body, what)
+    found = tuple(read(cursor, 0) for _ in range(counts[-1]))
+    cursor.end()
+    return Packs(flag, command, found)
+
+
+def _pack(piece: bytes, what: str, read: Callable[[Cursor, int], PackT], appended_most: int) -> PackT:
+    """The pack that these bytes are, appended ones included."""
+    cursor = Cursor(piece, what)
+    found = read(cursor, 0)
+    if not cursor.left:
+        return found
+    if cursor.left > appended_most:
+        raise BadReply(f"{what}: {cursor.left} bytes more than are known")
+    return read(Cursor(piece, what), cursor.left)
 
 
 def scaled(value: float, factor: int, size: int = 2) -> bytes:
