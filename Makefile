@@ -13,7 +13,7 @@ PEERS := $(VENV)/peers
 PEERS_STAMP := $(PEERS)/.packbench-peers
 C_CORE := firmware_bridge/packbench_board/libpackbench_core.so
 
-.PHONY: help setup demo test peers check coverage bench coverage-campaign wheel generate lock clean
+.PHONY: help setup demo test peers check coverage bench fuzz coverage-campaign wheel generate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +59,13 @@ coverage: setup ## which lines the tests do not reach
 bench: setup ## the speed of the simulation beside the bare loop, and where the time goes
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/wire.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/line.py
 	$(BIN)/python tests/benchmarks/recorder.py
 	$(BIN)/python tests/benchmarks/reading.py
+
+fuzz: setup ## a million inputs into every parser of bytes from a wire (hours); FUZZ='--runs 1000 TARGET' for less
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	$(BIN)/python tests/fuzz/run.py $(FUZZ)
 
 coverage-campaign: setup ## 200 seeds: how often the stated uncertainty holds the truth
 	$(BIN)/python tests/benchmarks/coverage.py

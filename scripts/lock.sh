@@ -1,5 +1,5 @@
 #!/bin/sh
-# Resolves requirements.lock from pyproject.toml, and requirements-peers.lock from requirements-peers.in. Needs a network and uv (the dev extra installs it).
+# Resolves requirements.lock from pyproject.toml, and requirements-*.lock from its .in. Needs a network and uv (the dev extra installs it).
 # The lock names packages, versions and hashes only: no download address and no path, so that any index serves it.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,7 +11,8 @@ resolve() {
 }
 resolve pyproject.toml --all-extras "$@" -o requirements.lock
 resolve requirements-peers.in "$@" -o requirements-peers.lock
-if grep -nE '://|^ *(-f|-i|--find-links|--index-url|--extra-index-url)|@ ' requirements.lock requirements-peers.lock; then
+resolve requirements-fuzz.in "$@" -o requirements-fuzz.lock
+if grep -nE '://|^ *(-f|-i|--find-links|--index-url|--extra-index-url)|@ ' requirements.lock requirements-*.lock; then
     echo "a lock holds an address or a path (above)" >&2
     exit 1
 fi
