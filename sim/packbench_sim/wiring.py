@@ -15,6 +15,8 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.base import Transport
+from packbench_sim.devices.daly_a5 import play_daly_a5
+from packbench_sim.devices.daly_modbus import play_daly_modbus
 from packbench_sim.devices.ea_psb import play_ea_psb
 from packbench_sim.devices.hv_bms import play_hv_bms
 from packbench_sim.devices.jk_pb import play_jk_pb
@@ -29,6 +31,9 @@ BYTE_TIME_115200_NS = 86_806
 """8N1 at 115,200 baud."""
 
 PLAYERS: dict[str, Player] = {
+    "daly-a5": play_daly_a5,
+    "daly-d2": play_daly_modbus,
+    "daly-p81": play_daly_modbus,
     "ea-psb": play_ea_psb,
     "jk-pb": play_jk_pb,
     "modbus-hv-bms": play_hv_bms,

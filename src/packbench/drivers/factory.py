@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from packbench.core.errors import InputError, Problem
+from packbench.drivers.daly_a5 import DalyA5
+from packbench.drivers.daly_modbus import DalyModbus
 from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
+from packbench.wire.daly_a5 import DalyCodec
 from packbench.wire.modbus import ModbusCodec, ModbusRequest
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
@@ -90,7 +93,18 @@ def _ea_psb(wanted: Wanted) -> Driver:
     return EaPsb(wanted.type, modbus_link(wanted), wanted.unit, dict(wanted.settings))
 
 
+def _daly_a5(wanted: Wanted) -> Driver:
+    link = wanted.link(DalyCodec(wanted.bus.counters), repeatable=lambda request: request.repeatable)
+    return DalyA5(wanted.type, link, wanted.unit, wanted.settings)
+
+
+def _daly_modbus(wanted: Wanted) -> Driver:
+    return DalyModbus(wanted.type, modbus_link(wanted), wanted.unit, wanted.settings)
+
+
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
+    "daly-a5": _daly_a5,
+    "daly-modbus": _daly_modbus,
     "ea-psb": _ea_psb,
 }

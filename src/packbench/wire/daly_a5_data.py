@@ -50,12 +50,18 @@ USED_BYTES: Final = {
     SWITCH_DISCHARGE: 1,
     SWITCH_CHARGE: 1,
     SET_SOC: 1,
+    RESTART: 0,
 }
 """How many bytes of its reply a command fills; the others keep what was there. Not listed: all eight."""
 
 HigherRaw = Literal["discharge", "charge"]
 """What a raw current above 30000 means. The document and the A5 captures say discharge; boards of the
 Modbus family are seen to mean charge, so it is an option and never a guess."""
+
+IDLE: Final = 0
+CHARGING: Final = 1
+DISCHARGING: Final = 2
+"""What a board of any Daly family says that it is doing."""
 
 _CURRENT_ZERO: Final = 30000
 _TEMPERATURE_ZERO: Final = 40
@@ -100,7 +106,7 @@ class State:
     """0x93: what flows, what is switched on, what is left."""
 
     activity: int
-    """0 idle, 1 charging, 2 discharging."""
+    """`IDLE`, `CHARGING` or `DISCHARGING`."""
     charge_mos: int
     """0 off, 1 on."""
     discharge_mos: int
