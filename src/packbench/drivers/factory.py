@@ -14,11 +14,13 @@ from packbench.core.errors import InputError, Problem
 from packbench.drivers.daly_a5 import DalyA5
 from packbench.drivers.daly_modbus import DalyModbus
 from packbench.drivers.ea_psb import EaPsb
+from packbench.drivers.jbd import JbdBms, reply_header_of
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
 from packbench.wire.daly_a5 import DalyCodec
+from packbench.wire.jbd import JbdCodec
 from packbench.wire.modbus import ModbusCodec, ModbusRequest
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
@@ -93,6 +95,13 @@ def _ea_psb(wanted: Wanted) -> Driver:
     return EaPsb(wanted.type, modbus_link(wanted), wanted.unit, dict(wanted.settings))
 
 
+def _jbd(wanted: Wanted) -> Driver:
+    codec = JbdCodec(reply_header_of(wanted.type, wanted.settings), wanted.bus.counters)
+    link = wanted.link(codec, repeatable=lambda request: request.repeatable)
+    # The protocol has no address: whatever unit is asked for, it is the board on this line.
+    return JbdBms(wanted.type, link, wanted.settings)
+
+
 def _daly_a5(wanted: Wanted) -> Driver:
     link = wanted.link(DalyCodec(wanted.bus.counters), repeatable=lambda request: request.repeatable)
     return DalyA5(wanted.type, link, wanted.unit, wanted.settings)
@@ -107,4 +116,5 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "daly-a5": _daly_a5,
     "daly-modbus": _daly_modbus,
     "ea-psb": _ea_psb,
+    "jbd": _jbd,
 }

@@ -17,7 +17,7 @@ from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceType, Golden, Protocol
-from packbench.wire import daly_a5
+from packbench.wire import daly_a5, jbd
 from packbench.wire.explained import Direction, Explained
 from packbench.wire.modbus import (
     READ_COILS,
@@ -34,6 +34,7 @@ Explain = Callable[[Direction, bytes], Explained]
 
 EXPLAIN: dict[Protocol, Explain] = {
     "daly-a5": daly_a5.explain,
+    "jbd": jbd.explain,
 }
 """What a frame of each protocol says; Modbus is held to the device's own map instead."""
 
