@@ -217,8 +217,7 @@ class PtyServer:
     def _make_link(self) -> None:
         target = os.ttyname(self._near)
         try:
-            if self._link.is_symlink() and not self._link.exists():
-                # Left over from somebody who was killed: its pty is gone.
+            if _left_over(self._link):
                 self._link.unlink()
             self._link.symlink_to(target)
         except OSError as error:
@@ -241,6 +240,13 @@ class PtyServer:
             # Nobody reads: the line is full, and what does not fit is lost, as on a real one.
             with suppress(OSError):
                 os.write(self._far, data)
+
+
+def _left_over(link: Path) -> bool:
+    """Whether a link is that of somebody who was killed: its pty is gone, or the number is another, younger pty's."""
+    if not link.is_symlink():
+        return False
+    return not link.exists() or link.stat().st_ctime > link.lstat().st_mtime
 
 
 def serve_pty(device: WireDevice, link: Path, clock: Clock) -> PtyServer:

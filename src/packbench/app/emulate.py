@@ -24,6 +24,7 @@ from packbench.config.document import load_document
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, LinkError, Problem
 from packbench.core.specs import BenchSpec, PackSpec
+from packbench.drivers.factory import require_link
 from packbench.maps.schema import DeviceType
 from packbench.transport.open import Url, parse_url
 from packbench.transport.serial import open_serial
@@ -90,11 +91,7 @@ def emulate(script: Script, ready: Callable[[dict[str, Any]], None]) -> None:
 async def _emulate(script: Script, ready: Callable[[dict[str, Any]], None], clock: Clock) -> None:
     url = parse_url(script.url, default_baudrate=script.parts[0].type.line.baudrate)
     for part in script.parts:
-        if url.scheme not in part.type.links:
-            expected = " or ".join(part.type.links)
-            raise InputError(
-                Problem(f"{part.type.name} is not reached so", "", field="url", found=url.scheme, expected=expected)
-            )
+        require_link(part.type, url.scheme)
     device = _compose(script, url, clock)
     async with AsyncExitStack() as stack:
         over: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -16,6 +16,7 @@ from packbench.app.emulate import Part
 from packbench.clock import Clock, MonotonicClock
 from packbench.core.errors import InputError, Problem
 from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, MeterSample, Quality
+from packbench.drivers.factory import require_driver, require_link
 from packbench.transport.open import Url, open_transport, parse_url
 
 
@@ -32,6 +33,8 @@ async def _probe(
     parts: tuple[Part, ...], url: Url, settings: Mapping[str, Any], timeout_s: float | None, clock: Clock
 ) -> dict[str, Any]:
     for part in parts:
+        require_link(part.type, url.scheme)
+        require_driver(part.type)
         for name in settings:
             if name not in part.type.options and name not in _RATINGS:
                 expected = ", ".join(part.type.options) or "nothing: it has no options"
