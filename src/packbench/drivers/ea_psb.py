@@ -13,17 +13,16 @@ from typing import Any, Final
 from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
 from packbench.core.samples import CyclerSample, Quality
 from packbench.drivers.protocols import Identity, Setpoint
+from packbench.drivers.setpoints import RATINGS, check_ratings, encode_values, read_back, read_back_ns
 from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import Block, DeviceType
 from packbench.transport.link import Link, Reply
 from packbench.wire.modbus import ModbusRequest, read_registers, write_coil, write_register, write_registers
 
-RATINGS: Final = ("rated_voltage_v", "rated_current_a", "rated_power_w")
 _REGULATION: Final = ("cv", "cr", "cc", "cp")
 _OUTPUT_ON: Final = 1 << 7
 _REMOTE: Final = 1 << 11
 _SINK: Final = 1 << 12
-_READ_BACKS_MAX: Final = 100
 _PROTECTIONS: Final = {
     "protection_voltage": ("over_voltage_v",),
     "protection_source_current": ("source_over_current_a",),
@@ -53,7 +52,7 @@ class EaPsb:
         self._settings = {**device.options, **(settings or {})}
         self._split = self._option("actuals_read", ("one", "split")) == "split"
         self._single = self._option("setpoint_write", ("block", "single")) == "single"
-        self._read_back_ns = round(float(self._settings["read_back_ms"]) * 1e6)
+        self._read_back_ns = read_back_ns(self._settings)
         coils = device.coils
         self._remote_on = write_coil(unit, coils["remote"], True)
         self._remote_off = write_coil(unit, coils["remote"], False)
@@ -78,18 +77,7 @@ class EaPsb:
         for name in ("type", "serial", "firmware", "ratings"):
             texts |= await self._block_values(name, {})
         ratings = {name: float(texts[name]) for name in RATINGS}
-        problems = [
-            Problem(
-                "the device on this line is not the one the bench file describes",
-                field=name,
-                found=f"{ratings[name]:g}",
-                expected=f"{float(self._settings[name]):g}",
-            )
-            for name in RATINGS
-            if name in self._settings and abs(ratings[name] - float(self._settings[name])) > 1e-3 * ratings[name]
-        ]
-        if problems:
-            raise InputError(problems)
+        check_ratings(ratings, self._settings)
         self._use_ratings(ratings)
         return Identity(texts["model"], texts["serial"], texts["firmware"])
 
@@ -201,11 +189,11 @@ class EaPsb:
                 field: float(self._settings.get(field, fraction * self._ratings[_RATING_OF[field[-1]]]))
                 for field in fields
             }
-            payload = _encode(layout, values)
+            payload = encode_values(self._device, layout, values)
             for index in range(block.count):
                 word = int.from_bytes(payload[2 * index : 2 * index + 2], "big")
                 await self._link.exchange(write_register(self._unit, block.address + index, word))
-            await self._read_back(self._request(block), payload, None)
+            await read_back(self._device, self._link, self._request(block), payload, self._read_back_ns)
 
     async def _write_setpoints(self, setpoint: Setpoint) -> None:
         """Five absolute values: one direction's current is always zero."""
@@ -216,7 +204,8 @@ class EaPsb:
             assert layout is not None
         current_a = setpoint.current_a
         power_w = float(self._settings.get("max_power_w", self._ratings["rated_power_w"]))
-        payload = _encode(
+        payload = encode_values(
+            self._device,
             layout,
             {
                 "sink_power_w": power_w,
@@ -235,26 +224,4 @@ class EaPsb:
                 written = await self._link.exchange(write_register(self._unit, address + index, word))
         else:
             written = await self._link.exchange(write_registers(self._unit, address, payload))
-        await self._read_back(self._setpoints, payload, written)
-
-    async def _read_back(self, request: ModbusRequest, payload: bytes, written: Reply[bytes] | None) -> None:
-        """The registers must show what was written, within the time allowed. Raises BadReply."""
-        started_ns = written.t_ns if written is not None else None
-        shown = b""
-        for _ in range(_READ_BACKS_MAX):
-            reply = await self._link.exchange(request)
-            shown = reply.value
-            if shown == payload:
-                return
-            started_ns = reply.t_ns if started_ns is None else started_ns
-            if reply.t_ns - started_ns > self._read_back_ns:
-                break
-        raise BadReply(f"EA PSB: wrote {payload.hex()} to {request.address}, read back {shown.hex()}")
-
-
-def _encode(layout: Layout, values: dict[str, Any]) -> bytes:
-    """Counts of the rating; a value the device cannot be told is refused here."""
-    try:
-        return layout.encode(values)
-    except ValueError as exc:
-        raise DeviceRefused(f"EA PSB: {exc}") from exc
+        await read_back(self._device, self._link, self._setpoints, payload, self._read_back_ns, written)

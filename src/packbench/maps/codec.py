@@ -35,7 +35,7 @@ class Decoded:
     values: dict[str, Any]
     """Field name to Value; a field whose device says "not fitted" is left out."""
     implausible: tuple[str, ...] = ()
-    """Fields out of their range, not finite, or at one of their sentinels."""
+    """Fields out of their range, not finite, at one of their sentinels, or in a state without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class _Scalar:
     low: float
     high: float
     bits: dict[str, int]
-    """Name to bit number."""
+    """Name to bit number; of a field with states, to the raw value."""
+    states: dict[int, str]
+    """Raw value to name."""
     known: int
     """Mask of the bits that have a name."""
 
@@ -70,8 +72,9 @@ class _Scalar:
     def plain(self) -> bool:
         """Whether the value is nothing but a scale and a range, special values aside."""
         spec = self.field
-        return not (self.swap or spec.names or spec.offset or spec.raw_max is not None) and (
-            spec.type not in ("char", "u8") and not (spec.sentinels and spec.type == "f32")
+        return not (self.swap or spec.names or spec.states or spec.offset or spec.raw_max is not None) and (
+            # Times a negative scale, a zero would come out negative.
+            spec.type not in ("char", "u8") and not (spec.sentinels and spec.type == "f32") and spec.scale > 0
         )
 
     @property
@@ -140,6 +143,12 @@ class Layout:
             return
         if value in spec.sentinels:
             bad.append(spec.name)
+            return
+        if spec.states:
+            if value in item.states:
+                values[spec.name] = item.states[value]
+            else:
+                bad.append(spec.name)
             return
         above = spec.raw_max is not None and value > spec.raw_max
         if not item.integer:
@@ -252,9 +261,10 @@ def compile_block(device: DeviceType, block: Block, parameters: dict[str, float]
 
 
 def _scale_and_range(device: DeviceType, item: Field, parameters: dict[str, float]) -> tuple[Scale, float, float]:
-    divisor = round(1 / item.scale) if 0 < item.scale < 1 else 0
-    exact = divisor and math.isclose(divisor * item.scale, 1.0, rel_tol=1e-12)
-    scale = Scale(1.0, divisor) if exact else Scale(item.scale, 1.0)
+    size = abs(item.scale)
+    divisor = round(1 / size) if 0 < size < 1 else 0
+    exact = divisor and math.isclose(divisor * size, 1.0, rel_tol=1e-12)
+    scale = Scale(math.copysign(1.0, item.scale), divisor) if exact else Scale(item.scale, 1.0)
     if item.full_scale_of is not None:
         rating = parameters.get(item.full_scale_of)
         if rating is None:
@@ -275,10 +285,11 @@ def _scale_and_range(device: DeviceType, item: Field, parameters: dict[str, floa
 
 
 def _scalar(item: Field, index: int, offset: int, code: str, scale: Scale, low: float, high: float) -> _Scalar:
-    bits = {name: bit for bit, name in item.names}
-    known = sum(1 << bit for bit in bits.values())
+    bits = {name: number for number, name in item.names or item.states}
+    known = sum(1 << bit for bit, _ in item.names)
     swap = code == "I" and item.type != "char" and item.word_order == "low_first"
-    return _Scalar(item, index, offset, struct.Struct(">" + code), swap, scale, low, high, bits, known)
+    form = struct.Struct(">" + code)
+    return _Scalar(item, index, offset, form, swap, scale, low, high, bits, dict(item.states), known)
 
 
 def _absent_everywhere(count: int, scalars: list[_Scalar], arrays: list[Array]) -> bytes:
@@ -317,6 +328,10 @@ def _raw_scalar(item: _Scalar, value: Any, before: Any) -> Any:
         return text
     if spec.names:
         raw: Any = _bits_raw(item, value, before)
+    elif spec.states:
+        if value not in item.bits:
+            raise ValueError(f"{spec.name}: no state is named {value}")
+        raw = item.bits[value]
     elif item.unscaled:
         raw = value if kind == "f32" else int(value)
     else:

@@ -7,6 +7,7 @@ a file is reported at once, with its line and column.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -14,8 +15,9 @@ from pydantic import BeforeValidator
 from pydantic import Field as Key
 
 from packbench.config.document import Document, Path, load_document
-from packbench.config.validation import StrictModel, validate
+from packbench.config.validation import StrictModel, sort_problems, validate
 from packbench.core.errors import InputError, Problem
+from packbench.maps.conventions import derived, open_questions
 from packbench.maps.schema import (
     Addressing,
     Block,
@@ -67,7 +69,7 @@ class _FieldEntry(StrictModel):
     count: int = Key(default=1, ge=1, le=250)
     word_order: WordOrder | None = None
     byte: Literal["high", "low"] = "low"
-    scale: float = Key(default=1.0, gt=0)
+    scale: float = 1.0
     offset: float = 0.0
     full_scale_of: str | None = None
     full_scale_raw: int = Key(default=1, ge=1)
@@ -79,6 +81,7 @@ class _FieldEntry(StrictModel):
     absent: list[int] = []
     bits: dict[str, str] = Key(default={}, description="bit number to name")
     unknown_bits: Literal["report", "ignore"] = "report"
+    states: dict[str, str] = Key(default={}, description="raw value to name")
     quantity: str | None = None
     count_from: str | None = None
     mask_from: str | None = None
@@ -88,8 +91,9 @@ class _FieldEntry(StrictModel):
 class _BlockEntry(StrictModel):
     address: Address
     count: int = Key(ge=1, le=125)
-    function: Literal[3, 4, 16] = 3
+    function: Literal[3, 4] = 3
     group: str = "poll"
+    write_function: Literal[6, 16] = 16
     unsure: str | None = None
 
 
@@ -161,7 +165,7 @@ def load_device(text: str, file: str) -> DeviceType:
     """Read a device file. Raises InputError with every problem found; `file` is only named in them."""
     document = load_document(text, file)
     entry = validate(_DeviceFile, document)
-    if problems := _wrong_bits(entry, document):
+    if problems := _wrong_fields(entry, document):
         raise InputError(problems)
     fields = {name: _field(name, item, entry.word_order) for name, item in entry.fields.items()}
     device = DeviceType(
@@ -189,16 +193,16 @@ def load_device(text: str, file: str) -> DeviceType:
         sources=tuple(entry.sources),
         fields=MappingProxyType(fields),
         blocks=tuple(
-            Block(name, item.address, item.count, item.function, item.group, item.unsure)
+            Block(name, item.address, item.count, item.function, item.group, item.write_function, item.unsure)
             for name, item in entry.blocks.items()
         ),
         coils=MappingProxyType(dict(entry.coils)),
         options=MappingProxyType(dict(entry.options)),
         golden=tuple(_golden(item) for item in entry.golden),
     )
-    if problems := _contradictions(device, document):
-        raise InputError(problems)
-    return device
+    if problems := [*_contradictions(device, document), *open_questions(device, document)]:
+        raise InputError(sort_problems(problems))
+    return replace(device, capabilities=derived(device))
 
 
 def _field(name: str, item: _FieldEntry, word_order: WordOrder) -> Field:
@@ -223,6 +227,7 @@ def _field(name: str, item: _FieldEntry, word_order: WordOrder) -> Field:
         absent=tuple(item.absent),
         names=tuple(sorted((int(bit), name) for bit, name in item.bits.items())),
         unknown_bits=item.unknown_bits,
+        states=tuple(sorted((int(raw), word) for raw, word in item.states.items())),
         quantity=item.quantity,
         count_from=item.count_from,
         mask_from=item.mask_from,
@@ -243,9 +248,13 @@ def _golden(item: _GoldenEntry) -> Golden:
     )
 
 
-def _wrong_bits(entry: _DeviceFile, document: Document) -> list[Problem]:
+def _wrong_fields(entry: _DeviceFile, document: Document) -> list[Problem]:
+    """What one field says against itself."""
     found: list[Problem] = []
     for name, item in entry.fields.items():
+        if item.scale == 0:
+            found.append(document.problem("", ("fields", name, "scale"), "0", "any other number"))
+        found += _wrong_states(name, item, document)
         top = {"bits16": 15, "bits32": 31}.get(item.type, -1)
         path: Path = ("fields", name, "bits")
         if bool(item.bits) != (top >= 0):
@@ -256,6 +265,21 @@ def _wrong_bits(entry: _DeviceFile, document: Document) -> list[Problem]:
             for bit in item.bits
             if top >= 0 and not (bit.isascii() and bit.isdigit() and int(bit) <= top)
         ]
+    return found
+
+
+def _wrong_states(name: str, item: _FieldEntry, document: Document) -> list[Problem]:
+    top = {"u8": 0xFF, "u16": 0xFFFF}.get(item.type, -1)
+    path: Path = ("fields", name, "states")
+    if item.states and (top < 0 or item.count > 1):
+        return [document.problem("", path, f"names on {item.count} of {item.type}", "names on one u8 or u16")]
+    found = [
+        document.problem("", (*path, raw), repr(raw), f"a raw value, 0 to {top}", key=True)
+        for raw in item.states
+        if not (raw.isascii() and raw.isdigit() and int(raw) <= top)
+    ]
+    if len(set(item.states.values())) < len(item.states):
+        found.append(document.problem("", path, "a name twice", "a name for each raw value"))
     return found
 
 

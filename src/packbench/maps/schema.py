@@ -39,7 +39,7 @@ class Field:
     byte: Literal["high", "low"] = "low"
     """Which half of the register a "u8" is."""
     scale: float = 1.0
-    """SI value of one count."""
+    """SI value of one count; negative where the device counts the other way round (a discharge-positive current)."""
     offset: float = 0.0
     """SI value of zero counts."""
     full_scale_of: str | None = None
@@ -60,10 +60,12 @@ class Field:
     """Bit number to name, for "bits16" and "bits32"."""
     unknown_bits: Literal["report", "ignore"] = "report"
     """A set bit without a name is reported as `<field>_bit_<n>`, or ignored."""
+    states: tuple[tuple[int, str], ...] = ()
+    """Raw value to name, for a "u8" or "u16" that says one of a few things; any other value is IMPLAUSIBLE."""
     quantity: str | None = None
     """What of `core.samples` it is, when that is not its own name; several fields may add up to one list.
-    Besides those: "flags" (names out of `balancing, charging_allowed, discharging_allowed`), those three
-    themselves (any number but 0), and "none" (the driver's own or nobody's business)."""
+    Besides those: "flags" (bits named as `maps/conventions.py` lists them), those flags themselves (any number
+    but 0), and "none" (the driver's own or nobody's business)."""
     count_from: str | None = None
     """Field that says how many elements of this array exist."""
     mask_from: str | None = None
@@ -77,11 +79,21 @@ class Field:
         return (self.count + 1) // 2 if self.type == "char" else REGISTERS_OF[self.type] * self.count
 
     @property
+    def meaning(self) -> str:
+        """What it is: its quantity, which is its own name when it states none."""
+        return self.quantity or self.name
+
+    @property
     def is_integer(self) -> bool:
         """Whether its value is a plain count (unscaled)."""
         return (
             self.type not in ("f32", "char") and self.scale == 1.0 and self.offset == 0.0 and self.full_scale_of is None
         )
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its value is a number (or an array of them): no text, no names."""
+        return self.type != "char" and not self.names and not self.states
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,9 @@ class Block:
     count: int
     function: int = 3
     group: str = "poll"
-    """"poll": every reading; "once": when the device is identified; others are the driver's."""
+    """"poll": every reading; "once": when the device is identified; others are the driver's ("setpoint")."""
+    write_function: Literal[6, 16] = 16
+    """How it is written, where it is: 6 for a device that writes single registers only."""
     unsure: str | None = None
 
 
@@ -205,6 +219,10 @@ class DeviceType:
     def group(self, name: str) -> tuple[Block, ...]:
         """The blocks of a group, in file order."""
         return tuple(block for block in self.blocks if block.group == name)
+
+    def fields_of(self, group: str) -> tuple[Field, ...]:
+        """The fields that the blocks of a group read, block by block."""
+        return tuple(item for block in self.group(group) for item in self.fields_in(block.address, block.count))
 
     def words_between(self, start: int, end: int) -> int:
         """Registers from address `start` to address `end` (numbers may count bytes, see `addressing`)."""
