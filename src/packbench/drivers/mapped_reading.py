@@ -60,6 +60,15 @@ async def read_blocks(
     return t_ns, values, implausible
 
 
+def numbers_of(settings: Mapping[str, Any]) -> dict[str, float]:
+    """The settings that are numbers: ratings that scales of a map refer to."""
+    return {
+        name: float(value)
+        for name, value in settings.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
 def identity_of(device: DeviceType, values: Mapping[str, Any]) -> Identity:
     """Who answered, in the map's words; the device's title where it has none."""
     return Identity(
