@@ -16,6 +16,9 @@ from packbench.drivers.daly_modbus import DalyModbus
 from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.jbd import JbdBms, reply_header_of
 from packbench.drivers.mapped import MappedBms
+from packbench.drivers.mapped_chamber import MappedChamber
+from packbench.drivers.mapped_cycler import MappedCycler
+from packbench.drivers.mapped_meter import MappedMeter
 from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
@@ -86,9 +89,15 @@ def make_driver(wanted: Wanted) -> Driver:
 
 def _mapped(wanted: Wanted) -> Driver:
     device, link = wanted.type, modbus_link(wanted)
-    if device.kind == "bms":
-        return MappedBms(device, link, wanted.unit, wanted.numbers)
-    raise InputError(Problem(device.name, field="driver", found=f"a mapped {device.kind}", expected="a mapped BMS"))
+    match device.kind:
+        case "bms":
+            return MappedBms(device, link, wanted.unit, wanted.numbers)
+        case "cycler":
+            return MappedCycler(device, link, wanted.unit, wanted.settings)
+        case "chamber":
+            return MappedChamber(device, link, wanted.unit, wanted.settings)
+        case "meter":
+            return MappedMeter(device, link, wanted.unit, wanted.settings)
 
 
 def _ea_psb(wanted: Wanted) -> Driver:
