@@ -20,6 +20,7 @@ from packbench_sim.devices.daly_modbus import play_daly_modbus
 from packbench_sim.devices.ea_psb import play_ea_psb
 from packbench_sim.devices.hv_bms import play_hv_bms
 from packbench_sim.devices.jbd import play_jbd
+from packbench_sim.devices.jk_4e57 import play_jk_4e57
 from packbench_sim.devices.jk_pb import play_jk_pb
 from packbench_sim.parts import WireDevice
 from packbench_sim.playing import Player, Playing, Silent
@@ -37,6 +38,7 @@ PLAYERS: dict[str, Player] = {
     "daly-p81": play_daly_modbus,
     "ea-psb": play_ea_psb,
     "jbd": play_jbd,
+    "jk-4e57": play_jk_4e57,
     "jk-pb": play_jk_pb,
     "modbus-hv-bms": play_hv_bms,
 }

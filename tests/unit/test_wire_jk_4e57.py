@@ -217,6 +217,9 @@ def test_writes_and_reads_of_one_item() -> None:
     assert jk.activate().repeatable
     assert write.describe() == "write discharge_limit_a"
     assert jk.send_password(b"123456").data == b"123456\0\0\0\0"
+    assert jk.activate().silent
+    assert JkCodec().decode(jk.activate(), bytearray()) == b""
+    assert not READ_ALL.silent
     for code, raw in ((0x83, 5000), (0xF0, 1), (0x97, 1 << 16), (0xB2, b"12345678901")):
         with pytest.raises(ValueError, match=r"written|hold"):
             jk.write_item(code, raw)

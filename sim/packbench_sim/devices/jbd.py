@@ -118,7 +118,7 @@ class JbdDevice(FramedDevice[JbdRequest]):
         discharge = self.discharge_on and reading.discharge_limit_a > 0
         extension = Extension(0, 0, plate.nominal_ah, remaining_ah, 0.0) if plate.extended else None
         return Basic(
-            voltage_v=max(reading.voltage_v, 0.0),
+            voltage_v=min(max(reading.voltage_v, 0.0), 655.35),
             current_a=min(max(reading.current_a, -327.68), 327.67),
             remaining_ah=remaining_ah,
             nominal_ah=plate.nominal_ah,

@@ -15,6 +15,7 @@ from packbench.drivers.daly_a5 import DalyA5
 from packbench.drivers.daly_modbus import DalyModbus
 from packbench.drivers.ea_psb import EaPsb
 from packbench.drivers.jbd import JbdBms, reply_header_of
+from packbench.drivers.jk_4e57 import Jk4e57Bms
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.mapped_chamber import MappedChamber
 from packbench.drivers.mapped_cycler import MappedCycler
@@ -24,6 +25,7 @@ from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
 from packbench.wire.daly_a5 import DalyCodec
 from packbench.wire.jbd import JbdCodec
+from packbench.wire.jk_4e57 import JkCodec
 from packbench.wire.modbus import ModbusCodec, ModbusRequest
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
@@ -111,6 +113,15 @@ def _jbd(wanted: Wanted) -> Driver:
     return JbdBms(wanted.type, link, wanted.settings)
 
 
+def _jk_4e57(wanted: Wanted) -> Driver:
+    link = wanted.link(
+        JkCodec(wanted.bus.counters),
+        repeatable=lambda request: request.repeatable,
+        silent=lambda request: request.silent,
+    )
+    return Jk4e57Bms(wanted.type, link, wanted.unit, wanted.settings)
+
+
 def _daly_a5(wanted: Wanted) -> Driver:
     link = wanted.link(DalyCodec(wanted.bus.counters), repeatable=lambda request: request.repeatable)
     return DalyA5(wanted.type, link, wanted.unit, wanted.settings)
@@ -126,4 +137,5 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "daly-modbus": _daly_modbus,
     "ea-psb": _ea_psb,
     "jbd": _jbd,
+    "jk-4e57": _jk_4e57,
 }

@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem, ReplyTimeout
+from packbench.core.errors import BadReply, DeviceRefused, ReplyTimeout
 from packbench.core.samples import BmsSample, Quality, bms_sample
+from packbench.drivers.options import one_of
 from packbench.drivers.protocols import Identity
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
 from packbench.wire import jbd
-from packbench.wire.jbd import JbdRequest, ReplyHeader, read_register
+from packbench.wire.jbd import REPLY_HEADERS, JbdRequest, ReplyHeader, read_register
 from packbench.wire.jbd_data import Basic, decode_basic, decode_cells, decode_counts, decode_model
 
 _READ_BASIC: Final = read_register(jbd.BASIC)
@@ -31,20 +32,7 @@ TEMPERATURES_C: Final = (-50.0, 150.0)
 
 def reply_header_of(device: DeviceType, settings: Mapping[str, Any]) -> ReplyHeader:
     """The option of that name, for the codec. Raises InputError."""
-    match _option(device, settings, "reply_header", ("either", "register", "request")):
-        case "register":
-            return "register"
-        case "request":
-            return "request"
-        case _:
-            return "either"
-
-
-def _option(device: DeviceType, settings: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    value = settings.get(name, device.options[name])
-    if value not in allowed:
-        raise InputError(Problem("", field=name, found=repr(value), expected=" or ".join(allowed)))
-    return str(value)
+    return one_of("reply_header", {**device.options, **settings}["reply_header"], REPLY_HEADERS)
 
 
 class JbdBms:
@@ -60,7 +48,8 @@ class JbdBms:
         self, device: DeviceType, link: Link[JbdRequest, bytes], settings: Mapping[str, Any] | None = None
     ) -> None:
         self._link = link
-        self._reads_limits = _option(device, settings or {}, "limits_from", ("eeprom", "nothing")) == "eeprom"
+        limits_from = {**device.options, **(settings or {})}["limits_from"]
+        self._reads_limits = one_of("limits_from", limits_from, ("eeprom", "nothing")) == "eeprom"
         self._charge_limit_a: float | None = None
         self._discharge_limit_a: float | None = None
 

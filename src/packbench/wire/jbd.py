@@ -66,6 +66,7 @@ LEAVE_SAVING: Final = b"\x28\x28"
 LEAVE_DISCARDING: Final = b"\x00\x00"
 
 ReplyHeader = Literal["register", "request", "either"]
+REPLY_HEADERS: Final[tuple[ReplyHeader, ...]] = ("register", "request", "either")
 
 _NAMES: Final = {
     FACTORY_ENTER: "enter factory mode",

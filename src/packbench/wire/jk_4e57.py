@@ -88,6 +88,11 @@ class JkRequest:
         """Whether sending it twice does no harm: everything but writes and the password before them."""
         return self.command not in (WRITE, PASSWORD)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody waits for a reply: no source says that a board answers when it is woken."""
+        return self.command == ACTIVATE
+
     def describe(self) -> str:
         """For people: what was asked."""
         name = _COMMANDS.get(self.command, f"command {self.command:02X}")
@@ -176,7 +181,7 @@ def take_request(buffer: bytearray) -> JkRequest | None:
 
 @dataclass(slots=True)
 class JkCodec:
-    """`transport.link.Codec` for 4E57. The answer is the items of the reply, as bytes."""
+    """`transport.link.Codec` for 4E57. The answer is the items of the reply, as bytes; b"" where none is waited for."""
 
     counters: LineCounters = field(default_factory=LineCounters)
 
@@ -186,6 +191,8 @@ class JkCodec:
 
     def decode(self, request: JkRequest, buffer: bytearray) -> bytes | None:
         """See `transport.link.Codec`. Requests of others, unsolicited frames and other commands are dropped."""
+        if request.silent:
+            return b""
         while (frame := take_frame(buffer, self.counters)) is not None:
             if self._answers(request, frame):
                 return frame.data

@@ -138,15 +138,21 @@ STATE_NAMES: Final = ("charging_allowed", "discharging_allowed", "balancing")
 """Bits of item 8C, from bit 0. Bit 3 is "battery dropped"; captures have it 0 on a healthy pack: left out."""
 
 
+Temperature = Literal["101_is_minus_1", "100_is_minus_0", "100_is_minus_1"]
+CurrentCoding = Literal["by_version", "sign_bit", "offset"]
+TEMPERATURES: Final[tuple[Temperature, ...]] = ("101_is_minus_1", "100_is_minus_0", "100_is_minus_1")
+CURRENTS: Final[tuple[CurrentCoding, ...]] = ("by_version", "sign_bit", "offset")
+
+
 @dataclass(frozen=True, slots=True)
 class JkConventions:
     """What sources disagree about."""
 
-    temperature: Literal["101_is_minus_1", "100_is_minus_0", "100_is_minus_1"] = "101_is_minus_1"
+    temperature: Temperature = "101_is_minus_1"
     """Where readings turn negative. The vendor's table counts from 101, and 100 is +100 degC (default).
     Measured in an ice bath, 100 was -0 degC (Louisvdw/dbus-serialbattery#354). esphome-jk-bms and
     Louisvdw/dbus-serialbattery#339 have 100 for -1 degC, so that all others are one lower too."""
-    current: Literal["by_version", "sign_bit", "offset"] = "by_version"
+    current: CurrentCoding = "by_version"
     """How item 84 is coded. The vendor's table: version 1 (item C0) has a sign bit, 1 for charging; before, it
     was 10000 minus the raw number. "by_version" follows the frame; the others are for firmware that does not."""
 
