@@ -169,6 +169,7 @@ def test_a_sample_says_what_the_board_says(version: int) -> None:
         assert sample.temperatures_c == (-12.0, 24.0)
         assert sample.alarms == ("under_temperature", "cell_under_voltage")
         assert (sample.charge_limit_a, sample.discharge_limit_a) == (30.0, 45.0)
+        assert isinstance(sample.charge_limit_a, float)
         assert sample.balancing is True
         assert sample.soh is None, "the board does not say"
         assert sample.quality is Quality.GOOD

@@ -17,7 +17,7 @@ from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceType, Golden, Protocol
-from packbench.wire import daly_a5, jbd, jk_4e57
+from packbench.wire import ant, daly_a5, jbd, jk_4e57, tdt
 from packbench.wire.explained import Direction, Explained
 from packbench.wire.modbus import (
     READ_COILS,
@@ -33,9 +33,11 @@ from packbench.wire.modbus import (
 Explain = Callable[[Direction, bytes], Explained]
 
 EXPLAIN: dict[Protocol, Explain] = {
+    "ant": ant.explain,
     "daly-a5": daly_a5.explain,
     "jbd": jbd.explain,
     "jk-4e57": jk_4e57.explain,
+    "tdt": tdt.explain,
 }
 """What a frame of each protocol says; Modbus is held to the device's own map instead."""
 

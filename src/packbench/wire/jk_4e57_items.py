@@ -56,7 +56,7 @@ ITEMS: Final = _table(
     Item(SOC, "soc", 1, scale=0.01, writable=False),
     Item(0x86, "sensor_count", 1, writable=False),
     Item(0x87, "cycles", 2, writable=False),
-    Item(0x89, "cycle_ah", 4, writable=False),
+    Item(0x89, "cycle_ah", 4, scale=1.0, writable=False),
     Item(0x8A, "cell_count", 2, writable=False),
     Item(ALARM_BITS, "alarms", 2, "bits", writable=False),
     Item(STATES, "states", 2, "bits", writable=False),
@@ -69,26 +69,26 @@ ITEMS: Final = _table(
     Item(0x94, "cell_under_voltage_release_v", 2, scale=0.001),
     Item(0x95, "cell_under_voltage_delay_s", 2),
     Item(0x96, "cell_spread_limit_v", 2, scale=0.001),
-    Item(0x97, "discharge_limit_a", 2),
+    Item(0x97, "discharge_limit_a", 2, scale=1.0),
     Item(0x98, "discharge_over_current_delay_s", 2),
-    Item(0x99, "charge_limit_a", 2),
+    Item(0x99, "charge_limit_a", 2, scale=1.0),
     Item(0x9A, "charge_over_current_delay_s", 2),
     Item(0x9B, "balance_start_v", 2, scale=0.001),
     Item(0x9C, "balance_spread_v", 2, scale=0.001),
     Item(0x9D, "balance_switch", 1),
-    Item(0x9E, "mos_over_temperature_c", 2),
-    Item(0x9F, "mos_over_temperature_release_c", 2),
-    Item(0xA0, "box_over_temperature_c", 2),
-    Item(0xA1, "box_over_temperature_release_c", 2),
-    Item(0xA2, "temperature_spread_limit_k", 2),
-    Item(0xA3, "charge_over_temperature_c", 2),
-    Item(0xA4, "discharge_over_temperature_c", 2),
-    Item(0xA5, "charge_under_temperature_c", 2, "signed"),
-    Item(0xA6, "charge_under_temperature_release_c", 2, "signed"),
-    Item(0xA7, "discharge_under_temperature_c", 2, "signed"),
-    Item(0xA8, "discharge_under_temperature_release_c", 2, "signed"),
+    Item(0x9E, "mos_over_temperature_c", 2, scale=1.0),
+    Item(0x9F, "mos_over_temperature_release_c", 2, scale=1.0),
+    Item(0xA0, "box_over_temperature_c", 2, scale=1.0),
+    Item(0xA1, "box_over_temperature_release_c", 2, scale=1.0),
+    Item(0xA2, "temperature_spread_limit_k", 2, scale=1.0),
+    Item(0xA3, "charge_over_temperature_c", 2, scale=1.0),
+    Item(0xA4, "discharge_over_temperature_c", 2, scale=1.0),
+    Item(0xA5, "charge_under_temperature_c", 2, "signed", 1.0),
+    Item(0xA6, "charge_under_temperature_release_c", 2, "signed", 1.0),
+    Item(0xA7, "discharge_under_temperature_c", 2, "signed", 1.0),
+    Item(0xA8, "discharge_under_temperature_release_c", 2, "signed", 1.0),
     Item(0xA9, "cell_count_setting", 1),
-    Item(0xAA, "nominal_ah", 4),
+    Item(0xAA, "nominal_ah", 4, scale=1.0),
     Item(CHARGE_SWITCH, "charge_switch", 1),
     Item(DISCHARGE_SWITCH, "discharge_switch", 1),
     Item(0xAD, "current_calibration_a", 2, scale=0.001),
@@ -103,7 +103,7 @@ ITEMS: Final = _table(
     Item(0xB6, "uptime_s", 4, scale=60),
     Item(0xB7, "firmware", 15, "text", writable=False),
     Item(0xB8, "calibrating", 1),
-    Item(0xB9, "actual_ah", 4),
+    Item(0xB9, "actual_ah", 4, scale=1.0),
     Item(0xBA, "maker", 24, "text"),
     Item(0xBB, "restart", 1),
     Item(0xBC, "factory_reset", 1),
@@ -235,8 +235,8 @@ class JkTable:
 
 
 def _scaled(raw: int, scale: float) -> float:
-    """Divides where the scale is a decimal fraction: 4.098 and not 4.0980000000000003."""
-    return raw / round(1 / scale) if scale < 1 else raw * int(scale)
+    """Divides where the scale is a decimal fraction: 4.098 and not 4.0980000000000003. A whole scale keeps a count whole."""
+    return raw / round(1 / scale) if scale < 1 else raw * scale
 
 
 def alarm_names(bits: int) -> tuple[str, ...]:
