@@ -22,6 +22,7 @@ from packbench_sim.devices.hv_bms import play_hv_bms
 from packbench_sim.devices.jbd import play_jbd
 from packbench_sim.devices.jk_4e57 import play_jk_4e57
 from packbench_sim.devices.jk_pb import play_jk_pb
+from packbench_sim.devices.neware_bts import play_neware_bts8
 from packbench_sim.parts import WireDevice
 from packbench_sim.playing import Player, Playing, Silent
 from packbench_sim.wire import MemoryLink
@@ -41,6 +42,7 @@ PLAYERS: dict[str, Player] = {
     "jk-4e57": play_jk_4e57,
     "jk-pb": play_jk_pb,
     "modbus-hv-bms": play_hv_bms,
+    "neware-bts8": play_neware_bts8,
 }
 
 

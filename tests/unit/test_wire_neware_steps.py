@@ -142,6 +142,7 @@ def test_a_name_is_escaped_and_one_that_xml_cannot_carry_is_refused() -> None:
         ((CycleStep(1, 2),), "must go back"),
         ((RestStep(1.0), CycleStep(0, 2)), "must go back, not to step 0"),
         ((RestStep(1.0), CycleStep(1, 0)), "0 rounds"),
+        ((RestStep(1.0), CycleStep(1, 2), CycleStep(2, 2)), "nothing in it but loops"),
         (
             (RestStep(1.0), RestStep(1.0), CycleStep(1, 2), RestStep(1.0), CycleStep(2, 2)),
             "middle of the loop that ends at step 3",

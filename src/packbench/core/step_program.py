@@ -166,13 +166,15 @@ def _problem(step: ProgramStep) -> str | None:
 
 
 def _check_loops(steps: tuple[ProgramStep, ...]) -> None:
-    """Loops go back, at least one step, and lie wholly inside each other or wholly apart."""
+    """Loops go back over something that takes time, and lie wholly inside each other or wholly apart."""
     loops: list[tuple[int, int]] = []
     for number, step in enumerate(steps, 1):
         if not isinstance(step, CycleStep):
             continue
         if not 1 <= step.first_step < number:
             raise ValueError(f"step {number} (loop): it must go back, not to step {step.first_step}")
+        if all(isinstance(inner, CycleStep) for inner in steps[step.first_step - 1 : number - 1]):
+            raise ValueError(f"step {number} (loop): there is nothing in it but loops")
         if step.rounds < 1:
             raise ValueError(f"step {number} (loop): {step.rounds} rounds")
         for first, last in loops:

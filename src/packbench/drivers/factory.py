@@ -20,6 +20,7 @@ from packbench.drivers.mapped import MappedBms
 from packbench.drivers.mapped_chamber import MappedChamber
 from packbench.drivers.mapped_cycler import MappedCycler
 from packbench.drivers.mapped_meter import MappedMeter
+from packbench.drivers.neware_bts import NewareBts
 from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
@@ -27,6 +28,7 @@ from packbench.wire.daly_a5 import DalyCodec
 from packbench.wire.jbd import JbdCodec
 from packbench.wire.jk_4e57 import JkCodec
 from packbench.wire.modbus import ModbusCodec, ModbusRequest
+from packbench.wire.neware import MAX_REPLY, NewareCodec
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
 RequestT = TypeVar("RequestT")
@@ -58,10 +60,11 @@ class Wanted:
         quiet: bool = True,
         repeatable: Callable[[RequestT], bool],
         silent: Callable[[RequestT], bool] | None = None,
+        reply_max: int = 2048,
     ) -> Link[RequestT, AnswerT]:
         """The device's way onto the bus. `quiet` False: replies carry an id, so a late one is known by it."""
         line = self.type.line
-        timing = Timing(self.reply_timeout_ns, line.turnaround_ns if quiet else 0, line.gap_ns)
+        timing = Timing(self.reply_timeout_ns, line.turnaround_ns if quiet else 0, line.gap_ns, reply_max)
         if silent is None:
             return self.bus.link(codec, timing, retries=1, repeatable=repeatable)
         return self.bus.link(codec, timing, retries=1, repeatable=repeatable, silent=silent)
@@ -131,6 +134,12 @@ def _daly_modbus(wanted: Wanted) -> Driver:
     return DalyModbus(wanted.type, modbus_link(wanted), wanted.unit, wanted.settings)
 
 
+def _neware_bts(wanted: Wanted) -> Driver:
+    codec = NewareCodec(wanted.bus.counters)
+    link = wanted.link(codec, repeatable=lambda request: request.repeatable, reply_max=MAX_REPLY)
+    return NewareBts(wanted.type, link, wanted.unit, wanted.settings)
+
+
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
     "daly-a5": _daly_a5,
@@ -138,4 +147,5 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "ea-psb": _ea_psb,
     "jbd": _jbd,
     "jk-4e57": _jk_4e57,
+    "neware-bts8": _neware_bts,
 }

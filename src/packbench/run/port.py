@@ -28,7 +28,6 @@ from packbench.transport.link import Codec, Reply, Timing, never
 from packbench.wire.counters import LineCounters
 
 _QUEUE_MAX = 64
-_BUFFER_MAX = 2048
 _QUARANTINE_FACTOR = 4
 """A line that is never quiet is used again after so many quarantines: a babbler must not block an "off"."""
 LATENCY_BUCKETS = 24
@@ -267,9 +266,9 @@ class Port:
         buffer += data
         if self._echo and not self._heard_echo(buffer):
             return
-        if len(buffer) > _BUFFER_MAX:
-            self.stats.dropped_bytes += len(buffer) - _BUFFER_MAX // 2
-            del buffer[: len(buffer) - _BUFFER_MAX // 2]
+        if len(buffer) > (most := ask.link.timing.reply_max):
+            self.stats.dropped_bytes += len(buffer) - most // 2
+            del buffer[: len(buffer) - most // 2]
         try:
             value = ask.link.decode(ask.request, buffer)
         except BadReply as exc:

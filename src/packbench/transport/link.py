@@ -52,6 +52,8 @@ class Timing(NamedTuple):
     """Its worst turnaround: how long nothing is believed after a time-out. 0 where replies carry an id."""
     gap_ns: int = 0
     """Silence that it needs before a request, whoever spoke last."""
+    reply_max: int = 2048
+    """Bytes kept while a reply arrives: at least its longest one. More is a babbler's, and its oldest are dropped."""
 
 
 class Link(Protocol[RequestIn, Answer]):

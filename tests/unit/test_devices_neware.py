@@ -1,0 +1,765 @@
+"""The Neware driver on the Neware emulator, in virtual time, with a simulated pack behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.sim_bench import ALIKE, make_bench, make_pack, make_plant
+from tests.unit.wire_parts import PlainCycler, ScriptedTransport, device_map
+
+from packbench.core.errors import BadReply, DeviceRefused, InputError
+from packbench.core.samples import Quality
+from packbench.core.step_program import (
+    CccvStep,
+    CcStep,
+    CvStep,
+    CycleStep,
+    PauseStep,
+    ProgramStep,
+    Protections,
+    Recording,
+    RestStep,
+    StepProgram,
+)
+from packbench.drivers.factory import Wanted, make_driver
+from packbench.drivers.neware_bts import NewareBts
+from packbench.drivers.protocols import ProgramRow
+from packbench.run.port import Port
+from packbench.wire.neware import NewareCodec, NewareRefused, reply_frame, take_request
+from packbench.wire.neware_replies import (
+    Acknowledged,
+    ChannelStatus,
+    Connected,
+    DataCount,
+    DataCounts,
+    DeviceChannel,
+    Devices,
+    LogEntries,
+    LogEntry,
+    NewareReply,
+    Reading,
+    Readings,
+    Rows,
+    Server,
+    Statuses,
+    Steps,
+)
+from packbench.wire.neware_requests import (
+    MAX_ROWS,
+    Channel,
+    ChannelAction,
+    Connect,
+    Download,
+    DownloadLog,
+    DownloadSteps,
+    GetDevices,
+    GetStatus,
+    Inquire,
+    InquireData,
+    Job,
+    NewareRequest,
+    Start,
+)
+from packbench.wire.neware_steps import to_neware_xml
+from packbench_sim.devices.neware_bts import NewareBtsDevice, read_step_file
+from packbench_sim.loop import VirtualClock, run_virtual
+from packbench_sim.parts import CyclerPart
+from packbench_sim.plant import Plant
+from packbench_sim.wire import MemoryLink
+
+S = 1_000_000_000
+BTS = device_map("neware-bts8")
+HERE = Channel(27, 21, 1, 1)
+CELLS = 12
+
+
+def program(*steps: ProgramStep, period_s: float = 1.0, **protections: float) -> StepProgram:
+    return StepProgram("test", steps, Protections(**protections), Recording(period_s))
+
+
+def files(**programs: StepProgram) -> Callable[[str], bytes]:
+    """Step files by name, in place of a folder."""
+    return lambda path: to_neware_xml(programs[path]).encode() if path in programs else b""
+
+
+def driver_on(device: NewareBtsDevice, clock: VirtualClock, **settings: Any) -> tuple[NewareBts, MemoryLink]:
+    line = MemoryLink(asyncio.get_running_loop(), device, clock)
+    made = make_driver(Wanted(BTS, 0, "xml+tcp", Port(line, clock), S, settings))
+    assert isinstance(made, NewareBts)
+    return made, line
+
+
+Use = Callable[[NewareBts, NewareBtsDevice, Plant, VirtualClock], Awaitable[None]]
+
+
+def on_a_pack(use: Use, folder: Path, *, soc: float = 0.5, **device: Any) -> None:
+    """A driver whose step files the emulator reads, on 12 NMC cells of 100 Ah."""
+
+    async def main(clock: VirtualClock) -> None:
+        plant = make_plant(make_pack(series=CELLS, initial_soc=soc, **ALIKE), make_bench())
+        emulator = NewareBtsDevice(plant.cycler, **device)
+        driver, _ = driver_on(emulator, clock, program_directory=str(folder))
+        await clock.sleep_until(2 * S)
+        await driver.identify()
+        await driver.prepare()
+        await use(driver, emulator, plant, clock)
+
+    run_virtual(main)
+
+
+async def sleep(clock: VirtualClock, seconds: float) -> None:
+    await clock.sleep_until(clock.now_ns() + round(seconds * S))
+
+
+async def until_over(driver: NewareBts, clock: VirtualClock, *, hours: float = 5.0) -> str:
+    for _ in range(round(hours * 360)):
+        status = await driver.status()
+        if status != "running":
+            return status
+        await sleep(clock, 10.0)
+    pytest.fail("the program does not end")
+
+
+async def all_rows(driver: NewareBts) -> list[ProgramRow]:
+    rows: list[ProgramRow] = []
+    while more := await driver.rows(len(rows)):
+        assert more[0].number == len(rows) + 1
+        rows += more
+    return rows
+
+
+# ------------------------------------------------------------ a whole test
+
+
+def test_a_program_is_uploaded_run_by_the_cycler_watched_and_fetched(tmp_path: Path) -> None:
+    what = program(
+        RestStep(30.0),
+        CccvStep(100.0, CELLS * 4.2, 5.0),
+        RestStep(60.0),
+        CcStep("discharge", 100.0, CELLS * 2.8),
+        RestStep(30.0),
+        voltage_max_v=CELLS * 4.3,
+    )
+
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        assert await driver.status() == "finished"
+        await driver.upload(what)
+        await driver.start()
+        assert await driver.status() == "running"
+        sample = await driver.read()
+        assert (sample.output_on, sample.regulation, sample.quality) == (False, "off", Quality.GOOD)
+        await sleep(clock, 40.0)
+        sample = await driver.read()
+        assert (sample.output_on, sample.regulation, sample.alarms) == (True, "cc", ())
+        assert sample.current_a == pytest.approx(100.0, abs=1e-3)
+        assert sample.voltage_v == pytest.approx(plant.cycler.terminal_voltage_v, abs=1e-3)
+        seen: set[tuple[bool, str]] = set()
+        while await driver.status() == "running":
+            await sleep(clock, 20.0)
+            sample = await driver.read()
+            seen.add((sample.current_a < 0.0, sample.regulation))
+        assert seen >= {(False, "off"), (False, "cc"), (False, "cv"), (True, "cc")}
+        assert await driver.status() == "finished"
+        assert plant.cycler.current_a == 0.0
+        assert not plant.cycler.output_on
+        rows = await all_rows(driver)
+        assert len(rows) > 3 * MAX_ROWS
+        assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+        kinds = [step.kind for step in what.steps]
+        assert [row.kind for row in rows if row.step_time_s == 0.0] == kinds
+        charge = [row for row in rows if row.kind == "cccv_charge"]
+        assert charge[-1].voltage_v == pytest.approx(CELLS * 4.2, abs=0.01)
+        assert 4.5 < charge[-1].current_a <= 5.0
+        assert charge[-1].step_ah == pytest.approx(50.0, rel=0.1)
+        discharge = [row for row in rows if row.kind == "cc_discharge"]
+        assert discharge[-1].current_a == pytest.approx(-100.0, abs=1e-6)
+        assert discharge[-1].voltage_v == pytest.approx(CELLS * 2.8, abs=0.05)
+        hours = discharge[-1].step_time_s / 3600.0
+        assert discharge[-1].step_ah == pytest.approx(-100.0 * hours, rel=1e-3)
+        assert discharge[-1].step_ah == pytest.approx(-100.0, rel=0.1)
+        assert discharge[-1].step_wh == pytest.approx(discharge[-1].step_ah * CELLS * 3.6, rel=0.05)
+
+    on_a_pack(use, tmp_path)
+
+
+def test_the_cycler_stops_by_its_own_protection(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        limit_v = plant.cycler.terminal_voltage_v + 1.5
+        await driver.upload(program(CcStep("charge", 100.0, 60.0), voltage_max_v=limit_v, delay_s=2.0))
+        await driver.start()
+        assert await until_over(driver, clock) == "protected"
+        assert not plant.cycler.output_on
+        sample = await driver.read()
+        assert (sample.output_on, sample.alarms) == (False, ("protection",))
+        rows = await all_rows(driver)
+        over = [row for row in rows if row.voltage_v > limit_v]
+        assert 1 <= len(over) <= 4, "two seconds of delay, a row a second"
+        await driver.prepare()
+        await driver.start()
+        assert await driver.status() == "running"
+
+    on_a_pack(use, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("limits", "step"),
+    [
+        ({"voltage_min_v": 43.0}, CcStep("discharge", 100.0, 30.0)),
+        ({"charge_current_max_a": 40.0}, CcStep("charge", 50.0, 60.0)),
+        ({"discharge_current_max_a": 40.0}, CcStep("discharge", 50.0, 30.0)),
+        ({"capacity_max_ah": 0.5}, CcStep("discharge", 50.0, 30.0)),
+    ],
+)
+def test_every_protection_of_a_program_acts(limits: dict[str, float], step: ProgramStep, tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(step, **limits))
+        await driver.start()
+        assert await until_over(driver, clock) == "protected"
+        assert not plant.cycler.output_on
+
+    on_a_pack(use, tmp_path)
+
+
+def test_stop_is_at_once_and_does_not_mind_being_said_twice(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.stop()
+        await driver.upload(program(CcStep("discharge", 50.0, 30.0)))
+        await driver.start()
+        await sleep(clock, 60.0)
+        assert (await driver.read()).output_on
+        await driver.stop()
+        assert not plant.cycler.output_on
+        assert await driver.status() == "idle"
+        await driver.stop()
+        rows = await all_rows(driver)
+        assert rows[-1].step_time_s == pytest.approx(60.0, abs=0.2)
+
+    on_a_pack(use, tmp_path)
+
+
+def test_a_pause_waits_for_continue(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(PauseStep(), RestStep(5.0)))
+        await driver.start()
+        await sleep(clock, 3600.0)
+        assert await driver.status() == "paused"
+        assert (await driver.read()).output_on is False
+        with pytest.raises(DeviceRefused, match="starts from finish, stop, protect, and the channel says pause"):
+            await driver.start()
+        ask = ChannelAction("continue", (HERE,))
+        assert device.answer(clock.now_ns(), ask) == Acknowledged("continue", ((HERE, True),))
+        assert device.answer(clock.now_ns(), ask) == Acknowledged("continue", ((HERE, False),))
+        await sleep(clock, 6.0)
+        assert await driver.status() == "finished"
+        await driver.start()
+        await driver.prepare()
+        assert await driver.status() == "idle", "prepare stops what is paused, too"
+
+    on_a_pack(use, tmp_path)
+
+
+def test_loops_count_rounds_and_cycles(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        inner = (RestStep(1.0), CcStep("charge", 10.0, until_time_s=2.0), CycleStep(2, 2))
+        await driver.upload(program(RestStep(1.0), *inner[1:], CycleStep(1, 3)))
+        await driver.start()
+        await until_over(driver, clock)
+        began = [(row.step, row.cycle) for row in await all_rows(driver) if row.step_time_s == 0.0]
+        assert began == [(1, 1), (2, 1), (2, 2), (1, 3), (2, 3), (2, 4), (1, 5), (2, 5), (2, 6)]
+
+    on_a_pack(use, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [
+        (CcStep("discharge", 50.0, 30.0, until_time_s=12.3), 12.3),
+        (CcStep("discharge", 36.0, 30.0, until_capacity_ah=0.1), 10.0),
+        (CccvStep(36.0, 60.0, 1.0, until_capacity_ah=0.1), 10.0),
+        (CccvStep(36.0, 60.0, 1.0, until_time_s=7.0), 7.0),
+        (CvStep("charge", 45.0, 20.0, None, until_time_s=4.0), 4.0),
+        (RestStep(0.25), 0.25),
+    ],
+)
+def test_a_step_ends_by_time_or_charge(step: ProgramStep, seconds: float, tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(step))
+        await driver.start()
+        await until_over(driver, clock)
+        assert (await all_rows(driver))[-1].step_time_s == pytest.approx(seconds, abs=0.2)
+
+    on_a_pack(use, tmp_path)
+
+
+def test_a_held_voltage_ends_by_its_current_in_both_directions(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        steps = (CvStep("charge", 46.0, 60.0, 20.0), CvStep("discharge", 44.0, 60.0, 20.0))
+        await driver.upload(program(*steps))
+        await driver.start()
+        await until_over(driver, clock)
+        rows = await all_rows(driver)
+        for kind, voltage_v, sign in (("cv_charge", 46.0, 1.0), ("cv_discharge", 44.0, -1.0)):
+            of_kind = [row for row in rows if row.kind == kind]
+            assert max(abs(row.current_a) for row in of_kind) == pytest.approx(60.0, abs=1e-6)
+            assert sign * of_kind[-1].current_a == pytest.approx(20.0, abs=0.5)
+            assert of_kind[-1].voltage_v == pytest.approx(voltage_v, abs=0.01)
+            assert sign * of_kind[-1].step_ah > 0.0
+
+    on_a_pack(use, tmp_path)
+
+
+def test_a_new_test_has_no_rows_of_the_one_before(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(RestStep(20.0)))
+        await driver.start()
+        await until_over(driver, clock)
+        assert len(await all_rows(driver)) > 20
+        await driver.start()
+        assert len(await all_rows(driver)) < 5
+
+    on_a_pack(use, tmp_path)
+
+
+def test_a_killed_client_changes_nothing_for_the_program(tmp_path: Path) -> None:
+    """There is no watchdog: the program is the cycler's own business."""
+
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(CcStep("discharge", 50.0, until_time_s=600.0)))
+        await driver.start()
+        # Only the device's own clockwork from here on.
+        for _ in range(7000):
+            device.tick(clock.now_ns())
+            await sleep(clock, 0.1)
+        assert device.run is not None
+        assert (device.run.state, plant.cycler.output_on) == ("finish", False)
+
+    on_a_pack(use, tmp_path)
+
+
+# ------------------------------------------------------------ choosing a channel
+
+
+def test_the_channel_must_be_named_where_there_are_several() -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = NewareBtsDevice(PlainCycler(), channels=3, subdevid=5)
+        with pytest.raises(InputError, match="one of 27-21-5-1, 27-21-5-2, 27-21-5-3"):
+            await driver_on(device, clock)[0].identify()
+        with pytest.raises(InputError, match="found 21-5-4"):
+            await driver_on(device, clock, channel="21-5-4")[0].identify()
+        for name in ("21-5-2", "27-21-5-2"):
+            driver = driver_on(device, clock, channel=name)[0]
+            identity = await driver.identify()
+            assert (identity.model, identity.serial) == ("Neware BTS85", "21-5-2")
+            assert await driver.status() == "finished"
+        for wrong in ("5-2", "a-b-c", "1-2-3-4-5"):
+            with pytest.raises(InputError, match="21-1-8"):
+                driver_on(device, clock, channel=wrong)
+
+    run_virtual(main)
+
+
+def test_no_device_in_the_client_is_said_so() -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = NewareBtsDevice(PlainCycler(), devices_running=False)
+        with pytest.raises(DeviceRefused, match="no device is running in the BTS client"):
+            await driver_on(device, clock)[0].identify()
+
+    run_virtual(main)
+
+
+def test_the_unit_s_number_may_come_back_as_1() -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = NewareBtsDevice(PlainCycler(), channels=2, subdevid=5, unit_mistake=True)
+        driver, _ = driver_on(device, clock, channel="21-5-2")
+        await driver.identify()
+        assert await driver.status() == "finished"
+
+    run_virtual(main)
+
+
+def test_other_channels_are_idle_and_start_nothing() -> None:
+    device = NewareBtsDevice(PlainCycler(), channels=2, read_file=files(a=program(RestStep(1.0))))
+    other = Channel(27, 21, 1, 2)
+    ask = Start((Job(HERE, "x", "a"), Job(other, "y", "a")))
+    assert device.answer(0, ask) == Acknowledged("start", ((HERE, True), (other, False)))
+    assert device.answer(0, GetDevices()) == Devices(
+        (Server("127.0.0.1", 3306),), (DeviceChannel(HERE, idle=False), DeviceChannel(other, idle=True))
+    )
+    nobody = Channel(27, 22, 1, 1)
+    assert device.answer(0, GetStatus((other, nobody))) == Statuses(
+        (ChannelStatus(other, "finish", 1), ChannelStatus(nobody, "false", 1))
+    )
+
+
+# ------------------------------------------------------------ starting
+
+
+def test_nothing_is_uploaded_without_a_folder(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = NewareBtsDevice(PlainCycler())
+        driver, _ = driver_on(device, clock)
+        await driver.identify()
+        with pytest.raises(InputError, match="program_directory"):
+            await driver.upload(program(RestStep(1.0)))
+        driver, _ = driver_on(device, clock, program_directory=str(tmp_path / "nowhere"))
+        await driver.identify()
+        with pytest.raises(InputError, match="cannot be written"):
+            await driver.upload(program(RestStep(1.0)))
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("there", "path"),
+    [("D:\\packbench\\", "D:\\packbench\\packbench-21-1-1.xml"), ("/mnt/steps", "/mnt/steps/packbench-21-1-1.xml")],
+)
+def test_the_step_file_is_named_as_the_client_s_machine_knows_it(there: str, path: str, tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = NewareBtsDevice(PlainCycler(), read_file=files(**{path: program(RestStep(1.0))}))
+        driver, _ = driver_on(device, clock, program_directory=str(tmp_path), program_path=there, barcode="pack-7")
+        await driver.identify()
+        await driver.upload(program(RestStep(1.0)))
+        assert (tmp_path / "packbench-21-1-1.xml").read_text("utf-8") == to_neware_xml(program(RestStep(1.0)))
+        await driver.start()
+        assert (await driver.status(), device.barcode) == ("running", "pack-7")
+
+    run_virtual(main)
+
+
+def test_a_step_file_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(RestStep(1.0)))
+        (tmp_path / "packbench-21-1-1.xml").write_text("hello there")
+        with pytest.raises(NewareRefused, match="start refused by channel 21-1-1"):
+            await driver.start()
+        assert await driver.status() == "finished"
+
+    on_a_pack(use, tmp_path)
+
+
+def test_only_plain_files_of_a_sane_size_are_read(tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(b" " * ((1 << 20) + 1))
+    (tmp_path / "short").write_bytes(b"x")
+    for path, found in (("short", b"x"), ("long", b""), ("missing", b""), ("", b""), ("a\0b", b"")):
+        assert read_step_file(str(tmp_path / path) if path != "a\0b" else path) == found
+    assert read_step_file("/dev/zero") == b""
+
+
+# ------------------------------------------------------------ readings
+
+
+def test_a_reading_is_as_old_as_the_measurement_in_it(tmp_path: Path) -> None:
+    """The client hands out a new measurement every 5 s only: until then, the sample ages."""
+
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(program(CcStep("charge", 10.0, until_time_s=100.0)))
+        await driver.start()
+        stamps: list[int] = []
+        for _ in range(21):
+            stamps.append((await driver.read()).t_ns)
+            await sleep(clock, 1.0)
+        assert len(set(stamps)) == 5
+        gaps = [later - earlier for earlier, later in zip(sorted(set(stamps)), sorted(set(stamps))[1:], strict=False)]
+        assert all(4.5 * S < gap < 5.5 * S for gap in gaps)
+
+    on_a_pack(use, tmp_path, refresh_ns=5 * S)
+
+
+def reading(**values: Any) -> Reading:
+    defaults: dict[str, Any] = {
+        "channel": HERE,
+        "cycle_id": 1,
+        "step_id": 1,
+        "step_type": "cc",
+        "status": "working",
+        "barcode": "x",
+        "current_a": 10.0,
+        "voltage_v": 350.0,
+        "capacity_ah": 0.0,
+        "energy_wh": 0.0,
+        "total_time_s": 1.0,
+        "step_time_s": 1.0,
+        "open_or_close": 0,
+        "log_code": 102000,
+    }
+    return Reading(**{**defaults, **values})
+
+
+def scripted(*replies: NewareReply) -> tuple[Callable[[VirtualClock], NewareBts], list[NewareRequest]]:
+    """A driver that gets these replies, in order, after it has found its channel; and what it asked for."""
+    asked: list[NewareRequest] = []
+    waiting = [Connected("ok"), Devices((), (DeviceChannel(HERE, idle=True),)), *replies]
+
+    def make(clock: VirtualClock) -> NewareBts:
+        transport = ScriptedTransport()
+
+        def on_write(data: bytes) -> None:
+            request = take_request(bytearray(data))
+            assert request is not None
+            asked.append(request)
+            transport.hear(reply_frame(waiting.pop(0)))
+
+        transport.on_write = on_write
+        made = make_driver(Wanted(BTS, 0, "xml+tcp", Port(transport, clock), S, {"program_directory": "/"}))
+        assert isinstance(made, NewareBts)
+        return made
+
+    return make, asked
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"step_type": "dc", "current_a": -10.0}, (True, "cc", ())),
+        ({"step_type": "dv"}, (True, "cv", ())),
+        ({"step_type": "cp"}, (True, "cp", ())),
+        ({"step_type": "dr"}, (True, "cr", ())),
+        ({"step_type": "cccv"}, (True, "cc", ())),
+        ({"step_type": "rest"}, (False, "off", ())),
+        ({"status": "pause", "step_type": "pause"}, (False, "off", ())),
+        ({"status": "finish", "step_type": None, "step_id": None}, (False, "off", ())),
+        (
+            {"status": "protect", "step_type": None, "log_code": 100213},
+            (False, "off", ("protection", "log_code_100213")),
+        ),
+        ({"status": "protect", "step_type": None, "log_code": 0}, (False, "off", ("protection",))),
+    ],
+)
+def test_the_device_s_words_in_ours(values: dict[str, Any], expected: tuple[bool, str, tuple[str, ...]]) -> None:
+    make, _ = scripted(Readings((reading(**values),)))
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        sample = await driver.read()
+        assert (sample.output_on, sample.regulation, sample.alarms) == expected
+
+    run_virtual(main)
+
+
+def test_a_value_that_is_none_makes_a_sample_implausible() -> None:
+    frame = reply_frame(Readings((reading(),))).replace(b'current="10"', b'current="--"')
+
+    async def main(clock: VirtualClock) -> None:
+        transport = ScriptedTransport()
+        replies = [reply_frame(Connected("ok")), reply_frame(Devices((), (DeviceChannel(HERE, idle=True),))), frame]
+        transport.on_write = lambda _data: transport.hear(replies.pop(0))
+        driver = make_driver(Wanted(BTS, 0, "xml+tcp", Port(transport, clock), S, {}))
+        await driver.identify()
+        sample = await driver.read()
+        assert sample.quality is Quality.IMPLAUSIBLE
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("working", "running"),
+        ("pause", "paused"),
+        ("finish", "finished"),
+        ("stop", "idle"),
+        ("protect", "protected"),
+        ("waitStart", "running"),
+    ],
+)
+def test_states(word: str, status: str) -> None:
+    make, _ = scripted(Statuses((ChannelStatus(HERE, word, 1),)))
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        assert await driver.status() == status
+
+    run_virtual(main)
+
+
+def test_a_state_that_nobody_knows_is_no_state() -> None:
+    make, asked = scripted(
+        Statuses((ChannelStatus(HERE, "dancing", 1),)),
+        Statuses((ChannelStatus(HERE, "dancing", 1),)),
+        Acknowledged("stop", ((HERE, False),)),
+        Statuses((ChannelStatus(HERE, "dancing", 1),)),
+    )
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        with pytest.raises(BadReply, match="dancing"):
+            await driver.status()
+        with pytest.raises(NewareRefused):
+            await driver.prepare()
+        assert asked[-2] == ChannelAction("stop", (HERE,)), "what might be running is told to stop"
+
+    run_virtual(main)
+
+
+def test_the_requests_of_a_test_are_those_of_the_reference_client(tmp_path: Path) -> None:
+    device = NewareBtsDevice(PlainCycler(), read_file=lambda _path: to_neware_xml(program(RestStep(1.0))).encode())
+    asked: list[NewareRequest] = []
+
+    async def main(clock: VirtualClock) -> None:
+        transport = ScriptedTransport()
+        session = device.session()
+
+        def on_write(data: bytes) -> None:
+            request = take_request(bytearray(data))
+            assert request is not None
+            assert NewareCodec().encode(request) == data
+            asked.append(request)
+            transport.hear(session.on_bytes(clock.now_ns(), data))
+
+        transport.on_write = on_write
+        settings = {"program_directory": str(tmp_path)}
+        driver = make_driver(Wanted(BTS, 0, "xml+tcp", Port(transport, clock), S, settings))
+        assert isinstance(driver, NewareBts)
+        await driver.identify()
+        await driver.upload(program(RestStep(1.0)))
+        await driver.start()
+        await driver.read()
+        await driver.rows(0)
+
+    run_virtual(main)
+    assert asked == [
+        Connect(),
+        GetDevices(),
+        GetStatus((HERE,)),
+        InquireData((HERE,)),
+        Start((Job(HERE, "packbench", f"{tmp_path}/packbench-21-1-1.xml"),)),
+        Inquire((HERE,)),
+        InquireData((HERE,)),
+        Download(HERE, 1, 1),
+    ]
+
+
+def test_rows_of_another_test_are_not_delivered() -> None:
+    make, _ = scripted(DataCounts((DataCount(HERE, 7, 3, True),)), Rows(HERE, 8, 1, 3, ()))
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        with pytest.raises(BadReply, match="rows of test 8, where 7 is the newest"):
+            await driver.rows(0)
+
+    run_virtual(main)
+
+
+# ------------------------------------------------------------ the emulator by itself
+
+
+def ran(*steps: ProgramStep, seconds: float, part: CyclerPart | None = None, **device: Any) -> NewareBtsDevice:
+    found = NewareBtsDevice(part or PlainCycler(), read_file=files(a=program(*steps)), **device)
+    found.tick(0)
+    assert found.answer(0, Start((Job(HERE, "x", "a"),))) == Acknowledged("start", ((HERE, True),))
+    for tenth in range(round(seconds * 10) + 1):
+        found.tick(tenth * S // 10)
+    return found
+
+
+def test_log_and_steps_are_those_of_a_finished_test() -> None:
+    device = ran(RestStep(2.0), CcStep("charge", 36.0, until_time_s=100.0), seconds=103)
+    assert device.answer(103 * S, DownloadLog(HERE)) == LogEntries(
+        HERE,
+        101,
+        (LogEntry(1, 100000, "2026-01-01 08:00:00"), LogEntry(104, 100001, "2026-01-01 08:01:42")),
+    )
+    steps = device.answer(103 * S, DownloadSteps(HERE))
+    assert isinstance(steps, Steps)
+    rest, charge = steps.steps
+    assert (rest.step_type, rest.first_seq_id, rest.last_seq_id, rest.duration_ms) == ("rest", 1, 3, 2000)
+    assert (charge.step_type, charge.index, charge.duration_ms) == ("cc", 2, 100_000)
+    assert charge.capacity_ah == pytest.approx(1.0, rel=0.01)
+    assert charge.energy_wh == pytest.approx(350.0, rel=0.01)
+
+
+def test_rows_are_handed_out_by_their_numbers_a_thousand_at_a_time() -> None:
+    device = ran(RestStep(1500.0), seconds=1501)
+
+    def numbers(start: int, count: int, test_id: int = 0) -> list[int]:
+        reply = device.answer(1501 * S, Download(HERE, start, count, test_id))
+        assert isinstance(reply, Rows)
+        assert reply.test_id == 101
+        return [row.seq_id for row in reply.rows]
+
+    assert numbers(1, 5000) == list(range(1, 1001))
+    assert numbers(1001, 1000) == list(range(1001, 1502))
+    assert numbers(1400, 3) == [1400, 1401, 1402]
+    assert numbers(0, 0) == []
+    assert numbers(-9996, 1000) == []
+    assert numbers(9000, 1000) == []
+    assert numbers(1, 5, test_id=55) == []
+
+
+def test_orders_that_do_not_fit_the_state_are_refused() -> None:
+    device = NewareBtsDevice(PlainCycler())
+    for action in ("stop", "continue", "goto", "clearflag", "resetalarm"):
+        assert device.answer(0, ChannelAction(action, (HERE,), step=1)) == Acknowledged(action, ((HERE, False),))
+    assert device.answer(0, ChannelAction("light", (HERE,))) == Acknowledged("light", ((HERE, True),))
+    assert HERE in device.lit
+    device.answer(0, ChannelAction("light", (HERE,), on=False))
+    assert HERE not in device.lit
+    running = ran(RestStep(10.0), RestStep(20.0), seconds=1)
+    assert running.answer(S, Start((Job(HERE, "x", "a"),))) == Acknowledged("start", ((HERE, False),))
+    assert running.answer(S, ChannelAction("goto", (HERE,), step=3)) == Acknowledged("goto", ((HERE, False),))
+    assert running.answer(S, ChannelAction("goto", (HERE,), step=2)) == Acknowledged("goto", ((HERE, True),))
+    assert running.run is not None
+    assert running.run.step == 2
+
+
+def test_a_flag_is_cleared_once() -> None:
+    part = PlainCycler()
+    device = NewareBtsDevice(part, read_file=files(a=program(RestStep(10.0), voltage_max_v=300.0)))
+    device.answer(0, Start((Job(HERE, "x", "a"),)))
+    device.tick(S)
+    assert device.answer(S, GetStatus((HERE,))) == Statuses((ChannelStatus(HERE, "protect", 1),))
+    clear = ChannelAction("clearflag", (HERE,))
+    assert device.answer(2 * S, clear) == Acknowledged("clearflag", ((HERE, True),))
+    assert device.answer(3 * S, clear) == Acknowledged("clearflag", ((HERE, False),))
+
+
+def test_each_client_has_its_own_framing() -> None:
+    device = NewareBtsDevice(PlainCycler())
+    one, two = device.session(), device.session()
+    frame = NewareCodec().encode(GetStatus((HERE,)))
+    assert one.on_bytes(0, frame[:50]) == b""
+    assert two.on_bytes(0, frame) != b""
+    assert one.on_bytes(0, frame[50:] + frame) == 2 * two.on_bytes(0, frame)
+
+
+def test_silence_answers_nothing_and_lets_the_program_run() -> None:
+    quiet = [False]
+    device = ran(RestStep(5.0), seconds=1, silent=lambda _t_ns: quiet[0])
+    session = device.session()
+    frame = NewareCodec().encode(GetStatus((HERE,)))
+    quiet[0] = True
+    assert session.on_bytes(2 * S, frame) == b""
+    device.tick(6 * S)
+    quiet[0] = False
+    assert b">finish</status>" in session.on_bytes(7 * S, frame)
+
+
+def test_replies_are_spelt_as_captured_or_as_documented() -> None:
+    for documented, name in ((False, b"donwload_resp"), (True, b"download_resp")):
+        session = NewareBtsDevice(PlainCycler(), documented=documented).session()
+        assert name in session.on_bytes(0, NewareCodec().encode(Download(HERE, 0, 0)))
+
+
+@pytest.mark.parametrize("number", range(1, 1 + len(BTS.golden)))
+def test_captured_replies_are_the_emulator_s_own(number: int) -> None:
+    """The captured channel's own state is put in; everything else is as the emulator says it."""
+    golden = BTS.golden[number - 1]
+    request = take_request(bytearray(golden.request))
+    assert request is not None
+    assert NewareCodec().encode(request) == golden.request
+    reply = NewareCodec().decode(request, bytearray(golden.reply))
+    assert reply is not None
+    assert reply_frame(reply) == golden.reply
+    device = NewareBtsDevice(PlainCycler(), channels=2)
+    own = NewareCodec().decode(request, bytearray(device.session().on_bytes(0, golden.request)))
+    assert type(own) is type(reply)
+    if isinstance(request, Connect | GetStatus):
+        assert own == reply
