@@ -39,6 +39,7 @@ class DalyModbusDevice(ModbusSlave):
         rated_ah: Capacity it was set up with.
         firmware, model: Texts of its identity.
         answers_beyond: Whether it answers a live read beyond the app's (D2: from 0x3E on).
+        takes_any_write: Whether measurements are written over too, as the examples of the vendor's sheet do.
         alive: The p81's counter at the start; it counts seconds, modulo 256.
         fixed: Fields of the map that stand still, by name.
         switches: What its MOSFETs act on.
@@ -56,6 +57,7 @@ class DalyModbusDevice(ModbusSlave):
         firmware: str = "PACKBENCH-1",
         model: str = "DALY SIMULATED",
         answers_beyond: bool = True,
+        takes_any_write: bool = False,
         alive: int = 0,
         fixed: Mapping[str, Any] | None = None,
         switches: Switches | None = None,
@@ -67,6 +69,9 @@ class DalyModbusDevice(ModbusSlave):
         self._reversed = (higher_raw(device.options) if raised is None else raised) == "discharge"
         self._rated_ah = rated_ah
         self._answers_below = _D2_SETTINGS if answers_beyond or device.name != "daly-d2" else _D2_APP_READS
+        self._takes_any_write = takes_any_write
+        self._written_over: dict[int, bytes] = {}
+        """Payload by address of what was written over measurements."""
         self._alive = alive
         self._fixed = dict(fixed or {})
         self._switches = switches
@@ -93,11 +98,16 @@ class DalyModbusDevice(ModbusSlave):
         area = self._space.area(address, count)
         if area.address == 0:
             self._space.set(self._values(t_ns, self._reading(t_ns)) | self._fixed)
+            for at, payload in self._written_over.items():
+                area.write(at, payload)
         return area.read(address, count)
 
     def write_registers(self, t_ns: int, address: int, payload: bytes) -> None:
         """The D2's switches and its SOC take effect; its other settings are read back as written."""
         area = self._space.area(address, len(payload) // 2)
+        if self._takes_any_write and area.address == 0:
+            self._written_over[address] = payload
+            return
         if self._device.name != "daly-d2" or area.address != _D2_SETTINGS:
             raise Refuse(ILLEGAL_ADDRESS)
         area.write(address, payload)

@@ -73,8 +73,8 @@ class DalyA5:
         self._status = status
         try:
             frames = await self._ask(data.CODE, data.CODE_FRAMES)
-        except ReplyTimeout:
-            # Older boards have none, and say so by saying nothing.
+        except (ReplyTimeout, BadReply):
+            # Not every board has one, and a name is nothing to stop for.
             frames = ()
         return Identity(self._title, _text(frames), "")
 

@@ -1,7 +1,7 @@
 """A Daly board that speaks Modbus (asked as 0xD2, or as 0x81 and answering as 0x51), as a BMS.
 
-Owns what its map cannot say: which way the current flows (`drivers/daly_current.py`), and that its fault bits stand in
-two places. Registers, units and the address it answers under are the maps' (daly-d2.yaml, daly-p81.yaml).
+Owns what its map cannot say: which way the current flows (`drivers/daly_current.py`). Registers, units and the address
+it answers under are the maps' (daly-d2.yaml, daly-p81.yaml).
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class DalyModbus(MappedBms):
 
     def _sample(self, t_ns: int, decoded: Decoded) -> BmsSample:
         values = decoded.values
-        values["alarms"] = values["alarms"] + values.get("faults", ())
         # 2991.1 - 3000 is not -8.9 to a computer; the register counts tenths.
         current_a = round(values["current_a"], 1)
         values["current_a"] = 0.0 - current_a if self._reversed else current_a
