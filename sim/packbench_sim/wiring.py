@@ -18,6 +18,7 @@ from packbench.transport.base import Transport
 from packbench_sim.devices.daly_a5 import play_daly_a5
 from packbench_sim.devices.daly_modbus import play_daly_modbus
 from packbench_sim.devices.ea_psb import play_ea_psb
+from packbench_sim.devices.gbt27930 import play_gbt27930
 from packbench_sim.devices.hv_bms import play_hv_bms
 from packbench_sim.devices.jbd import play_jbd
 from packbench_sim.devices.jk_4e57 import play_jk_4e57
@@ -38,6 +39,7 @@ PLAYERS: dict[str, Player] = {
     "daly-d2": play_daly_modbus,
     "daly-p81": play_daly_modbus,
     "ea-psb": play_ea_psb,
+    "gbt27930": play_gbt27930,
     "jbd": play_jbd,
     "jk-4e57": play_jk_4e57,
     "jk-pb": play_jk_pb,

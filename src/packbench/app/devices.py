@@ -14,15 +14,18 @@ from packbench.app.job import Job, read_source
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec
-from packbench.drivers.factory import Driver, Wanted, make_driver
+from packbench.drivers.factory import SESSIONS, Driver, Wanted, make_driver, require_link
+from packbench.drivers.gbt27930_settings import settings_from
 from packbench.drivers.protocols import Bms, Cycler, Identity
 from packbench.maps.file import load_device
 from packbench.maps.schema import DeviceType, Kind, Scheme
 from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
+from packbench.run.charger import Charger
 from packbench.run.port import Port
 from packbench.transport.base import Transport
 from packbench.transport.link import Timing
+from packbench.transport.slcan import SlcanTransport
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
 
@@ -79,14 +82,17 @@ class Line:
     transport: Transport
     local_echo: bool = False
     """Its adapter hands back what it sends."""
+    bitrate: int = 250_000
+    """Of the CAN bus behind it."""
 
 
 class Buses:
-    """One port a line: the only one who talks on it."""
+    """One port a line, or one session: the only one who talks on it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ports: dict[Line, Port] = {}
+        self._sessions: dict[Line, Charger] = {}
 
     def port(self, line: Line) -> Port:
         """The line's port, made when it is first asked for."""
@@ -97,10 +103,13 @@ class Buses:
 
     def statistics(self, line: Line) -> dict[str, int | list[int]]:
         """What happened on a line since it was opened."""
-        return self.port(line).stats.as_dict()
+        session = self._sessions.get(line)
+        return self.port(line).stats.as_dict() if session is None else {**session.statistics()}
 
     async def close(self) -> None:
-        """Close every line; whoever waits gets a LinkError."""
+        """End every session as its protocol wants it, and close every line; whoever waits gets a LinkError."""
+        for session in self._sessions.values():
+            await session.close()
         for port in self._ports.values():
             port.close()
 
@@ -115,7 +124,19 @@ class Buses:
         settings: Mapping[str, Any],
     ) -> Driver:
         """The driver of one device on a line. Raises InputError when there is none for such a link."""
+        if device.driver in SESSIONS:
+            require_link(device, scheme)
+            return self._session(line, device, reply_timeout_ns, settings)
         return make_driver(Wanted(device, unit, scheme, self.port(line), reply_timeout_ns, settings))
+
+    def _session(self, line: Line, device: DeviceType, timeout_ns: int, settings: Mapping[str, Any]) -> Charger:
+        """A charging session, which shares its line with nobody."""
+        if line in self._ports or line in self._sessions:
+            raise InputError(Problem(f"{device.name} is alone on its line", field="url", found="another device on it"))
+        chosen = settings_from({**device.options, **settings})
+        charger = Charger(SlcanTransport(line.transport, line.bitrate), self._clock, chosen, timeout_ns)
+        self._sessions[line] = charger
+        return charger
 
     def bench_driver(self, line: Line, device: DeviceType, spec: DeviceSpec) -> Driver:
         """The driver of a bench's device."""
@@ -129,9 +150,9 @@ class Buses:
         )
 
 
-def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], clock: Clock) -> Devices:
+def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buses) -> Devices:
     """Drivers on connected lines, one for each of ROLES."""
-    bench, buses = job.bench, Buses(clock)
+    bench = job.bench
     board = buses.port(lines["board"]).link(BoardCodec(), Timing(bench.board.reply_timeout_ns))
     return Devices(
         cast("Cycler", buses.bench_driver(lines["cycler"], types.cycler, bench.cycler)),

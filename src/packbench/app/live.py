@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import EMULATED, ROLES, Line, connect, load_types
+from packbench.app.devices import EMULATED, ROLES, Buses, Line, connect, load_types
 from packbench.app.job import Job
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
@@ -100,7 +100,9 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         )
         # The record is closed after the bench has stopped, whatever stopped it.
         stack.push_async_callback(_close, recorder)
-        devices = connect(job, load_types(job.bench), lines, clock)
+        buses = Buses(clock)
+        stack.push_async_callback(buses.close)
+        devices = connect(job, load_types(job.bench), lines, buses)
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe)
         signals: list[int] = []
         _stop_on_signals(run, signals, stack)
@@ -139,7 +141,7 @@ async def _lines(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitS
         if url.place not in opened:
             transport = await open_transport(url)
             stack.callback(transport.close)
-            opened[url.place] = Line(transport, url.local_echo)
+            opened[url.place] = Line(transport, url.local_echo, url.bitrate)
         lines[role] = opened[url.place]
     return lines
 

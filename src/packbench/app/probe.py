@@ -40,7 +40,7 @@ async def _probe(
                 expected = ", ".join(part.type.options) or "nothing: it has no options"
                 raise InputError(Problem(part.type.name, field="--set", found=name, expected=expected))
     buses = Buses(clock)
-    line = Line(await open_transport(url), url.local_echo)
+    line = Line(await open_transport(url), url.local_echo, url.bitrate)
     try:
         answers = [await _read(part, url, settings, timeout_s, buses, line) for part in parts]
         link = buses.statistics(line)

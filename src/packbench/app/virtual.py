@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import Line, connect, load_types, scheme_of
+from packbench.app.devices import Buses, Line, connect, load_types, scheme_of
 from packbench.app.job import Job
 from packbench.clock import Clock, stopwatch_s
 from packbench.core.records import Event, Row, StepRecord, Trip
@@ -226,7 +226,7 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
     played = wire_devices(world, job.bench, types.cycler, types.bms)
     schemes = {role: scheme_of(getattr(job.bench, role)) for role in played}
     lines = {role: Line(far) for role, far in memory_transports(loop, clock, played, schemes).items()}
-    return connect(job, types, lines, clock)
+    return connect(job, types, lines, Buses(clock))
 
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:

@@ -78,18 +78,25 @@ def modbus_link(wanted: Wanted) -> Link[ModbusRequest, bytes]:
     return wanted.link(codec, quiet=not codec.has_transaction_id, repeatable=lambda request: request.repeatable)
 
 
+def require_link(device: DeviceType, scheme: Scheme) -> None:
+    """Raises InputError when the device is not reached by such a link."""
+    if scheme not in device.links:
+        expected = " or ".join(device.links)
+        raise InputError(Problem(f"{device.name} is not reached so", field="url", found=scheme, expected=expected))
+
+
+def require_driver(device: DeviceType) -> None:
+    """Raises InputError when nothing here drives the device: its frames are only decoded, or its file is wrong."""
+    if device.driver not in _MAKERS and device.driver not in SESSIONS:
+        known = ", ".join(sorted((*_MAKERS, *SESSIONS)))
+        raise InputError(Problem(f"{device.name}: no driver", field="driver", found=device.driver, expected=known))
+
+
 def make_driver(wanted: Wanted) -> Driver:
     """The driver that the device file names. Raises InputError when there is none, or not on such a link."""
-    device = wanted.type
-    if wanted.scheme not in device.links:
-        expected = " or ".join(device.links)
-        place = Problem(f"{device.name} is not reached so", field="url", found=wanted.scheme, expected=expected)
-        raise InputError(place)
-    maker = _MAKERS.get(device.driver)
-    if maker is None:
-        known = ", ".join(sorted(_MAKERS))
-        raise InputError(Problem(f"{device.name}: no driver", field="driver", found=device.driver, expected=known))
-    return maker(wanted)
+    require_link(wanted.type, wanted.scheme)
+    require_driver(wanted.type)
+    return _MAKERS[wanted.type.driver](wanted)
 
 
 def _mapped(wanted: Wanted) -> Driver:
@@ -140,6 +147,8 @@ def _neware_bts(wanted: Wanted) -> Driver:
     return NewareBts(wanted.type, link, wanted.unit, wanted.settings)
 
 
+SESSIONS = ("gbt27930",)
+"""Drivers that are no question and answer: `app/devices` makes them, on a line of their own (`run/charger`)."""
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
     "daly-a5": _daly_a5,

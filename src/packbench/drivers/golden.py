@@ -17,7 +17,7 @@ from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceType, Golden, Protocol
-from packbench.wire import ant, daly_a5, jbd, jk_4e57, neware, tdt
+from packbench.wire import ant, daly_a5, gbt27930, jbd, jk_4e57, neware, tdt
 from packbench.wire.explained import Direction, Explained
 from packbench.wire.modbus import (
     READ_COILS,
@@ -35,6 +35,7 @@ Explain = Callable[[Direction, bytes], Explained]
 EXPLAIN: dict[Protocol, Explain] = {
     "ant": ant.explain,
     "daly-a5": daly_a5.explain,
+    "gbt27930": gbt27930.explain,
     "jbd": jbd.explain,
     "jk-4e57": jk_4e57.explain,
     "tdt": tdt.explain,
