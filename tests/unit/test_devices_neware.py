@@ -12,6 +12,7 @@ from tests.unit.sim_bench import ALIKE, make_bench, make_pack, make_plant
 from tests.unit.wire_parts import PlainCycler, ScriptedTransport, device_map
 
 from packbench.core.errors import BadReply, DeviceRefused, InputError
+from packbench.core.limits import LimitSet, merge_limits
 from packbench.core.samples import Quality
 from packbench.core.step_program import (
     CccvStep,
@@ -28,6 +29,8 @@ from packbench.core.step_program import (
 from packbench.drivers.factory import Wanted, make_driver
 from packbench.drivers.neware_bts import NewareBts
 from packbench.drivers.protocols import ProgramRow
+from packbench.profile.compiler import compile_profile
+from packbench.profile.to_neware import to_step_program
 from packbench.run.port import Port
 from packbench.wire.neware import NewareCodec, NewareRefused, reply_frame, take_request
 from packbench.wire.neware_replies import (
@@ -336,6 +339,37 @@ def test_a_killed_client_changes_nothing_for_the_program(tmp_path: Path) -> None
             await sleep(clock, 0.1)
         assert device.run is not None
         assert (device.run.state, plant.cycler.output_on) == ("finish", False)
+
+    on_a_pack(use, tmp_path)
+
+
+def test_a_profile_is_exported_run_and_its_charge_fetched(tmp_path: Path) -> None:
+    pack = make_pack(series=CELLS, initial_soc=0.5, **ALIKE)
+    plan = compile_profile(
+        "profile: by-voltage\ntitle: {en: T, zh: 测}\nrecord: {dt: 10 s}\nsteps:\n"
+        "  - cccv_charge: {current: 50 A, voltage: pack_full, end_current: 5 A}\n"
+        "  - rest: {for: 10 min}\n"
+        "  - cc_discharge: {label: discharge, current: 50 A, until: voltage <= pack_cutoff}\n",
+        "p.yaml",
+        pack,
+    )
+    run = LimitSet(
+        cell_spread_max_v=0.5, temperature_rate_max_k_min=5.0, pack_voltage_max_v=52.0, pack_voltage_min_v=30.0
+    )
+    what = to_step_program(plan, merge_limits({"pack": pack.limits, "run": run}), cable_ohm=0.004)
+
+    async def use(driver: NewareBts, device: NewareBtsDevice, plant: Plant, clock: VirtualClock) -> None:
+        await driver.upload(what)
+        await driver.start()
+        assert await until_over(driver, clock) == "finished"
+        rows = await all_rows(driver)
+        charged, discharged = (
+            next(row for row in reversed(rows) if row.kind == kind) for kind in ("cccv_charge", "cc_discharge")
+        )
+        # Less the drop of the cable, the pack came to the profile's own voltages.
+        assert charged.voltage_v - 0.004 * charged.current_a == pytest.approx(CELLS * 4.2, abs=0.01)
+        assert discharged.voltage_v - 0.004 * discharged.current_a == pytest.approx(CELLS * 2.8, abs=0.05)
+        assert -105.0 < discharged.step_ah < -90.0
 
     on_a_pack(use, tmp_path)
 
