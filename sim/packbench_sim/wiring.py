@@ -23,6 +23,10 @@ from packbench_sim.devices.hv_bms import play_hv_bms
 from packbench_sim.devices.jbd import play_jbd
 from packbench_sim.devices.jk_4e57 import play_jk_4e57
 from packbench_sim.devices.jk_pb import play_jk_pb
+from packbench_sim.devices.mapped import player_of_map
+from packbench_sim.devices.modbus_chamber import play_modbus_chamber
+from packbench_sim.devices.modbus_cycler import play_modbus_cycler
+from packbench_sim.devices.modbus_insulation import play_modbus_insulation
 from packbench_sim.devices.neware_bts import play_neware_bts8
 from packbench_sim.parts import WireDevice
 from packbench_sim.playing import Player, Playing, Silent
@@ -43,14 +47,23 @@ PLAYERS: dict[str, Player] = {
     "jbd": play_jbd,
     "jk-4e57": play_jk_4e57,
     "jk-pb": play_jk_pb,
+    "modbus-chamber": play_modbus_chamber,
+    "modbus-cycler": play_modbus_cycler,
     "modbus-hv-bms": play_hv_bms,
+    "modbus-insulation": play_modbus_insulation,
     "neware-bts8": play_neware_bts8,
 }
 
 
+def player_of(device: DeviceType) -> Player | None:
+    """How a device is played: by an emulator of its own, or by its map alone; None: nobody plays it."""
+    player = PLAYERS.get(device.name)
+    return player_of_map(device) if player is None and device.protocol == "modbus" else player
+
+
 def play(playing: Playing) -> WireDevice:
     """The emulator of a device. Raises InputError for one that nobody plays, or an option it does not know."""
-    player = PLAYERS.get(playing.type.name)
+    player = player_of(playing.type)
     if player is None:
         found, expected = playing.type.name, f"one of {', '.join(PLAYERS)}"
         raise InputError(Problem("no emulator plays this device", field="device", found=found, expected=expected))

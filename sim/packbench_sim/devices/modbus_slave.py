@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
-from pymodbus.pdu.bit_message import ReadCoilsRequest, WriteSingleCoilRequest, WriteSingleCoilResponse
+from pymodbus.pdu.bit_message import WriteSingleCoilRequest, WriteSingleCoilResponse
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     WriteMultipleRegistersRequest,
@@ -22,7 +22,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterResponse,
 )
 
-from packbench.wire.modbus import MAX_BUFFER, MAX_MBAP_LENGTH, crc_ok, rtu_frame
+from packbench.wire.modbus import MAX_BUFFER, MAX_MBAP_LENGTH, READ_COILS, crc_ok, rtu_frame
 from packbench_sim.playing import Silent
 
 ILLEGAL_FUNCTION: Final = 1
@@ -32,7 +32,8 @@ ACCESS_DENIED: Final = 7
 
 _FRAMER: Final = FramerSocket(DecodePDU(True))
 _READS_KEPT: Final = 64
-_SPOKEN: Final = frozenset({1, 3, 4, 5, 6, 16})
+SPOKEN: Final = frozenset({1, 3, 4, 5, 6, 16})
+"""Functions that a device of the usual kind knows."""
 
 
 class Refuse(Exception):
@@ -51,6 +52,7 @@ class ModbusSlave:
         units: Unit numbers it answers to.
         foreign_unit_exception: What a request to another unit gets: an exception code, or None for silence.
         inter_byte_ns: A longer pause inside an RTU frame drops what came before it.
+        functions: Functions it knows; others are refused with exception 1.
         silent: A fault: while it returns True, nothing is answered and nothing takes effect.
     """
 
@@ -61,8 +63,10 @@ class ModbusSlave:
         *,
         foreign_unit_exception: int | None = None,
         inter_byte_ns: int = 50_000_000,
+        functions: frozenset[int] = SPOKEN,
         silent: Silent | None = None,
     ) -> None:
+        self._functions = functions
         self._framing = framing
         self._units = units
         self._foreign_unit_exception = foreign_unit_exception
@@ -86,6 +90,12 @@ class ModbusSlave:
     def read_coil(self, t_ns: int, address: int) -> bytes:
         """The data bytes of a one-coil reply."""
         raise Refuse(ILLEGAL_FUNCTION)
+
+    def read_coils(self, t_ns: int, address: int, count: int) -> bytes:
+        """The data bytes of a reply with `count` coils, the first in bit 0; any count may have been asked for."""
+        if count != 1:
+            raise Refuse(ILLEGAL_VALUE)
+        return self.read_coil(t_ns, address)
 
     def write_coil(self, t_ns: int, address: int, on: bool) -> None:
         """Take one coil."""
@@ -138,8 +148,12 @@ class ModbusSlave:
             request = self._reads.get(pdu)
             if request is not None:
                 return _data_reply(pdu[0], self.read_registers(t_ns, request.address, request.count))
-            if pdu[0] not in _SPOKEN:
+            if pdu[0] not in self._functions:
                 raise Refuse(ILLEGAL_FUNCTION)
+            if pdu[0] == READ_COILS and len(pdu) == 5:
+                # pymodbus decodes no more than 2000 of them: what to say to that is the device's own affair.
+                address, count = pdu[1] << 8 | pdu[2], pdu[3] << 8 | pdu[4]
+                return _data_reply(READ_COILS, self.read_coils(t_ns, address, count))
             request = self._decoder.decode(pdu) if _well_formed(pdu) else None
             if request is None:
                 raise Refuse(ILLEGAL_VALUE)
@@ -147,10 +161,6 @@ class ModbusSlave:
                 if len(self._reads) < _READS_KEPT:
                     self._reads[pdu] = request
                 return _data_reply(pdu[0], self.read_registers(t_ns, request.address, request.count))
-            if isinstance(request, ReadCoilsRequest):
-                if request.count != 1:
-                    raise Refuse(ILLEGAL_VALUE)
-                return _data_reply(pdu[0], self.read_coil(t_ns, request.address))
             return _encoded(self._write(t_ns, request, pdu))
         except Refuse as refusal:
             return _encoded(ExceptionResponse(function, refusal.code))
@@ -223,7 +233,7 @@ def _rtu_request_size(buffer: bytearray, pos: int) -> int:
 
 def _well_formed(pdu: bytes) -> bool:
     """Lengths and counts that pymodbus leaves to its own server."""
-    if pdu[0] in (1, 3, 4):
+    if pdu[0] in (3, 4):
         return len(pdu) == 5 and 1 <= (pdu[3] << 8 | pdu[4]) <= 125
     if pdu[0] == 16:
         return len(pdu) >= 8 and pdu[5] == len(pdu) - 6 == 2 * (pdu[3] << 8 | pdu[4]) and pdu[5] <= 246

@@ -46,9 +46,9 @@ class Listed:
 
     def options_of_emulator(self) -> dict[str, str] | None:
         """Its emulator's own options, by name; None when nobody plays it."""
-        from packbench_sim.wiring import PLAYERS
+        from packbench_sim.wiring import player_of
 
-        player = PLAYERS.get(self.name)
+        player = player_of(self.type)
         return None if player is None else dict(player.options)
 
 

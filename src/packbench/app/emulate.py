@@ -37,6 +37,10 @@ _IGNORED = ("ok", "device", "unit", "kind", "identity", "plausible", "cell_min_v
 """Keys of a probe's answer that are no state: its JSON can be given back as a state file."""
 
 
+DEFAULT_PACK = "lfp-16s"
+"""Behind a device that is played by its map alone, when neither its file nor the command names a pack."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One device to be played."""
@@ -216,8 +220,10 @@ def _world(script: Script, settings: tuple[str, ...], clock: Clock) -> World:
 
 
 def _bench(script: Script, settings: tuple[str, ...]) -> tuple[PackSpec, BenchSpec]:
+    from packbench_sim.wiring import player_of
+
     first = script.parts[0].type
-    name = script.pack or first.emulated_pack
+    name = script.pack or first.emulated_pack or (DEFAULT_PACK if player_of(first) is not None else None)
     if name is None:
         raise InputError(Problem("no emulator plays this device", field="device", found=first.name))
     source = read_source("packs", name)
