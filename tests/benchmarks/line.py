@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import pty
 import statistics
+import tempfile
 import time
 import tty
 from collections.abc import Awaitable, Callable
@@ -235,8 +236,9 @@ class _Fixed:
 
 
 def _serve_bus(pipe: Connection, core: int) -> None:
-    from packbench_sim.serve import serve_pty
     from tests.unit.wire_parts import PlainBms, device_map
+
+    from packbench_sim.serve import serve_pty
 
     os.sched_setaffinity(0, {core})
     jk = device_map("jk-pb")
@@ -245,7 +247,7 @@ def _serve_bus(pipe: Connection, core: int) -> None:
     devices.append(JkPbDevice(jk, part, unit=16, turnaround_ns=0))
 
     async def main() -> None:
-        path = Path(f"/tmp/packbench-bench-{os.getpid()}")
+        path = Path(tempfile.mkdtemp(prefix="packbench-bench-")) / "line"
         server = serve_pty(BusDevices(devices), path, CLOCK)
         pipe.send(str(path))
         await asyncio.get_running_loop().run_in_executor(None, pipe.recv)

@@ -41,7 +41,8 @@ def listed() -> dict[str, dict[str, Any]]:
 
 
 def url_for(name: str, schemes: list[str], folder: Path) -> str:
-    scheme = schemes[0]
+    """A link that can be played here: a socket or a pty, not somebody's serial port."""
+    scheme = next(scheme for scheme in schemes if scheme != "serial")
     return f"{scheme}://127.0.0.1:0" if scheme.endswith("+tcp") else f"{scheme}://{folder}/{name}"
 
 

@@ -386,3 +386,25 @@ def test_a_shorter_time_out_is_kept_after_a_longer_one() -> None:
         assert clock.now_ns() == 51 * MS
 
     run_virtual(main)
+
+
+def test_the_gap_begins_anew_while_a_device_goes_on_talking() -> None:
+    """A board that sends more than was asked for is not talked over; a babbler is, after four gaps."""
+
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport(lambda _: later(clock, 1, wire, registers(1)))
+        port = Port(wire, clock)
+        link = port.link(ModbusCodec("rtu"), Timing(100 * MS, 0, 20 * MS))
+        await link.exchange(read_registers(1, 1, 1))
+        for after_ms in (10, 25):
+            later(clock, after_ms, wire, b"more")
+        await link.exchange(read_registers(1, 1, 1))
+        assert clock.now_ns() == (1 + 25 + 20 + 1) * MS
+
+        began_ns = clock.now_ns()
+        for after_ms in range(5, 300, 10):
+            later(clock, after_ms, wire, b"babble")
+        await link.exchange(read_registers(1, 1, 1))
+        assert clock.now_ns() - began_ns == (4 * 20 + 1) * MS
+
+    run_virtual(main)

@@ -18,11 +18,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceError, LinkError, ReplyTimeout
+from packbench.run.port_stats import LATENCY_BUCKETS, PortStats
 from packbench.transport.base import Transport
 from packbench.transport.link import Codec, Reply, Timing, never
 from packbench.wire.counters import LineCounters
@@ -30,46 +31,12 @@ from packbench.wire.counters import LineCounters
 _QUEUE_MAX = 64
 _QUARANTINE_FACTOR = 4
 """A line that is never quiet is used again after so many quarantines: a babbler must not block an "off"."""
-LATENCY_BUCKETS = 24
+_GAP_FACTOR = 4
+"""A device that goes on after its reply (a Daly board sends all 16 frames) has so many gaps to come to an end."""
 
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
-
-
-@dataclass(slots=True)
-class PortStats:
-    """What happened on a bus since it was opened."""
-
-    requests: int = 0
-    """Frames sent, retries included."""
-    replies: int = 0
-    """Answers delivered, refusals included."""
-    retries: int = 0
-    timeouts: int = 0
-    bad_replies: int = 0
-    refused: int = 0
-    dropped_bytes: int = 0
-    """Bytes that came when nothing was asked: late replies, noise."""
-    latency_us_log2: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)
-    """Histogram: bucket n counts replies that took less than 2**n microseconds (and at least half of it)."""
-    counters: LineCounters = field(default_factory=LineCounters)
-
-    def as_dict(self) -> dict[str, int | list[int]]:
-        """For `devices probe --json` and the dashboard."""
-        return {
-            "requests": self.requests,
-            "replies": self.replies,
-            "retries": self.retries,
-            "timeouts": self.timeouts,
-            "bad_replies": self.bad_replies,
-            "refused": self.refused,
-            "crc_errors": self.counters.crc_errors,
-            "foreign_frames": self.counters.foreign_frames,
-            "noise_bytes": self.counters.noise_bytes,
-            "dropped_bytes": self.dropped_bytes,
-            "latency_us_log2": list(self.latency_us_log2),
-        }
 
 
 class PortLink(Generic[RequestT, AnswerT]):
@@ -142,6 +109,7 @@ class Port:
         """When the pump is called by itself; an instant that has passed: it is not."""
         self._free_ns = 0
         """When the gap after the last reply is over."""
+        self._free_cap_ns = 0
         self._quiet_until_ns = 0
         self._quiet_cap_ns = 0
         self._lost: str | None = None
@@ -294,13 +262,15 @@ class Port:
         return bool(buffer)
 
     def _on_unasked(self, data: bytes) -> None:
-        """Nothing is asked: late replies and noise. While in quarantine they prolong it, up to a cap."""
+        """Late replies, noise, more than was asked for: the silence that is waited for begins anew, up to a cap."""
         if self._echo:
             # Of a request that gets no reply.
             self._echo = b""
             return
         self.stats.dropped_bytes += len(data)
         now_ns = self._clock.now_ns()
+        if now_ns < self._free_ns:
+            self._free_ns = min(now_ns + self._gap_ns, self._free_cap_ns)
         if now_ns < self._quiet_until_ns:
             self._quiet_until_ns = min(max(self._quiet_until_ns, now_ns + self._gap_ns), self._quiet_cap_ns)
 
@@ -326,6 +296,7 @@ class Port:
             self._buffer.clear()
         self._current = None
         self._free_ns = now_ns + self._gap_ns
+        self._free_cap_ns = now_ns + self._gap_ns * _GAP_FACTOR
         future = ask.future
         if not future.done():
             if isinstance(outcome, DeviceError):

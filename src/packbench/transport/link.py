@@ -8,8 +8,8 @@ place for every protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from packbench.wire.counters import LineCounters
 
@@ -59,7 +59,7 @@ class Timing(NamedTuple):
 class Link(Protocol[RequestIn, Answer]):
     """What a driver asks through."""
 
-    async def exchange(self, request: RequestIn, *, urgent: bool = False) -> Reply[Answer]:
+    def exchange(self, request: RequestIn, *, urgent: bool = False) -> Coroutine[Any, Any, Reply[Answer]]:
         """Send one request and return its answer. Urgent ones (off, open) go ahead of the queue.
 
         Raises ReplyTimeout, BadReply, DeviceRefused or LinkError.
