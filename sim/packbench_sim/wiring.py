@@ -17,9 +17,11 @@ from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.base import Transport
 from packbench_sim.devices.daly_a5 import play_daly_a5
 from packbench_sim.devices.daly_modbus import play_daly_modbus
+from packbench_sim.devices.delta_sm15k import play_delta_sm15k
 from packbench_sim.devices.ea_psb import play_ea_psb
 from packbench_sim.devices.gbt27930 import play_gbt27930
 from packbench_sim.devices.hv_bms import play_hv_bms
+from packbench_sim.devices.itech_it6000c import play_itech_it6000c
 from packbench_sim.devices.jbd import play_jbd
 from packbench_sim.devices.jk_4e57 import play_jk_4e57
 from packbench_sim.devices.jk_pb import play_jk_pb
@@ -42,8 +44,10 @@ PLAYERS: dict[str, Player] = {
     "daly-a5": play_daly_a5,
     "daly-d2": play_daly_modbus,
     "daly-p81": play_daly_modbus,
+    "delta-sm15k": play_delta_sm15k,
     "ea-psb": play_ea_psb,
     "gbt27930": play_gbt27930,
+    "itech-it6000c": play_itech_it6000c,
     "jbd": play_jbd,
     "jk-4e57": play_jk_4e57,
     "jk-pb": play_jk_pb,

@@ -74,7 +74,8 @@ class EaPsb:
         Raises InputError when the bench file states other ratings than the device has.
         """
         texts: dict[str, Any] = {}
-        for name in ("type", "serial", "firmware", "ratings"):
+        ratings_in = ("nominal_voltage", "nominal_current", "nominal_power") if self._split else ("ratings",)
+        for name in ("type", "serial", "firmware", *ratings_in):
             texts |= await self._block_values(name, {})
         ratings = {name: float(texts[name]) for name in RATINGS}
         check_ratings(ratings, self._settings)

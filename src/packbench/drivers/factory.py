@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 from packbench.core.errors import InputError, Problem
 from packbench.drivers.daly_a5 import DalyA5
 from packbench.drivers.daly_modbus import DalyModbus
+from packbench.drivers.delta_sm15k import DeltaSm15k
 from packbench.drivers.ea_psb import EaPsb
+from packbench.drivers.ea_psb_scpi import EaPsbScpi
+from packbench.drivers.itech_it6000c import ItechIt6000c
 from packbench.drivers.jbd import JbdBms, reply_header_of
 from packbench.drivers.jk_4e57 import Jk4e57Bms
 from packbench.drivers.mapped import MappedBms
@@ -29,6 +32,8 @@ from packbench.wire.jbd import JbdCodec
 from packbench.wire.jk_4e57 import JkCodec
 from packbench.wire.modbus import ModbusCodec, ModbusRequest
 from packbench.wire.neware import MAX_REPLY, NewareCodec
+from packbench.wire.scpi import Answer as ScpiAnswer
+from packbench.wire.scpi import ScpiCodec, ScpiRequest
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
 RequestT = TypeVar("RequestT")
@@ -112,8 +117,30 @@ def _mapped(wanted: Wanted) -> Driver:
             return MappedMeter(device, link, wanted.unit, wanted.settings)
 
 
+def scpi_link(wanted: Wanted) -> Link[ScpiRequest, ScpiAnswer]:
+    """A link that speaks SCPI: a command that asks nothing is done once it is sent."""
+    return wanted.link(
+        ScpiCodec(wanted.bus.counters),
+        repeatable=lambda request: request.repeatable,
+        silent=lambda request: request.silent,
+    )
+
+
 def _ea_psb(wanted: Wanted) -> Driver:
+    language = {**wanted.type.options, **wanted.settings}["serial_language"]
+    if language not in ("modbus", "scpi"):
+        raise InputError(Problem("", field="serial_language", found=repr(language), expected="modbus or scpi"))
+    if wanted.scheme == "scpi+tcp" or (wanted.scheme in ("serial", "pty") and language == "scpi"):
+        return EaPsbScpi(wanted.type, scpi_link(wanted), wanted.settings)
     return EaPsb(wanted.type, modbus_link(wanted), wanted.unit, dict(wanted.settings))
+
+
+def _delta_sm15k(wanted: Wanted) -> Driver:
+    return DeltaSm15k(wanted.type, scpi_link(wanted), wanted.settings)
+
+
+def _itech_it6000c(wanted: Wanted) -> Driver:
+    return ItechIt6000c(wanted.type, scpi_link(wanted), wanted.settings)
 
 
 def _jbd(wanted: Wanted) -> Driver:
@@ -153,7 +180,9 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
     "daly-a5": _daly_a5,
     "daly-modbus": _daly_modbus,
+    "delta-sm15k": _delta_sm15k,
     "ea-psb": _ea_psb,
+    "itech-it6000c": _itech_it6000c,
     "jbd": _jbd,
     "jk-4e57": _jk_4e57,
     "neware-bts8": _neware_bts,

@@ -239,7 +239,7 @@ _NAMES: Final = {"v": "voltage_v", "a": "current_a", "w": "power_w", "ohm": "res
 def explain(direction: Direction, frame: bytes) -> Explained:
     """What a message or an answer's line says, and the same line made from that.
 
-    A message: `commands`, each with `header`, `query` and `parameters`. An answer: a quantity by the name of its unit
+    A message: its `commands`. An answer: a quantity by the name of its unit
     (`voltage_v`, `current_a` positive when it sources, `power_w`), an error by `error` and `text`, plain numbers by
     `values`, anything else by `fields`. Raises BadReply when the bytes are not exactly one line of text.
     """
@@ -250,8 +250,8 @@ def explain(direction: Direction, frame: bytes) -> Explained:
     text = body.decode("ascii")
     if direction == "request":
         commands = split_commands(text)
-        shown = [{"header": item.header, "query": item.query, "parameters": list(item.parameters)} for item in commands]
-        return Explained({"commands": shown}, ";".join(item.text for item in commands).encode() + ending)
+        texts = tuple(item.text for item in commands)
+        return Explained({"commands": texts}, ";".join(texts).encode() + ending)
     parts = tuple(_parts(text))
     return Explained(_meaning(parts), "".join(part.again for part in parts).encode() + ending)
 
@@ -272,10 +272,10 @@ def _parts(text: str) -> Iterator[_Part]:
 def _meaning(parts: tuple[_Part, ...]) -> dict[str, Any]:
     units = [part.unit for part in parts]
     if all(part.number for part in parts):
-        values = [parse_quantity(part.text.strip(), part.unit) for part in parts]
+        values = tuple(parse_quantity(part.text.strip(), part.unit) for part in parts)
         if all(units) and len(set(units)) == len(units):
             return {_NAMES[unit]: value for unit, value in zip(units, values, strict=True)}
         return {"values": values}
     if len(parts) == 2 and _INTEGER.fullmatch(parts[0].text) and parts[1].number is None:
         return {"error": int(parts[0].text), "text": unquoted(parts[1].text)}
-    return {"fields": [unquoted(part.text) for part in parts]}
+    return {"fields": tuple(unquoted(part.text) for part in parts)}
