@@ -21,6 +21,7 @@ Sources: GB/T 27930-2015 as in `packbench.wire.gbt27930_messages`; BEM five time
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, Literal
 
 from packbench.core.errors import BadReply, InputError, Problem
@@ -237,7 +238,9 @@ class Gbt27930Device:
         if phase == "stopping" and self._missed:
             kinds.append(Bem)
         self._due = dict.fromkeys(kinds, t_ns)
+        # What was on its way belongs to the phase before; the next RTS takes its place.
         self._waiting.clear()
+        self._tp = replace(self._tp, sending=())
         if phase in ("idle", "greeting", "identifying"):
             self._cause = self._missed = ""
             self._heard_ns.clear()

@@ -211,12 +211,12 @@ class Charger:
 
 
 def _require_session(state: ChargerState) -> None:
-    """Raises LinkError when charging is over, ReplyTimeout when it never came to it."""
+    """Raises LinkError when the session is over, ReplyTimeout when it never came about."""
     given_up = state.phase is Phase.ERROR and state.attempt >= state.settings.retries
     if not given_up and state.phase not in _ENDING:
         return
-    if state.charging_ns is None:
-        raise ReplyTimeout(f"no charging session: {state.reason or state.phase}")
+    if state.charging_ns is None and state.phase in (Phase.ERROR, Phase.FAILED):
+        raise ReplyTimeout(f"no charging session: {state.reason}")
     raise LinkError(f"the charging session is over: {state.reason or state.phase}")
 
 
