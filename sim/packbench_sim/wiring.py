@@ -30,6 +30,9 @@ from packbench_sim.devices.modbus_chamber import play_modbus_chamber
 from packbench_sim.devices.modbus_cycler import play_modbus_cycler
 from packbench_sim.devices.modbus_insulation import play_modbus_insulation
 from packbench_sim.devices.neware_bts import play_neware_bts8
+from packbench_sim.devices.pace import play_pace
+from packbench_sim.devices.pylontech import play_pylontech
+from packbench_sim.devices.seplos_v2 import play_seplos_v2
 from packbench_sim.parts import WireDevice
 from packbench_sim.playing import Player, Playing, Silent
 from packbench_sim.wire import MemoryLink
@@ -56,6 +59,9 @@ PLAYERS: dict[str, Player] = {
     "modbus-hv-bms": play_hv_bms,
     "modbus-insulation": play_modbus_insulation,
     "neware-bts8": play_neware_bts8,
+    "pace": play_pace,
+    "pylontech": play_pylontech,
+    "seplos-v2": play_seplos_v2,
 }
 
 

@@ -24,7 +24,10 @@ from packbench.drivers.mapped_chamber import MappedChamber
 from packbench.drivers.mapped_cycler import MappedCycler
 from packbench.drivers.mapped_meter import MappedMeter
 from packbench.drivers.neware_bts import NewareBts
+from packbench.drivers.pace import PaceBms
 from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
+from packbench.drivers.pylontech import PylontechBms
+from packbench.drivers.seplos_v2 import SeplosV2Bms
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
 from packbench.wire.daly_a5 import DalyCodec
@@ -34,6 +37,7 @@ from packbench.wire.modbus import ModbusCodec, ModbusRequest
 from packbench.wire.neware import MAX_REPLY, NewareCodec
 from packbench.wire.scpi import Answer as ScpiAnswer
 from packbench.wire.scpi import ScpiCodec, ScpiRequest
+from packbench.wire.ydt1363 import MAX_FRAME, YdtCodec, YdtReply, YdtRequest
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
 RequestT = TypeVar("RequestT")
@@ -176,6 +180,24 @@ def _neware_bts(wanted: Wanted) -> Driver:
 
 SESSIONS = ("gbt27930",)
 """Drivers that are no question and answer: `app/devices` makes them, on a line of their own (`run/charger`)."""
+def _ydt1363_link(wanted: Wanted) -> Link[YdtRequest, YdtReply]:
+    codec = YdtCodec(wanted.bus.counters)
+    # A master's answer for sixteen packs is as long as a frame can be.
+    return wanted.link(codec, repeatable=lambda request: request.repeatable, reply_max=MAX_FRAME)
+
+
+def _pylontech(wanted: Wanted) -> Driver:
+    return PylontechBms(wanted.type, _ydt1363_link(wanted), wanted.unit, wanted.settings)
+
+
+def _seplos_v2(wanted: Wanted) -> Driver:
+    return SeplosV2Bms(wanted.type, _ydt1363_link(wanted), wanted.unit, wanted.settings)
+
+
+def _pace(wanted: Wanted) -> Driver:
+    return PaceBms(wanted.type, _ydt1363_link(wanted), wanted.unit, wanted.settings)
+
+
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
     "daly-a5": _daly_a5,
@@ -186,4 +208,7 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "jbd": _jbd,
     "jk-4e57": _jk_4e57,
     "neware-bts8": _neware_bts,
+    "pace": _pace,
+    "pylontech": _pylontech,
+    "seplos-v2": _seplos_v2,
 }

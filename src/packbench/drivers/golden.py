@@ -17,7 +17,7 @@ from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceType, Golden, Protocol
-from packbench.wire import ant, daly_a5, gbt27930, jbd, jk_4e57, neware, scpi, tdt
+from packbench.wire import ant, daly_a5, gbt27930, jbd, jk_4e57, neware, scpi, tdt, ydt1363_dialects
 from packbench.wire.explained import Direction, Explained
 from packbench.wire.modbus import (
     READ_COILS,
@@ -41,6 +41,7 @@ EXPLAIN: dict[Protocol, Explain] = {
     "tdt": tdt.explain,
     "neware": neware.explain,
     "scpi": scpi.explain,
+    "ydt1363": ydt1363_dialects.explain,
 }
 """What a frame of each protocol says; Modbus is held to the device's own map instead."""
 

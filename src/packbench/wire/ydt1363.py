@@ -43,6 +43,7 @@ BAD_LENGTH: Final = 0x03
 BAD_COMMAND: Final = 0x04
 BAD_FORMAT: Final = 0x05
 BAD_DATA: Final = 0x06
+BAD_ADDRESS: Final = 0x90
 BAD_DEVICE: Final = 0xE1
 
 RETURN_CODES: Final[Mapping[int, str]] = MappingProxyType(
@@ -56,7 +57,7 @@ RETURN_CODES: Final[Mapping[int, str]] = MappingProxyType(
         BAD_DATA: "invalid data",
         0x07: "no data",
         0x09: "operation or write failed",
-        0x90: "address wrong",
+        BAD_ADDRESS: "address wrong",
         0x91: "communication between packs failed",
         BAD_DEVICE: "device type (CID1) not known",
         0xE2: "execution failed",
@@ -66,8 +67,9 @@ RETURN_CODES: Final[Mapping[int, str]] = MappingProxyType(
 )
 """Of all dialects together: 90 and 91 are Pylontech's, 07 and E2 to E4 Seplos's, 09 was seen on PACE."""
 
-_FRAME: Final = re.compile(rb"~([0-9A-F]{16,%d})\r" % (MAX_FRAME - 2))
-_BEGUN: Final = re.compile(rb"~[0-9A-F]{0,%d}\Z" % (MAX_FRAME - 2))
+# Written in capitals here; the PyPI package `pylontech` sends small letters in INFO, and its CHKSUM counts them so.
+_FRAME: Final = re.compile(rb"~([0-9A-Fa-f]{16,%d})\r" % (MAX_FRAME - 2))
+_BEGUN: Final = re.compile(rb"~[0-9A-Fa-f]{0,%d}\Z" % (MAX_FRAME - 2))
 
 
 class YdtRefused(DeviceRefused):
@@ -209,7 +211,7 @@ class Frame(NamedTuple):
 
 
 def take_apart(frame: bytes, *, lenient_length: bool = False) -> Frame:
-    """A frame's parts, with what is wrong with it. `frame`: whole, `~` to CR, upper-case digits between.
+    """A frame's parts, with what is wrong with it. `frame`: whole, `~` to CR, hexadecimal digits between.
 
     Args:
         frame: What `_FRAME` matches: at least 16 digits.
@@ -353,7 +355,7 @@ def explain(dialect: Dialect, direction: Direction, frame: bytes) -> Explained:
     A reply does not tell which command it answers: the first of the dialect's that its INFO fits.
     """
     parts = take_apart(frame)
-    if parts.fault:
+    if parts.fault or frame != frame.upper():
         raise BadReply(f"{dialect.name}: {RETURN_CODES[parts.fault]}: {frame[:60]!r}")
     version, address, device, code, info, _ = parts
     values: dict[str, Any] = {"address": address, "protocol_version": f"{version >> 4}.{version & 0xF}"}
