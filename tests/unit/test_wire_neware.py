@@ -697,7 +697,8 @@ def test_any_bytes_give_a_request_or_nothing(data: bytes) -> None:
 @given(junk, st.sampled_from(["request", "reply"]))
 def test_any_bytes_are_explained_or_refused(data: bytes, direction: str) -> None:
     with suppress(BadReply):
-        explain(direction, data)  # pyright: ignore[reportArgumentType]
+        explained = explain(direction, data)  # pyright: ignore[reportArgumentType]
+        assert explained.again == data
 
 
 @given(junk)
@@ -715,6 +716,9 @@ def test_what_is_no_message_is_not_explained() -> None:
         ("reply", NewareCodec().encode(ASK_STATUS)),
         ("request", STATUS),
         ("reply", STATUS.replace(b"getchlstatus_resp", b"teach_resp")),
+        # Understood on the line, and not what either side would write.
+        ("reply", STATUS.replace(b"\r\n", b"\n")),
+        ("request", NewareCodec().encode(ASK_STATUS).replace(b"count = ", b"count=")),
     ):
         with pytest.raises(BadReply):
             explain(direction, frame)  # pyright: ignore[reportArgumentType]

@@ -161,7 +161,8 @@ def _message(document: bytes) -> tuple[Element, str]:
 def explain(direction: Direction, frame: bytes) -> Explained:
     """What a captured document says; a lone reading also under the names of the samples' vocabulary.
 
-    Raises BadReply for bytes that are no such document.
+    Raises BadReply for bytes that are no such document, and for one that says it in another form than the reference
+    client or a BTS 8.0 does: then it is not shown what would be lost.
     """
     buffer = bytearray(frame)
     document = _cut(buffer, MAX_REPLY, LineCounters())
@@ -171,12 +172,21 @@ def explain(direction: Direction, frame: bytes) -> Explained:
         root, command = _message(document)
         if direction == "request":
             request = request_from(root)
-            return Explained({"command": command, **asdict(request)}, NewareCodec().encode(request))
-        reply = reply_from(_question_of(root, command), root)
+            found = Explained({"command": command, **asdict(request)}, NewareCodec().encode(request))
+        else:
+            found = _explain_reply(root, command)
     except ValueError as exc:
         raise BadReply(f"a document that cannot be read: {exc}") from exc
+    if found.again != frame:
+        raise BadReply(f"{command}: written in another form than is known here")
+    return found
+
+
+def _explain_reply(root: Element, command: str) -> Explained:
+    """Raises ValueError."""
+    reply = reply_from(_question_of(root, command), root)
     if reply is None:
-        raise BadReply(f"{command}: its parts do not fit together")
+        raise ValueError(f"{command}: its parts do not fit together")
     values: dict[str, Any] = {"command": command, **asdict(reply)}
     if isinstance(reply, Readings) and len(reply.items) == 1:
         only = reply.items[0]
