@@ -21,6 +21,7 @@ from packbench_sim.playing import Player, Playing, Silent, Switches
 
 WRONG_PASSWORD: Final = 0x81
 """Status of a board that wants a password first (fl4p/batmon-ha#4)."""
+CELLS_MAX: Final = 32
 _BALANCE_ODD, _BALANCE_EVEN = 0x55555555, 0xAAAAAAAA
 _TEMPERATURE_ALARMS: Final = ("over_temperature", "under_temperature")
 
@@ -71,6 +72,8 @@ class JbdDevice(FramedDevice[JbdRequest]):
         self._unlocked = not self._plate.password
         self.factory = False
         reading = part.reading(0)
+        if reading.cell_voltages_v.size > CELLS_MAX:
+            raise InputError(f"a JBD board holds {CELLS_MAX} cells, not {reading.cell_voltages_v.size}")
         self._saved = factory_settings(
             reading, self._plate.model, self._plate.made, self._plate.nominal_ah, int(reading.cell_voltages_v.size)
         )

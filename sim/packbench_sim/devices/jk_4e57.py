@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from packbench.core.errors import BadReply
+from packbench.core.errors import BadReply, InputError
 from packbench.drivers.options import one_of
 from packbench.wire import jk_4e57 as jk
 from packbench.wire.jk_4e57 import JkRequest
@@ -36,6 +36,7 @@ from packbench_sim.devices.framed import FramedDevice
 from packbench_sim.parts import BmsPart, BmsReading
 from packbench_sim.playing import Player, Playing, Silent, Switches
 
+CELLS_MAX: Final = 32
 PASSWORD: Final = b"123456"
 _PASSWORD_CODE: Final = 0xB2
 _WRITE_ONLY: Final = range(0xBB, VERSION)
@@ -128,6 +129,9 @@ class Jk4e57Device(FramedDevice[JkRequest]):
         silent: Silent | None = None,
     ) -> None:
         super().__init__(silent=silent)
+        cells = part.reading(0).cell_voltages_v.size
+        if cells > CELLS_MAX:
+            raise InputError(f"a JK board holds {CELLS_MAX} cells, not {cells}")
         self._part = part
         self._rated_ah = rated_ah
         self._items: dict[int, Raw] = {**SETTINGS, **(items or {})}

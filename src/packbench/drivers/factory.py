@@ -19,6 +19,7 @@ from packbench.drivers.ea_psb_scpi import EaPsbScpi
 from packbench.drivers.itech_it6000c import ItechIt6000c
 from packbench.drivers.jbd import JbdBms, reply_header_of
 from packbench.drivers.jk_4e57 import Jk4e57Bms
+from packbench.drivers.jk_pb import JkPbBms
 from packbench.drivers.mapped import MappedBms
 from packbench.drivers.mapped_chamber import MappedChamber
 from packbench.drivers.mapped_cycler import MappedCycler
@@ -163,6 +164,10 @@ def _jk_4e57(wanted: Wanted) -> Driver:
     return Jk4e57Bms(wanted.type, link, wanted.unit, wanted.settings)
 
 
+def _jk_pb(wanted: Wanted) -> Driver:
+    return JkPbBms(wanted.type, modbus_link(wanted), wanted.unit)
+
+
 def _daly_a5(wanted: Wanted) -> Driver:
     link = wanted.link(DalyCodec(wanted.bus.counters), repeatable=lambda request: request.repeatable)
     return DalyA5(wanted.type, link, wanted.unit, wanted.settings)
@@ -207,6 +212,7 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "itech-it6000c": _itech_it6000c,
     "jbd": _jbd,
     "jk-4e57": _jk_4e57,
+    "jk-pb": _jk_pb,
     "neware-bts8": _neware_bts,
     "pace": _pace,
     "pylontech": _pylontech,
