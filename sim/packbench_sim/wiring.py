@@ -33,6 +33,7 @@ from packbench_sim.devices.neware_bts import play_neware_bts8
 from packbench_sim.devices.pace import play_pace
 from packbench_sim.devices.pylontech import play_pylontech
 from packbench_sim.devices.seplos_v2 import play_seplos_v2
+from packbench_sim.devices.seplos_v3 import play_seplos_v3
 from packbench_sim.parts import WireDevice
 from packbench_sim.playing import Player, Playing, Silent
 from packbench_sim.wire import MemoryLink
@@ -62,6 +63,7 @@ PLAYERS: dict[str, Player] = {
     "pace": play_pace,
     "pylontech": play_pylontech,
     "seplos-v2": play_seplos_v2,
+    "seplos-v3": play_seplos_v3,
 }
 
 

@@ -68,7 +68,7 @@ class ModbusCyclerDevice(ModbusSlave):
                 "firmware": firmware,
                 "rated_voltage_v": part.rated_voltage_v,
                 "rated_current_a": part.rated_current_a,
-                "rated_power_w": part.rated_power_w,
+                "rated_power_w": round(part.rated_power_w),
                 "watchdog_s": watchdog_s,
             }
         )

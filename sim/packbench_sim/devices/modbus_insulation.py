@@ -55,8 +55,8 @@ class ModbusInsulationDevice(ModbusSlave):
         self._settings = settings
         self._span = device.fields["set_test_voltage_v"]
         self._start_coil = device.coils["start"]
-        self._space.set({"set_test_voltage_v": TEST_VOLTAGE_V, "limit_ohm": LIMIT_OHM})
-        self._insulation_ohm = insulation_ohm
+        self._space.set({"set_test_voltage_v": TEST_VOLTAGE_V, "limit_ohm": round(LIMIT_OHM)})
+        self._insulation_ohm = round(insulation_ohm)
         self._measure_ns = round(measure_s * 1e9)
         self._state = "done" if done else "idle"
         self._test_voltage_v = TEST_VOLTAGE_V if done else 0.0

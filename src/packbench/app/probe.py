@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 from packbench.app.devices import Buses, Line
@@ -86,7 +86,11 @@ def reading(sample: CyclerSample | BmsSample | ChamberSample | MeterSample) -> d
         case CyclerSample() | ChamberSample():
             values = {**sample._asdict(), "alarms": list(sample.alarms)}
             del values["t_ns"], values["quality"]
-    found = {name: value for name, value in values.items() if value is not None}
+    found = {
+        name: value
+        for name, value in values.items()
+        if value is not None and not (isinstance(value, float) and isnan(value))
+    }
     found["plausible"] = sample.quality is Quality.GOOD
     return found
 

@@ -29,6 +29,7 @@ from packbench.drivers.pace import PaceBms
 from packbench.drivers.protocols import Bms, Chamber, Cycler, Meter, ProgrammedCycler
 from packbench.drivers.pylontech import PylontechBms
 from packbench.drivers.seplos_v2 import SeplosV2Bms
+from packbench.drivers.seplos_v3 import SeplosV3Bms
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
 from packbench.wire.daly_a5 import DalyCodec
@@ -203,6 +204,10 @@ def _pace(wanted: Wanted) -> Driver:
     return PaceBms(wanted.type, _ydt1363_link(wanted), wanted.unit, wanted.settings)
 
 
+def _seplos_v3(wanted: Wanted) -> Driver:
+    return SeplosV3Bms(wanted.type, modbus_link(wanted), wanted.unit, wanted.settings)
+
+
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
     "daly-a5": _daly_a5,
@@ -217,4 +222,5 @@ _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "pace": _pace,
     "pylontech": _pylontech,
     "seplos-v2": _seplos_v2,
+    "seplos-v3": _seplos_v3,
 }

@@ -149,9 +149,7 @@ def _encoded(device: DeviceType, golden: Golden, framing: Framing) -> tuple[Modb
 
 def _compare(device: DeviceType, golden: Golden, request: ModbusRequest, data: bytes) -> list[str]:
     if request.function in (READ_COILS, WRITE_COIL):
-        names = [name for name, address in device.coils.items() if address == request.address]
-        on = bool(data[0])
-        return [f"coil {name} is {on}" for name, value in golden.values.items() if name not in names or value is not on]
+        return _compare_coils(device, golden, request, data)
     if not golden.values:
         return []
     layout = compile_layout(device, request.address, request.count, dict(golden.parameters))
@@ -163,6 +161,18 @@ def _compare(device: DeviceType, golden: Golden, request: ModbusRequest, data: b
             problems.append(f"{name} is {found!r}, expected {expected!r}")
     if _all_numbers(device, decoded.values) and layout.encode(decoded.values) != data:
         problems.append("the values do not encode to the same bytes again")
+    return problems
+
+
+def _compare_coils(device: DeviceType, golden: Golden, request: ModbusRequest, data: bytes) -> list[str]:
+    """The coil that is written, or those that are read: the first in bit 0 of the first byte."""
+    problems: list[str] = []
+    for name, expected in golden.values.items():
+        at = device.coils.get(name, -1) - request.address
+        if not 0 <= at < request.count:
+            problems.append(f"coil {name} is not in it")
+        elif (on := bool(data[at // 8] >> at % 8 & 1)) is not expected:
+            problems.append(f"coil {name} is {on}, expected {expected}")
     return problems
 
 

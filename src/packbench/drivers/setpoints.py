@@ -22,15 +22,20 @@ READ_BACK_MS: Final = 300
 _READ_BACKS_MAX: Final = 100
 
 
-def encode_values(device: DeviceType, layout: Layout, values: Mapping[str, Any]) -> bytes:
-    """The registers that say `values`. Raises DeviceRefused for one that the device cannot be told."""
+def encode_values(device: DeviceType, layout: Layout, values: Mapping[str, float]) -> bytes:
+    """The registers that say `values`, to the resolution they have.
+
+    Raises DeviceRefused for one that the device cannot be told.
+    """
+    counts: dict[str, float] = {}
     for name, value in values.items():
         item = device.fields[name]
         if item.low is not None and item.high is not None and not item.low <= value <= item.high:
             span = f"{item.low:g} to {item.high:g} {item.unit}"
             raise DeviceRefused(f"{device.title}: {name}: {value:g} is not within {span}")
+        counts[name] = round(value) if item.is_integer else value
     try:
-        return layout.encode(dict(values))
+        return layout.encode(counts)
     except ValueError as exc:
         raise DeviceRefused(f"{device.title}: {exc}") from exc
 

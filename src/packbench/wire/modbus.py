@@ -180,12 +180,18 @@ def crc_ok(frame: bytes | bytearray) -> bool:
 _FRAMERS: Final = {"mbap": FramerSocket(DecodePDU(False)), "rtu": FramerRTU(DecodePDU(False))}
 
 
+class _AnyCoilsRequest(ReadCoilsRequest):
+    """Any number of coils: a captured request of a master that asks for too many comes back as it was."""
+
+    MAX_COUNT = 0xFFFF
+
+
 def _to_pymodbus(request: ModbusRequest) -> ModbusPDU:
     words = [int.from_bytes(request.payload[i : i + 2], "big") for i in range(0, len(request.payload), 2)]
     unit, address = request.unit, request.address
     match request.function:
         case 1:
-            return ReadCoilsRequest(dev_id=unit, address=address, count=request.count)
+            return _AnyCoilsRequest(dev_id=unit, address=address, count=request.count)
         case 3:
             return ReadHoldingRegistersRequest(dev_id=unit, address=address, count=request.count)
         case 4:
