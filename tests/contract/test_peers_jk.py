@@ -1,4 +1,4 @@
-"""jkctl 0.2.0, a JK PB program of somebody else's: its client on our emulator, our driver on its simulator."""
+"""JK programs of others: jkctl 0.2.0 on our PB emulator and our driver on its simulator; mpp-solar 0.16.56 on 4E57."""
 
 from __future__ import annotations
 
@@ -152,3 +152,35 @@ def test_our_driver_reads_jkctl_s_boards(tmp_path: Path, unit: str, expected: di
     assert (read["link"]["timeouts"], read["link"]["crc_errors"]) == (0, 0)
     if unit == "1":
         assert read["cell_voltages_v"][:4] == [3.301, 3.298, 3.303, 3.300]
+
+
+# ------------------------------------------------------------- 4E57
+
+
+@pytest.mark.parametrize("current_a", [-7.52, 12.34])
+def test_mpp_solar_reads_a_4e57_board(tmp_path: Path, current_a: float) -> None:
+    """It knows boards of 16 cells, by position, and reads everything with the command for one item."""
+    line = tmp_path / "line"
+    cells = [round(3.281 + 0.002 * number, 3) for number in range(16)]
+    state = {
+        "cell_voltages_v": ",".join(map(str, cells)),
+        "voltage_v": "52.80",
+        "current_a": str(current_a),
+        "soc": "0.62",
+        "temperatures_c": "21,24",
+        "cycles": "1234",
+        "alarms": "cell_under_voltage,low_capacity",
+        "balancing": "true",
+        "charge_limit_a": "0",
+    }
+    words = [word for name, text in state.items() for word in ("--set", f"{name}={text}")]
+    with emulated("jk-4e57", "--url", f"pty://{line}", *words):
+        ask = ("-p", str(line), "--porttype", "jkserial", "-b", "115200", "-P", "JKSERIAL", "-c", "getBalancerData")
+        done = run_peer(peer("mpp-solar"), *ask, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout)
+    assert [read[f"voltage_cell{number:02}"] for number in range(1, 17)] == cells
+    assert (read["battery_voltage"], read["battery_current"], read["percent_remain"]) == (52.8, current_a, 62)
+    assert (read["mos_temp"], read["battery_t1"], read["battery_t2"]) == (21, 21, 24)
+    assert (read["cycle_count"], read["cells_connected"], read["capacity_setting"]) == (1234, 16.0, 100)
+    assert (read["battery_warning_message"], read["battery_status_information"]) == ("0801", "0006")

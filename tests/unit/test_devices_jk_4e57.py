@@ -134,6 +134,12 @@ def test_the_emulator_says_the_golden_replies_byte_for_byte() -> None:
         assert ask(device, jk.read_all()) == [golden]
 
 
+def test_the_command_for_one_item_reads_everything_when_it_names_none() -> None:
+    (whole, read) = ask(Jk4e57Device(stated(), habits=AT_ONCE), jk.read_all(), JkRequest(jk.READ, jk.EVERYTHING))
+    assert decode_frame(read).command == jk.READ
+    assert decode_frame(read).data == decode_frame(whole).data
+
+
 def test_the_driver_sends_the_golden_request_byte_for_byte() -> None:
     async def use(bench: Bench) -> None:
         await bench.bms.identify()

@@ -272,6 +272,13 @@ def test_an_answer_must_hold_the_item_asked_for() -> None:
     assert codec.decode(jk.read_item(0x87), bytearray(whole)) == REPLY_13S[11:-9]
 
 
+def test_everything_can_be_read_with_the_command_for_one_item() -> None:
+    """As jblance/mpp-solar does; its capture of 14 cells answers so."""
+    request = JkRequest(jk.READ, jk.EVERYTHING)
+    assert explain("request", jk.request_frame(request)).values == {"command": "read"}
+    assert JkCodec().decode(request, bytearray(reply(REPLY_13S[11:-9], jk.READ))) == REPLY_13S[11:-9]
+
+
 def test_an_answer_must_come_from_the_terminal_asked() -> None:
     codec = JkCodec()
     request = JkRequest(jk.READ_ALL, terminal=2)

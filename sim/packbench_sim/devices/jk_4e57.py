@@ -197,6 +197,9 @@ class Jk4e57Device(FramedDevice[JkRequest]):
         match request.command:
             case jk.READ_ALL:
                 return self._table(t_ns)
+            case jk.READ if request.data == jk.EVERYTHING:
+                # Captured with that command: a board answers it with its whole table (jblance/mpp-solar).
+                return self._table(t_ns)
             case jk.READ if code in ITEMS and code not in _WRITE_ONLY:
                 return self._item(t_ns, code)
             case jk.PASSWORD:

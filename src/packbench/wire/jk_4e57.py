@@ -32,6 +32,9 @@ READ: Final = 3
 PASSWORD: Final = 5
 READ_ALL: Final = 6
 
+EVERYTHING: Final = b"\0"
+"""In place of a code: every item."""
+
 FROM_BMS: Final = 0
 FROM_PC: Final = 3
 
@@ -78,7 +81,7 @@ class JkRequest:
     """One request. Make it with the functions below."""
 
     command: int
-    data: bytes = b"\0"
+    data: bytes = EVERYTHING
     terminal: int = 0
     source: int = FROM_PC
     record: int = 0
@@ -204,7 +207,7 @@ class JkCodec:
             return False
         if request.terminal and frame.terminal != request.terminal:
             return False
-        if request.command != READ:
+        if request.command != READ or request.data == EVERYTHING:
             return True
         # A late answer to another item has the same command. What cannot be read is left to the driver's check.
         try:
@@ -232,7 +235,7 @@ def explain(direction: Direction, frame: bytes) -> Explained:
         if table.rest:
             values["unknown"] = table.rest.hex()
         data = table.encode()
-    elif decoded.command == READ and data:
+    elif decoded.command == READ and data not in (b"", EVERYTHING):
         values["item"] = ITEMS[data[0]].name if data[0] in ITEMS else f"{data[0]:02X}"
     again = JkFrame(
         decoded.command, decoded.source, decoded.kind, data, decoded.terminal, decoded.record, decoded.unused
