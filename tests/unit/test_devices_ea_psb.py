@@ -138,6 +138,8 @@ def test_the_first_byte_of_a_message_says_its_language() -> None:
     assert device.on_bytes(31 * MS, read[3:]).hex().startswith("000304")
     assert device.on_bytes(40 * MS, b"MEAS:VO") == b""
     assert device.on_bytes(41 * MS, b"LT?\r\n") == b"350.00V\n"
+    assert device.on_bytes(42 * MS, b"*IDN?") == b""
+    assert device.on_bytes(43 * MS, b"\n").startswith(b"EA"), "the LF alone is no Modbus"
     # 2 to 41 is a Modbus error, whoever is meant; 42 ("*") is text.
     assert device.on_bytes(50 * MS, rtu_frame(41, read[1:-2])) == rtu_frame(41, b"\x83\x02")
     assert device.on_bytes(150 * MS, b"*IDN?\n").startswith(b"EA")
