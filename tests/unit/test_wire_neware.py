@@ -539,6 +539,13 @@ def test_a_document_type_is_refused_by_the_parser_as_well() -> None:
         parse_xml(hidden(EXTERNAL), MAX_REPLY)
 
 
+def test_what_only_looks_like_a_document_type_is_refused_as_well() -> None:
+    """The first lock, seen by itself: nothing is parsed that has the words in it, wherever they stand."""
+    for document in (b"<bts><!-- <!DOCTYPE --></bts>", b"<bts><![CDATA[<!ENTITY]]></bts>"):
+        with pytest.raises(ValueError, match="document type"):
+            parse_xml(document, MAX_REPLY)
+
+
 class Unsearchable(str):
     """Text whose document type is not found by looking for it."""
 

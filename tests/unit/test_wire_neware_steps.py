@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -123,6 +124,38 @@ def test_a_name_is_escaped_and_one_that_xml_cannot_carry_is_refused() -> None:
     assert from_neware_xml(to_neware_xml(named).encode(), "x") == named
     with pytest.raises(InputError, match=r"U\+0000"):
         to_neware_xml(replace(PROGRAM, name="\0"))
+
+
+# ------------------------------------------------------------ a file that somebody else's program wrote
+
+
+UNICYCLER = Path(__file__).parents[1] / "data" / "neware" / "step-file-by-aurora-unicycler-0.4.6.xml"
+"""What aurora-unicycler's to_neware_xml made of THEIRS, with its currents at C-rates of 100 Ah."""
+THEIRS = StepProgram(
+    "cell 7",
+    (
+        RestStep(60.0),
+        CcStep("charge", 30.0, 345.6),
+        CvStep("charge", 345.6, 30.0, 5.0),
+        RestStep(1800.0),
+        CcStep("discharge", 88.0, 268.8, 14400.0),
+        CycleStep(2, 3),
+    ),
+    Protections(350.4, 264.0, 100.0, 120.0, 150.0, 2.0),
+    Recording(1.0, 0.5, 2.0),
+)
+
+
+def test_a_step_file_of_aurora_unicycler_is_read() -> None:
+    assert from_neware_xml(UNICYCLER.read_bytes(), UNICYCLER.name) == THEIRS
+
+
+def test_a_step_file_is_written_line_by_line_as_aurora_unicycler_writes_it() -> None:
+    ours = [line.replace(" />", "/>") for line in to_neware_xml(THEIRS).splitlines()]
+    theirs = UNICYCLER.read_text("utf-8").splitlines()
+    assert [line for line in ours if line not in theirs] == [ours[0], ours[2], '      <Creator Value="packbench"/>']
+    left_out = [line.strip().split()[0] for line in theirs if line not in ours]
+    assert left_out == ["<?xml", "<config", "<Creator", "<MultCap", "<Rate", "<Stop_Rate", "<Rate"]
 
 
 # ------------------------------------------------------------ programs that no cycler could run
