@@ -31,7 +31,7 @@ unit: 1
 verified_on_hardware: false
 sources: ["a test"]
 blocks:
-  live: {address: 0, count: 20}
+  live: {address: 0, count: 22}
 fields:
   high: {address: 0, type: u8, byte: high}
   low: {address: 0, type: u8, byte: low, scale: 0.01}
@@ -47,6 +47,8 @@ fields:
     {address: 16, type: s16, count: 3, scale: 0.5, range: [-10, 10], absent: [-32768], sentinels: [32767],
      count_from: count}
   spare: {address: 19, type: u16, absent: [65535], sentinels: [65534]}
+  turned: {address: 20, type: s16, scale: -0.1, range: [-100, 100]}
+  mode: {address: 21, type: u16, states: {0: idle, 7: busy}, absent: [65535]}
 golden:
   - {framing: rtu, source: "a test", reply: "01 83 02 C0 F1", refused: 2}
 """
@@ -88,6 +90,7 @@ def test_decoding_by_hand() -> None:
         + struct.pack(">H", 2981) + b"ab\0c" + struct.pack(">H", 0xC001)
         + struct.pack(">HHHH", 0xFFFE, 0xFFFF, 5, 0) + struct.pack(">H", 2)
         + struct.pack(">hhh", -4, 5, 99) + struct.pack(">H", 65535)
+        + struct.pack(">h", 137) + struct.pack(">H", 7)
     )  # fmt: skip
     decoded = compile_block(small(), small().block("live"), {}).decode(payload)
     values = decoded.values
@@ -99,6 +102,7 @@ def test_decoding_by_hand() -> None:
     assert values["pair"].tolist() == [-2.0, 5.0]
     assert values["some"].tolist() == [-2.0, 2.5], "count says two"
     assert "spare" not in values, "not fitted"
+    assert (values["turned"], values["mode"]) == (-13.7, "busy")
     assert decoded.implausible == ()
 
 
@@ -116,6 +120,11 @@ def test_decoding_by_hand() -> None:
         ("some", 20, False),
         ("some", 32767, True),
         ("count", 4, True),
+        ("turned", 1001, True),
+        ("turned", 1000, False),
+        ("mode", 1, True),
+        ("mode", 0, False),
+        ("mode", 65535, False),
     ],
 )
 def test_ranges_and_sentinels(field: str, raw: int, bad: bool) -> None:
@@ -126,6 +135,15 @@ def test_ranges_and_sentinels(field: str, raw: int, bad: bool) -> None:
     decoded = layout.decode(payload)
     expected = {"count": "some"}.get(field, field)
     assert (expected in decoded.implausible) is bad
+
+
+def test_a_zero_that_is_counted_the_other_way_round_is_plain_zero() -> None:
+    device = small()
+    layout = compile_block(device, device.block("live"), {})
+    payload = layout.encode({"kelvin": 20.0, "turned": 0.0})
+    assert str(layout.decode(payload).values["turned"]) == "0.0"
+    turned = layout.encode({"turned": 12.3})[2 * 20 : 2 * 21]
+    assert int.from_bytes(turned, "big", signed=True) == -123
 
 
 def test_absent_elements_are_left_out_not_zero() -> None:
@@ -149,7 +167,14 @@ def test_encoding_touches_nothing_but_the_given_fields() -> None:
 def test_values_that_do_not_fit_are_refused_not_clipped() -> None:
     device = small()
     layout = compile_block(device, device.block("live"), {})
-    for values in ({"spare": 70_000}, {"kelvin": -300.0}, {"text": "12345"}, {"some": [1.0] * 4}, {"some": [20_000.0]}):
+    for values in (
+        {"spare": 70_000},
+        {"kelvin": -300.0},
+        {"text": "12345"},
+        {"some": [1.0] * 4},
+        {"some": [20_000.0]},
+        {"mode": "asleep"},
+    ):
         with pytest.raises(ValueError, match=next(iter(values))):
             layout.encode(values)
     ea = compile_block(MAPS["ea-psb"], MAPS["ea-psb"].block("setpoints"), RATINGS)
@@ -160,8 +185,8 @@ def test_values_that_do_not_fit_are_refused_not_clipped() -> None:
 
 def test_a_wrong_length_is_an_error() -> None:
     layout = compile_block(small(), small().block("live"), {})
-    with pytest.raises(ValueError, match="39 bytes"):
-        layout.decode(b"\0" * 39)
+    with pytest.raises(ValueError, match="43 bytes"):
+        layout.decode(b"\0" * 43)
 
 
 def test_a_missing_rating_is_named() -> None:
@@ -175,6 +200,8 @@ def _plausible(item: Field, layout: Layout, draw: Any) -> Any:
         return draw(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=item.count))
     if item.names:
         return tuple(sorted(draw(st.sets(st.sampled_from([name for _, name in item.names])))))
+    if item.states:
+        return draw(st.sampled_from([word for _, word in item.states]))
     if item.type == "f32":
         return float(draw(st.integers(int(item.low or 0) + 1, int(item.high or 1e6))))
     span = {"u8": (0, 255), "u16": (0, 65535), "s16": (-32768, 32767)}.get(item.type, (-(2**31), 2**31 - 1))
@@ -236,13 +263,18 @@ def test_any_registers_decode_without_a_crash(payload: bytes) -> None:
     ("old", "new", "where", "what"),
     [
         ("type: u8, byte: high", "type: u9, byte: high", "13:28: fields.high.type", "u16"),
-        ("count: 20}", "count: 126}", "11:29: blocks.live.count", "125 or less"),
+        ("count: 22}", "count: 126}", "11:29: blocks.live.count", "125 or less"),
         ("unit: 1", "unit: 1e3", "7:7: unit", "1000"),
         ("address: 0, type: u8, byte: h", "address: 70000, type: u8, byte: h", "fields.high.address", "65535 or less"),
         ("count_from: count}", "count_from: counts}", "fields.some.count_from", "the name of a field"),
         ("15: last", "16: last", "fields.flags.bits.16", "0 to 15"),
         ("kind: bms", "kind: bms\ncolour: red", "colour", "unknown key"),
         ('reply: "01 83 02 C0 F1"', 'reply: "01 8"', "golden[1].reply", "hexadecimal"),
+        ("scale: -0.1", "scale: 0", "fields.turned.scale", "any other number"),
+        ("7: busy}", "0x7: busy}", "fields.mode.states", "plain digits"),
+        ("7: busy}", "70000: busy}", "fields.mode.states.70000", "a raw value, 0 to 65535"),
+        ("7: busy}", "7: idle}", "fields.mode.states", "a name for each raw value"),
+        ("type: u16, states", "type: s16, states", "fields.mode.states", "names on one u8 or u16"),
     ],
 )
 def test_a_bad_map_is_refused_with_its_place(old: str, new: str, where: str, what: str) -> None:
@@ -255,8 +287,8 @@ def test_a_bad_map_is_refused_with_its_place(old: str, new: str, where: str, wha
 
 
 def test_polled_blocks_of_equal_length_are_refused() -> None:
-    live = "  live: {address: 0, count: 20}"
-    text = SMALL.replace(live, live + "\n  more: {address: 30, count: 20}")
+    live = "  live: {address: 0, count: 22}"
+    text = SMALL.replace(live, live + "\n  more: {address: 30, count: 22}")
     with pytest.raises(InputError, match="a stale reply shows by its length"):
         load_device(text, "small.yaml")
 
