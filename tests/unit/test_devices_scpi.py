@@ -115,15 +115,15 @@ def test_a_refused_value_is_found_by_asking_and_nothing_is_switched_on(name: str
 
 
 @pytest.mark.parametrize("base", DEVICES.values())
-def test_a_value_that_is_not_kept_is_found_by_reading_back(base: type[SourceDevice]) -> None:
-    class Forgetful(base):  # type: ignore[misc, valid-type]
+def test_a_value_that_is_not_kept_is_found_by_reading_back(base: Any) -> None:
+    class Forgetful(base):
         forgets = False
 
         def set_source(self, t_ns: int, value_a: float) -> None:
             if not self.forgets:
                 super().set_source(t_ns, value_a)
 
-    device: Any = Forgetful(PlainCycler())
+    device = Forgetful(PlainCycler())
 
     async def use(wire: Wire) -> None:
         cycler = cycler_on(wire, next(name for name, kind in DEVICES.items() if kind is base))

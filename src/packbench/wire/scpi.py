@@ -239,9 +239,10 @@ _NAMES: Final = {"v": "voltage_v", "a": "current_a", "w": "power_w", "ohm": "res
 def explain(direction: Direction, frame: bytes) -> Explained:
     """What a message or an answer's line says, and the same line made from that.
 
-    A message: its `commands`. An answer: a quantity by the name of its unit
-    (`voltage_v`, `current_a` positive when it sources, `power_w`), an error by `error` and `text`, plain numbers by
-    `values`, anything else by `fields`. Raises BadReply when the bytes are not exactly one line of text.
+    A message: its `commands`. An answer: a quantity by the name of its unit (`voltage_v`, `current_a` positive when it
+    sources, `power_w`), an error by `error` and `text`, plain numbers by `values`, anything else by `fields`. Raises
+    BadReply when the bytes are not exactly one line of text, or a message is spaced in a way of its own: a device
+    understands that, but it cannot be put together again.
     """
     ending = b"\r\n" if frame.endswith(b"\r\n") else b"\n"
     body = frame.removesuffix(ending)
@@ -251,7 +252,10 @@ def explain(direction: Direction, frame: bytes) -> Explained:
     if direction == "request":
         commands = split_commands(text)
         texts = tuple(item.text for item in commands)
-        return Explained({"commands": texts}, ";".join(texts).encode() + ending)
+        again = ";".join(texts).encode() + ending
+        if again != frame:
+            raise BadReply(f"{frame!r} is written in another form than {again!r}")
+        return Explained({"commands": texts}, again)
     parts = tuple(_parts(text))
     return Explained(_meaning(parts), "".join(part.again for part in parts).encode() + ending)
 
