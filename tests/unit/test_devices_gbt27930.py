@@ -589,6 +589,28 @@ def test_frames_that_are_answered_within_the_very_call_keep_their_order() -> Non
     run_virtual(main)
 
 
+def test_alarms_do_not_multiply() -> None:
+    """One alarm is set for what is due next; those that were overtaken set no others."""
+    alarms = 0
+
+    async def use(bench: Bench) -> None:
+        nonlocal alarms
+        await bench.charging()
+        call_at = bench.clock.call_at
+
+        def counted(t_ns: int, callback: Callable[[], object]) -> None:
+            nonlocal alarms
+            alarms += 1
+            call_at(t_ns, callback)
+
+        bench.charger._clock.call_at = counted  # type: ignore[method-assign]
+        await bench.wait(10.0)
+
+    with_bms(use)
+    # CCS 20 times a second, and what the time-outs of long messages overtake.
+    assert 200 <= alarms < 400
+
+
 def test_a_line_that_takes_no_data_any_more_is_lost() -> None:
     async def main(clock: VirtualClock) -> None:
         transport = ScriptedTransport()

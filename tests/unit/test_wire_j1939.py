@@ -163,6 +163,22 @@ def test_a_packet_lost_again_and_again_ends_with_an_abort() -> None:
     assert state.counts.aborted == 1
 
 
+def test_each_packet_has_its_own_number_of_retransmissions() -> None:
+    """Packet 2 is lost, then packet 5: the message gets on, and is not given up."""
+    once = TransportState(CHARGER, TransportSettings(retransmissions=1))
+    state, _, _ = advance(once, from_bms(rts_data(49, 0x0200)), 0)
+    due = packets(BRM)
+    asked: list[bytes] = []
+    message = None
+    for number in (1, 3, 4, 6, 7, 2, 3, 4, 6, 7, 5):
+        assert message is None
+        state, out, message = advance(state, due[number - 1], 0)
+        asked += [frame.data for frame in out]
+    assert asked == [cts_data(6, 2, 0x0200), cts_data(3, 5, 0x0200), end_ack_data(49, 0x0200)]
+    assert message is not None
+    assert message.payload == BRM
+
+
 def test_packets_twice_and_out_of_order_do_no_harm() -> None:
     state, _, _ = advance(TransportState(CHARGER), from_bms(rts_data(20, 0x1500)), 0)
     payload = bytes(range(20))
@@ -337,6 +353,23 @@ def test_hold_and_go_on() -> None:
     assert [frame.data[0] for frame in out] == [2]
     state, out, _ = advance(state, to_bms(cts_data(1, 8, 0x0200)), 0)
     assert (out, state.counts.malformed) == ((), 1)
+
+
+def test_a_clearance_for_another_message_is_none() -> None:
+    state, _, _ = send(TransportState(BMS), CHARGER, 0x0200, BRM, 0)
+    for data in (cts_data(7, 1, 0x0600), end_ack_data(49, 0x0600)):
+        state, out, _ = advance(state, to_bms(data), 0)
+        assert out == ()
+    assert is_sending(state, CHARGER)
+    assert state.counts.malformed == 2
+
+
+def test_packets_that_are_due_go_out_however_late_the_sender_is() -> None:
+    state, _, _ = send(TransportState(BMS), CHARGER, 0x0200, BRM, 0)
+    state, out, _ = advance(state, to_bms(cts_data(7, 1, 0x0200)), 7 * MS)
+    state, out, _ = advance(state, None, 5000 * MS)
+    assert [frame.data[0] for frame in out] == [2]
+    assert state.counts.aborted == 0
 
 
 def test_an_abort_by_the_other_side_ends_the_message() -> None:

@@ -202,6 +202,12 @@ def test_endless_bytes_do_not_grow_the_buffer() -> None:
         assert reader.feed(b"\r" + BCL_LINE)[-1] in (BCL, HostCommand("transmit", BCL))
 
 
+def test_the_kept_end_of_an_endless_line_is_no_reply() -> None:
+    reader = HostReader()
+    assert reader.feed(b"x" * 100 + b"N" + b"7" * (MAX_LINE - 1) + b"\r" + BCL_LINE) == [BCL]
+    assert reader.malformed_lines == 1
+
+
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_any_bytes_give_frames_or_nothing(chunks: list[bytes]) -> None:
     host, adapter = HostReader(), AdapterReader()

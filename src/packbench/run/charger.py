@@ -54,7 +54,6 @@ class Charger:
         """When the next alarm that counts goes off; -1: none is set."""
         self._waiting: list[asyncio.Future[None]] = []
         self._unsent: deque[CanFrame] = deque()
-        self._sending = False
         self._lost: str | None = None
         can.attach(self._on_frame, self._on_lost)
 
@@ -197,17 +196,12 @@ class Charger:
 
     def _send(self) -> None:
         """In order, also when a frame is answered within the very call that sends it."""
-        if self._sending:
-            return
-        self._sending = True
         try:
             while self._unsent:
                 self._can.send(self._unsent.popleft())
         except LinkError as exc:
             self._unsent.clear()
             self._on_lost(str(exc))
-        finally:
-            self._sending = False
 
 
 def _require_session(state: ChargerState) -> None:

@@ -170,20 +170,17 @@ class LineReader:
     malformed_lines: int = 0
     """Lines that nobody could have meant, lines cut short and lines run into the next one among them."""
     _buffer: bytearray = field(default_factory=bytearray, init=False)
-    _overlong: bool = field(default=False, init=False)
 
     def _add(self, byte: int) -> None:
-        """One byte of a line; of a line that is too long, the last MAX_LINE are kept."""
+        """One byte of a line; of a line that is too long, the last MAX_LINE are kept, which are no line."""
         self._buffer.append(byte)
         if len(self._buffer) > MAX_LINE:
-            self._overlong = True
             self.counters.noise_bytes += 1
             del self._buffer[0]
 
     def _take(self) -> bytes:
         line = bytes(self._buffer)
         self._buffer.clear()
-        self._overlong = False
         return line
 
 
@@ -204,25 +201,23 @@ class HostReader(LineReader):
                     self.counters.noise_bytes += len(line)
                 found.append(AdapterReply("error"))
             elif byte == END[0]:
-                whole = not self._overlong
-                item = self._line(self._take(), whole)
+                item = self._line(self._take())
                 if item is not None:
                     found.append(item)
             else:
                 self._add(byte)
         return found
 
-    def _line(self, line: bytes, whole: bool) -> CanFrame | AdapterReply | None:
-        if whole:
-            if line in _QUEUED:
-                return AdapterReply("ok", line.decode("ascii"))
-            if (frame := parse_frame(line, time_stamp=self.time_stamps)) is not None:
-                return frame
-            kind = _REPLY_LETTERS.get(line[:1])
-            # A serial number may be any text, the other two are hexadecimal digits.
-            text = line[1:]
-            if kind is not None and text and (text.isalnum() if kind == "serial" else _HEX.issuperset(text)):
-                return AdapterReply(kind, text.decode("ascii"))
+    def _line(self, line: bytes) -> CanFrame | AdapterReply | None:
+        if line in _QUEUED:
+            return AdapterReply("ok", line.decode("ascii"))
+        if (frame := parse_frame(line, time_stamp=self.time_stamps)) is not None:
+            return frame
+        kind, text = _REPLY_LETTERS.get(line[:1]), line[1:]
+        # A serial number may be any text, the other two are hexadecimal digits.
+        readable = text.isalnum() if kind == "serial" else bool(text) and _HEX.issuperset(text)
+        if kind is not None and readable and len(line) < MAX_LINE:
+            return AdapterReply(kind, text.decode("ascii"))
         return self._salvage(line)
 
     def _salvage(self, line: bytes) -> CanFrame | None:
@@ -243,21 +238,19 @@ class AdapterReader(LineReader):
         found: list[HostCommand] = []
         for byte in data:
             if byte == END[0]:
-                whole = not self._overlong
-                found.append(self._line(self._take(), whole))
+                found.append(self._line(self._take()))
             else:
                 self._add(byte)
         return found
 
-    def _line(self, line: bytes, whole: bool) -> HostCommand:
-        if whole:
-            kind = _PLAIN_COMMANDS.get(line)
-            if kind is not None:
-                return HostCommand(kind)
-            if line in BITRATES:
-                return HostCommand("bitrate", bitrate=BITRATES[line])
-            if (frame := parse_frame(line)) is not None:
-                return HostCommand("transmit", frame)
+    def _line(self, line: bytes) -> HostCommand:
+        kind = _PLAIN_COMMANDS.get(line)
+        if kind is not None:
+            return HostCommand(kind)
+        if line in BITRATES:
+            return HostCommand("bitrate", bitrate=BITRATES[line])
+        if (frame := parse_frame(line)) is not None:
+            return HostCommand("transmit", frame)
         # An adapter acts on no part of a line that it did not understand: it says so, the host decides.
         self.malformed_lines += 1
         self.counters.noise_bytes += len(line)
