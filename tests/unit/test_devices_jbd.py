@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.golden import golden_frames
 from tests.unit.wire_parts import PlainBms, device_map
 
@@ -410,6 +412,24 @@ def test_protections_are_counted_when_they_begin() -> None:
         }
 
     with_jbd(use, part=part)
+
+
+@given(
+    st.lists(
+        st.builds(
+            JbdRequest,
+            st.sampled_from([0x00, 0x01, 0x03, 0x06, 0x24, 0xA1, 0xAA, 0xE0, 0xE1, 0xE2]) | st.integers(0, 255),
+            st.booleans(),
+            st.binary(max_size=8),
+        )
+        | st.just(jbd.enter_factory()),
+        max_size=12,
+    )
+)
+def test_whatever_is_asked_and_written_it_can_be_read(requests: list[JbdRequest]) -> None:
+    device = JbdDevice(stated(16))
+    ask(device, *requests)
+    assert explain("reply", ask(device, read_register(jbd.BASIC))[0]).values["cell_count"] == 16
 
 
 # ----------------------------------------------------------------- the line

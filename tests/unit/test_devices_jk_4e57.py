@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.golden import golden_frames
 from tests.unit.wire_parts import PlainBms, device_map
 
@@ -389,6 +391,29 @@ def test_a_current_that_the_coding_cannot_hold_is_said_as_the_most_it_can(
 ) -> None:
     device = Jk4e57Device(stated(current_a=current_a), items={VERSION: version}, habits=AT_ONCE)
     assert items_of(ask(device, jk.read_all())[0])["current_a"] == said
+
+
+@given(
+    st.lists(
+        st.builds(
+            JkRequest,
+            st.sampled_from([1, 2, 3, 5, 6]),
+            st.builds(lambda code, data: bytes((code,)) + data, st.integers(0x75, 0xC5), st.binary(max_size=6)),
+        )
+        | st.just(jk.send_password(PASSWORD)),
+        max_size=12,
+    )
+)
+def test_whatever_is_asked_and_written_its_table_can_be_read(requests: list[JkRequest]) -> None:
+    device = Jk4e57Device(stated(16), habits=AT_ONCE)
+    ask(device, *requests)
+    assert len(items_of(ask(device, jk.read_all())[0])["cell_voltages_v"]) == 16
+
+
+def test_a_pack_threshold_that_no_item_holds_is_the_highest_it_can() -> None:
+    device = Jk4e57Device(stated(16), habits=AT_ONCE)
+    assert all(ask(device, jk.send_password(PASSWORD), jk.write_item(0x90, 0xFFFF)))
+    assert items_of(ask(device, jk.read_all())[0])["pack_over_voltage_v"] == 655.35
 
 
 def test_a_silent_board_says_nothing() -> None:

@@ -105,6 +105,14 @@ def test_mos_control_bits_mean_off(charge: bool, discharge: bool, text: str) -> 
     assert (values["charging_allowed"], values["discharging_allowed"]) == (charge, discharge)
 
 
+@pytest.mark.parametrize("data", [b"\xc0\x01", b"\x00\x07"])
+def test_mos_control_with_bits_of_no_meaning_comes_back_as_it_was(data: bytes) -> None:
+    frame = jbd.request_frame(jbd.write_register(jbd.FETS, data))
+    explained = explain("request", frame)
+    assert explained.again == frame
+    assert explained.values["charging_allowed"] is False
+
+
 # -------------------------------------------------------------------- traps
 
 

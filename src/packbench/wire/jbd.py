@@ -263,7 +263,9 @@ def _explain_request(frame: bytes) -> Explained:
     if request.write and request.register == FETS:
         charge, discharge = fets_of(request.data)
         values |= {"charging_allowed": charge, "discharging_allowed": discharge}
-        request = set_fets(charge=charge, discharge=discharge) if request.data[1] < 4 else request
+        made = set_fets(charge=charge, discharge=discharge)
+        # Bits without a meaning stay as they came.
+        request = made if made.data == request.data else request
     elif request.data:
         values["data"] = request.data.hex()
     return Explained(values, request_frame(request))
