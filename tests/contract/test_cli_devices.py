@@ -71,7 +71,8 @@ def test_every_family_is_emulated_and_probed(name: str, tmp_path: Path) -> None:
     assert None not in shown.values()
     assert shown["plausible"] is True
     assert shown["identity"]["model"]
-    assert shown["link"]["replies"] >= 1
+    # A CAN bus has no replies: everybody talks in periods.
+    assert shown["link"]["frames_in" if name == "gbt27930" else "replies"] >= 1
     if item["kind"] in ("bms", "cycler"):
         assert set(shown) <= VOCABULARY
         assert shown["voltage_v"] > 2
@@ -109,7 +110,7 @@ def test_several_devices_share_a_bus(tmp_path: Path) -> None:
     assert [answer["soc"] for answer in answers["devices"]] == [0.5] * 4
     assert answers["link"]["timeouts"] == 0
     assert nobody["code"] == 4
-    assert "no complete reply within 100 ms" in nobody["errors"][0]["message"]
+    assert "no complete reply within" in nobody["errors"][0]["message"]
 
 
 def test_the_plant_lives_behind_an_emulator(tmp_path: Path) -> None:

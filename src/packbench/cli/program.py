@@ -11,14 +11,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
-from packbench.cli import analyze, check, demo, devices, doctor, export, report, run, runs, schema, simulate
 from packbench.cli.console import INTERRUPTED, Done, Terminal, language
 from packbench.core.errors import InputError, PackbenchError
 from packbench.files import data_home
 
-COMMANDS = (demo, run, simulate, check, devices, analyze, report, export, runs, doctor, schema)
+COMMANDS = ("demo", "run", "simulate", "check", "devices", "analyze", "report", "export", "runs", "doctor", "schema")
+"""Each is the module of that name in this package."""
 
 
 class _Usage(Exception):
@@ -32,15 +33,17 @@ class _Parser(argparse.ArgumentParser):
         raise _Usage(f"{message} (see {self.prog} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """The parser of the command that the words name (loading all takes longer); of all when they name none."""
     parser = _Parser(
         prog="packbench",
         description="Packbench: the open test bench controller for retired EV battery packs.",
         epilog="example: packbench demo",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for module in COMMANDS:
-        module.add(subparsers)
+    named = [word for word in words[:1] if word in COMMANDS]
+    for name in named or COMMANDS:
+        import_module(f"packbench.cli.{name}").add(subparsers)
     return parser
 
 
@@ -50,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     terminal = Terminal(as_json="--json" in words, lang="en")
     try:
         terminal.lang = language()
-        args = _parser().parse_args(words)
+        args = _parser(words).parse_args(words)
         command: Callable[[argparse.Namespace, Terminal], Done] = args.run_command
         return terminal.finish(command(args, terminal))
     except _Usage as usage:
