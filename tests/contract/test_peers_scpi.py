@@ -208,6 +208,37 @@ def test_a_killed_client_trips_the_watchdog_and_the_same_port_tells_it_in_modbus
         assert lxi_on(port)("OUTP?;MEAS:CURR?;SYST:LOCK:OWN?") == "OFF;0.00A;NONE"
 
 
+HOLD_MODBUS = """
+import sys, time
+from pymodbus.client import ModbusTcpClient
+client = ModbusTcpClient("127.0.0.1", port=int(sys.argv[1]), timeout=5, retries=0)
+client.connect()
+client.write_coil(402, True, device_id=0)
+client.write_registers(498, [0xCCCC, 0, 0x9999, 0x0F0F, 0xCCCC], device_id=0)
+client.write_coil(405, True, device_id=0)
+while True:
+    print(client.read_holding_registers(505, count=5, device_id=0).registers[3], flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_a_killed_modbus_client_trips_a_watchdog_that_was_stored() -> None:
+    with emulated("ea-psb", "--url", "modbus+tcp://127.0.0.1:0", "--set", "watchdog_s=1") as ready:
+        client = subprocess.Popen(
+            [sys.executable, "-c", HOLD_MODBUS, str(port_of(ready))], stdout=subprocess.PIPE, text=True
+        )
+        assert client.stdout is not None
+        with client.stdout:
+            assert any(int(line) == 0x0F0F for line in client.stdout), "the current is flowing"
+            client.send_signal(signal.SIGKILL)
+            assert client.wait(timeout=10) == -signal.SIGKILL
+        time.sleep(1.5)
+        after = probed("ea-psb", "--url", ready["url"])
+        assert (after["output_on"], after["current_a"]) == (False, 0.0)
+        tcp = ("-m", "tcp", "-p", str(port_of(ready)), "-a", "0", "-t", "4", "-r", "506", "127.0.0.1")
+        assert int(mbpoll(*tcp)[506]) & 0x1F == 0x1C, "control is free due to a communication time-out"
+
+
 def test_a_socket_on_which_nothing_is_said_is_closed_by_the_device() -> None:
     with emulated("ea-psb", "--url", TCP) as ready:
         lxi = lxi_on(port_of(ready))

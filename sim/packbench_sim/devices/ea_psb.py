@@ -205,6 +205,9 @@ def _make(playing: Playing) -> EaPsbDevice:
         silent=playing.silent,
     )
     device.local = playing.option("local", 0) != 0
+    watchdog_s = round(playing.option("watchdog_s", 0))
+    if watchdog_s:
+        device.machine.monitored, device.machine.monitor_s = True, watchdog_s
     return device
 
 
@@ -212,6 +215,7 @@ play_ea_psb = Player(
     _make,
     {
         "local": "1: somebody holds the front panel in local control",
+        "watchdog_s": "seconds of the communication watchdog, armed from the beginning: the setting is a stored one",
         "watchdog_off": "0: an expired communication watchdog does not switch the output off",
     },
 )
