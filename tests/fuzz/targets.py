@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from tests.unit.golden import golden_frames
-from tests.unit.wire_parts import PlainBms, PlainCycler, device_map
+from tests.unit.wire_parts import MAP_NAMES, PlainBms, PlainCycler, device_map
 
 from packbench.config.pack import load_pack
 from packbench.core.errors import DeviceError
@@ -193,16 +193,27 @@ def _schemes(name: str) -> Iterator[str]:
             yield scheme
 
 
+def _golden(name: str, direction: str, protocol: str | None = None) -> list[bytes]:
+    """The captures in a device's own file, if it speaks this protocol."""
+    device = device_map(name)
+    if protocol not in (None, device.protocol):
+        return []
+    frames = [golden.request if direction == "request" else golden.reply for golden in device.golden]
+    return [frame for frame in frames if frame]
+
+
 def seeds(name: str) -> list[bytes]:
     """Good input to begin with: golden frames, and what drivers and emulators say to each other."""
     kind, _, rest = name.partition("-")
     if kind == "explain":
-        direction = rest.rpartition("-")[2]
-        return [frame.frame for frame in golden_frames() if frame.direction == direction]
+        protocol, _, direction = rest.rpartition("-")
+        own = [frame for device in MAP_NAMES for frame in _golden(device, direction, protocol)]
+        return own + [frame.frame for frame in golden_frames() if frame.direction == direction]
     if kind == "codec":
         device, _, scheme = rest.rpartition("-")
         return [bytes((index,)) + asked.reply for index, asked in enumerate(conversation(device, scheme))]
     frames = [frame.frame for frame in golden_frames() if frame.direction == "request"]
+    frames += _golden(rest, "request")
     for scheme in _schemes(rest):
         frames += [asked.frame for asked in conversation(rest, scheme)]
     return [b"\xff" + frame for frame in frames]

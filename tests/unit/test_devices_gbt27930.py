@@ -827,6 +827,16 @@ def test_a_charger_that_begins_anew_is_followed() -> None:
     assert replay.device.phase == "greeting"
 
 
+def test_a_charger_that_is_ready_before_the_battery_waits() -> None:
+    replay = Replay(ready_after_ns=1 * S)
+    ready = CanFrame(0x100AF456, b"\xaa")
+    replay.hear([(0, frame_of(Crm(NOT_YET))), (MS, frame_of(Crm(READY))), (2 * MS, frame_of(Cml(500.0, 200.0, 120.0)))])
+    replay.hear([(3 * MS, ready), (999 * MS, ready)])
+    assert replay.device.phase == "preparing"
+    replay.hear([(1010 * MS, ready)])
+    assert replay.device.phase == "charging"
+
+
 def test_long_messages_wait_for_each_other() -> None:
     async def use(bench: Bench) -> None:
         await bench.charging()

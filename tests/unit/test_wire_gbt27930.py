@@ -419,6 +419,8 @@ def test_lines_that_are_no_messages_are_explained_too(line: bytes, said: dict[st
         b"", b"T181056F459411AC0D02", b"T181056F459411AC0D\r", b"T182756F43010203\r", b"T18FEEE0080011223344556677\r",
         b"T1CEC56F482031000707000200\r", b"T1CEC56F410\r", b"T1CEC56F4810FFFF0707000200\r",
         b"T1CEB56F4801\r\r", b"O\rC\r",
+        # Lower case, and a CTS whose reserved bytes are not ones: understood, and not written so.
+        b"T181056F459411ac0d02\r", b"T1CECF45681107010000000200\r",
     ],
     ids=repr,
 )  # fmt: skip
@@ -450,7 +452,7 @@ def test_frames_that_make_no_whole_message_are_a_bad_reply() -> None:
 )
 def test_any_bytes_are_explained_or_a_bad_reply(line: bytes) -> None:
     with suppress(BadReply):
-        explain("reply", line)
+        assert explain("reply", line).again == line
 
 
 def test_values_for_people() -> None:

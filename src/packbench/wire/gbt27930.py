@@ -147,8 +147,15 @@ def explain(direction: Direction, frame: bytes) -> Explained:
     `direction` is not looked at: a frame's own source address says from whom it comes.
 
     Raises:
-        BadReply: Not whole lines, or lines of something else.
+        BadReply: Not whole lines, lines of something else, or not in the form in which they are written here.
     """
+    explained = _explained(frame)
+    if explained.again != frame:
+        raise BadReply(f"{frame!r} would be written as {explained.again!r}")
+    return explained
+
+
+def _explained(frame: bytes) -> Explained:
     if not frame.endswith(END) or frame == END:
         return _explain_command(frame)
     lines = frame.split(END)[:-1]
