@@ -19,11 +19,16 @@ from tests.unit.wire_parts import MAP_NAMES, PlainBms, PlainCycler, device_map
 from packbench.config.pack import load_pack
 from packbench.core.errors import DeviceError
 from packbench.drivers.factory import Wanted, make_driver
+from packbench.drivers.gbt27930 import advance, begin
+from packbench.drivers.gbt27930_heard import sample_of
+from packbench.drivers.gbt27930_settings import ChargerSettings
 from packbench.drivers.golden import EXPLAIN
 from packbench.files import packaged_configs
 from packbench.transport.link import Codec, Reply, Timing
+from packbench.wire.can import CanFrame
 from packbench.wire.counters import LineCounters
 from packbench.wire.explained import Direction
+from packbench.wire.slcan import HostReader, opening_lines
 from packbench_sim.parts import SessionDevice, TalkingDevice, WireDevice
 from packbench_sim.playing import Playing
 from packbench_sim.wiring import PLAYERS, play
@@ -169,12 +174,37 @@ def _device(name: str) -> Target:
     return target
 
 
+def _charger() -> Target:
+    """The host's side of a CAN bus: no codec, but a session that goes on with whatever is heard."""
+
+    def target(data: bytes) -> None:
+        reader, state, t_ns = HostReader(), begin(ChargerSettings(), 0), 0
+        for item in reader.feed(data):
+            if not isinstance(item, CanFrame):
+                continue
+            t_ns += 5_000_000
+            state, frames, _ = advance(state, item, t_ns)
+            assert len(frames) < 32
+            sample_of(state.heard, use_cells=True)
+        wake_ns: int | None = t_ns
+        for _ in range(20):
+            # A session moves on, or is over: it never asks to be woken in the past.
+            state, _, wake_ns = advance(state, None, wake_ns)
+            if wake_ns is None:
+                break
+            assert wake_ns > t_ns
+            t_ns = wake_ns
+
+    return target
+
+
 def targets() -> dict[str, Callable[[], Target]]:
     """By name: what makes every parser's target (an emulator and a conversation take a while)."""
     found: dict[str, Callable[[], Target]] = {}
     for protocol in sorted(EXPLAIN):
         found[f"explain-{protocol}-request"] = partial(_explain, protocol, "request")
         found[f"explain-{protocol}-reply"] = partial(_explain, protocol, "reply")
+    found["charger-gbt27930"] = _charger
     for name in sorted(PLAYERS):
         found[f"emulator-{name}"] = partial(_device, name)
         for scheme in _schemes(name):
@@ -209,11 +239,19 @@ def seeds(name: str) -> list[bytes]:
         protocol, _, direction = rest.rpartition("-")
         own = [frame for device in MAP_NAMES for frame in _golden(device, direction, protocol)]
         return own + [frame.frame for frame in golden_frames() if frame.direction == direction]
+    if kind == "charger":
+        lines = b"".join(_golden(rest, "reply")).split(b"\r")
+        # Whole sessions as a BMS has them, its own frames alone (source address F4).
+        session = b"".join(line + b"\r" for line in lines if line[7:9] == b"F4")
+        return [line + b"\r" for line in lines] + [b"T182756F425713\r" + session[: 27 * 18]]
     if kind == "codec":
         device, _, scheme = rest.rpartition("-")
         return [bytes((index,)) + asked.reply for index, asked in enumerate(conversation(device, scheme))]
     frames = [frame.frame for frame in golden_frames() if frame.direction == "request"]
     frames += _golden(rest, "request")
+    if device_map(rest).protocol == "gbt27930":
+        # An adapter hears nothing before its channel is open.
+        frames.append(b"".join((*opening_lines(250_000), *_golden(rest, "request"))))
     for scheme in _schemes(rest):
         frames += [asked.frame for asked in conversation(rest, scheme)]
     return [b"\xff" + frame for frame in frames]
