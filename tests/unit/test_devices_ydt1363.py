@@ -44,7 +44,7 @@ from packbench.run.port import Port
 from packbench.wire import pace, pylontech, seplos_v2
 from packbench.wire.pace_data import decode_alarms as pace_alarms
 from packbench.wire.pylontech_data import NARROW, WIDE, decode_alarms, decode_analog
-from packbench.wire.pylontech_facts import Firmware, decode_management, decode_system_parameters
+from packbench.wire.pylontech_facts import Firmware, Management, decode_management, decode_system_parameters
 from packbench.wire.seplos_v2_alarms import decode_alarms as seplos_alarms
 from packbench.wire.ydt1363 import (
     BAD_ADDRESS,
@@ -305,7 +305,10 @@ def test_seplos_s_driver_sends_the_golden_requests() -> None:
     alarms = device_of("seplos-v2").on_bytes(0, request_frame(seplos_v2.read_alarms(0)))
     assert _sent("seplos-v2", [SEPLOS_GOLDEN, alarms], SeplosV2Bms.read, 0) == [golden[0], line("~20004644E00200FD35")]
     assert _sent("seplos-v2", [SEPLOS_VENDOR], SeplosV2Bms.identify, 0) == [golden[2]]
-    assert _sent("seplos-v2", [SEPLOS_GOLDEN, alarms], SeplosV2Bms.read, 0, group=1)[0] == line("~20004642E00201FD36")
+    assert _sent("seplos-v2", [SEPLOS_GOLDEN, alarms], SeplosV2Bms.read, 0, group=1) == [
+        line("~20004642E00201FD36"),
+        line("~20004644E00201FD34"),
+    ]
 
 
 def test_pace_s_driver_asks_as_other_clients_do() -> None:
@@ -358,6 +361,34 @@ def test_what_is_not_allowed_has_a_limit_of_zero(name: str) -> None:
     assert sample.discharge_limit_a == (100.0 if name == "pylontech" else None)
     sample = read_once(name, device_of(name, stated(discharge_limit_a=0.0)))
     assert sample.discharge_limit_a == 0.0
+
+
+@pytest.mark.parametrize(
+    ("status", "charge_a", "discharge_a"), [(0xC0, 50.0, 60.0), (0x40, 0.0, 60.0), (0x80, 50.0, 0.0)]
+)
+def test_what_92_allows_stands_above_its_limits_and_the_fets(status: int, charge_a: float, discharge_a: float) -> None:
+    """The alarm reply says that both FETs are on."""
+    limits = Management(2, 53.25, 45.0, 50.0, -60.0, status)
+    found: list[BmsSample] = []
+
+    async def use(driver: PylontechBms) -> None:
+        found.append(await driver.read())
+
+    _sent("pylontech", [PYLON_GOLDEN, PYLON_ALARMS, reply_frame(0x20, 2, limits.encode())], use, 2)
+    assert (found[0].charge_limit_a, found[0].discharge_limit_a) == (charge_a, discharge_a)
+
+
+def test_a_pack_that_holds_more_than_it_should_is_full() -> None:
+    """A state of charge is a fraction, and remaining and full capacity are counted apart."""
+    packs = decode_analog(info_of(PYLON_GOLDEN))
+    over = replace(packs, packs=(replace(packs.packs[0], remaining_ah=74.5),))
+    found: list[BmsSample] = []
+
+    async def use(driver: PylontechBms) -> None:
+        found.append(await driver.read())
+
+    _sent("pylontech", [reply_frame(0x20, 2, over.encode()), PYLON_ALARMS, PYLON_MANAGEMENT], use, 2)
+    assert found[0].soc == 1.0
 
 
 @pytest.mark.parametrize("name", ["seplos-v2", "pace"])
@@ -497,16 +528,16 @@ def test_the_device_type_and_the_version_are_settings() -> None:
 
 
 def test_a_pack_that_is_not_in_the_reply_to_all_is_missed() -> None:
-    async def main(clock: VirtualClock) -> None:
-        class Two(PaceDevice):
-            def _asked(self, request: YdtRequest) -> int:
-                return 1
+    replies = [
+        reply_frame(0x25, 1, info_of(PACE_ANALOG)),
+        reply_frame(0x25, 1, replace(pace_alarms(info_of(PACE_ALARMS)), command=2).encode()),
+    ]
 
-        driver, _, _ = await driven("pace", Two(PlainBms(16, 4), PaceFacts(100.0)), clock, pack=2, analog_of="all")
-        with pytest.raises(BadReply):
+    async def use(driver: PaceBms) -> None:
+        with pytest.raises(BadReply, match="1 packs answered, number 2 is wanted"):
             await driver.read()
 
-    run_virtual(main)
+    _sent("pace", replies, use, 1, pack=2, analog_of="all")
 
 
 def test_linked_packs_of_a_pace_are_picked_out_of_the_reply_to_all() -> None:
@@ -741,9 +772,12 @@ def test_a_reply_for_sixteen_packs_fits_through_the_port() -> None:
     assert found[0].cycles == 15
 
 
-def test_seplos_states_follow_the_plant() -> None:
+def test_states_follow_the_plant() -> None:
     for current_a, system in ((5.0, 0x02), (-5.0, 0x01), (0.0, 0x10)):
         info = take_apart(say(device_of("seplos-v2", stated(current_a=current_a)), seplos_v2.read_alarms(0))).info
         assert seplos_alarms(info).custom[9] == system
+    for current_a, status in ((5.0, 0x80), (-5.0, 0x40), (0.05, 0x00)):
+        alarms = take_apart(say(device_of("pylontech", stated(current_a=current_a)), pylontech.read_alarms(2))).info
+        assert decode_alarms(alarms).packs[0].status[2] == status
     firmware = take_apart(say(device_of("pylontech"), pylontech.read_firmware(2))).info
     assert firmware == Firmware(2, (1, 0), (3, 3, 0)).encode()

@@ -211,6 +211,12 @@ def test_alarms_are_never_telemetry() -> None:
         decode_telemetry(replace(CALM, custom=bytes(custom)).encode())
 
 
+def test_alarms_without_the_events_that_are_known_are_refused() -> None:
+    assert len(decode_alarms(replace(CALM, custom=bytes(14)).encode()).custom) == 14
+    with pytest.raises(BadReply, match="13 bytes of events"):
+        decode_alarms(replace(CALM, custom=bytes(13)).encode())
+
+
 @pytest.mark.parametrize("cut", [1, 2, 8, 30])
 def test_other_lengths_are_refused(cut: int) -> None:
     for decode, frame in ((decode_telemetry, REPLY), (decode_alarms, SEPLOS_ALARMS), (decode_vendor, SEPLOS_VENDOR)):

@@ -33,6 +33,7 @@ from packbench.wire.ydt1363 import (
     take_apart,
     take_request,
 )
+from packbench.wire.ydt1363_info import MAX_SENSORS, Cursor
 
 GOLDEN = golden_frames("pylontech", "seplos_v2")
 READ = pylontech.read_analog(2)
@@ -216,8 +217,8 @@ def test_a_wrong_length_with_a_right_checksum_is_not_believed() -> None:
 @pytest.mark.parametrize(
     "foreign",
     [
-        reply_frame(0x20, 3, REPLY[:0]),
-        reply_frame(0x20, 2, b"", device=0x4F),
+        reply_frame(0x20, 3, take_apart(REPLY).info),
+        reply_frame(0x20, 2, take_apart(REPLY).info, device=0x4F),
         request_frame(pylontech.read_alarms(2)),
         request_frame(READ),
         PYLON_ALARMS,
@@ -229,8 +230,7 @@ def test_what_answers_something_else_is_skipped(foreign: bytes) -> None:
     """A reply carries VER, ADR, CID1 and RTN, not the command that it answers."""
     codec = YdtCodec()
     reply = answer(READ, foreign + REPLY, codec)
-    assert reply is not None
-    assert len(reply.info) == 61
+    assert reply == (0x20, take_apart(REPLY).info)
     assert codec.counters.foreign_frames == 1
 
 
@@ -286,6 +286,21 @@ def test_reading_may_be_repeated_and_the_unknown_may_not() -> None:
 def test_an_unknown_return_code_explains_nothing() -> None:
     with pytest.raises(BadReply, match="return code 55"):
         pylontech.explain("reply", reply_frame(0x20, 2, code=0x55))
+
+
+@pytest.mark.parametrize("state", [0x03, 0x0C, 0x7F, 0xF1, 0xFF])
+def test_an_alarm_byte_is_one_of_a_few(state: int) -> None:
+    """High bytes of cell voltages are none."""
+    for good in (0x00, 0x01, 0x02, 0x80, 0xEF, 0xF0):
+        assert Cursor(bytes((good,)), "").states(1) == (good,)
+    with pytest.raises(BadReply, match=f"{state:02X} is no alarm state"):
+        Cursor(bytes((0, state)), "").states(2)
+
+
+def test_a_count_beyond_any_pack_is_another_message_s_byte() -> None:
+    assert Cursor(b"\x10", "").count(MAX_SENSORS) == 16
+    with pytest.raises(BadReply, match="17 of a thing"):
+        Cursor(b"\x11", "").count(MAX_SENSORS)
 
 
 # ----------------------------------------------------------------- properties
