@@ -86,14 +86,20 @@ def play(playing: Playing) -> WireDevice:
     return player.make(playing)
 
 
-def wire_devices(world: World, bench: BenchSpec, cycler: DeviceType, bms: DeviceType) -> dict[str, WireDevice]:
+def wire_devices(
+    world: World, bench: BenchSpec, cycler: DeviceType, bms: DeviceType, cell_tap: DeviceType | None = None
+) -> dict[str, WireDevice]:
     """The bench's devices by role. Raises InputError for one that nobody emulates."""
     faults = world.plant.faults
-    return {
+    played: dict[str, WireDevice] = {
         "cycler": _played(world, bench.cycler, cycler, lambda _t_ns: faults.cycler_silent),
         "bms": _played(world, bench.bms, bms, lambda _t_ns: faults.bms_silent),
         "board": world.board,
     }
+    if cell_tap is not None and bench.cell_tap is not None:
+        # A monitor of the bench's own: it goes on when the pack's BMS falls silent.
+        played["cell_tap"] = _played(world, bench.cell_tap.device, cell_tap, lambda _t_ns: False)
+    return played
 
 
 def _played(world: World, spec: DeviceSpec, device: DeviceType, silent: Silent) -> WireDevice:

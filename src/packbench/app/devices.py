@@ -14,6 +14,7 @@ from packbench.app.job import Job, read_source
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec
+from packbench.drivers.cell_tap import CellTap, TapRules
 from packbench.drivers.factory import SESSIONS, Driver, Wanted, make_driver, require_link
 from packbench.drivers.gbt27930_settings import settings_from
 from packbench.drivers.protocols import Bms, Cycler, Identity
@@ -29,7 +30,6 @@ from packbench.transport.slcan import SlcanTransport
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
 
-ROLES = ("cycler", "bms", "board")
 EMULATED = "emulated:"
 """URL prefix: the composition root is to start our own emulator on that kind of link."""
 
@@ -40,6 +40,7 @@ class DeviceTypes:
 
     cycler: DeviceType
     bms: DeviceType
+    cell_tap: DeviceType | None = None
 
 
 def load_type(name: str) -> DeviceType:
@@ -52,9 +53,13 @@ def load_types(bench: BenchSpec) -> DeviceTypes:
     """The types that the bench file names, each fit for its place. Raises InputError with every problem."""
     cycler, bms = load_type(bench.cycler.device), load_type(bench.bms.device)
     problems = [*_misplaced(bench.cycler, cycler, "cycler"), *_misplaced(bench.bms, bms, "bms")]
+    cell_tap: DeviceType | None = None
+    if bench.cell_tap is not None:
+        cell_tap = load_type(bench.cell_tap.device.device)
+        problems += _misplaced(bench.cell_tap.device, cell_tap, "bms")
     if problems:
         raise InputError(problems)
-    return DeviceTypes(cycler, bms)
+    return DeviceTypes(cycler, bms, cell_tap)
 
 
 def _misplaced(spec: DeviceSpec, device: DeviceType, kind: Kind) -> list[Problem]:
@@ -151,11 +156,21 @@ class Buses:
 
 
 def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buses) -> Devices:
-    """Drivers on connected lines, one for each of ROLES."""
+    """Drivers on connected lines, one for each device of the bench."""
     bench = job.bench
     board = buses.port(lines["board"]).link(BoardCodec(), Timing(bench.board.reply_timeout_ns))
     return Devices(
         cast("Cycler", buses.bench_driver(lines["cycler"], types.cycler, bench.cycler)),
-        cast("Bms", buses.bench_driver(lines["bms"], types.bms, bench.bms)),
+        _bms(types, lines, bench, buses),
         BoardClient(board, board_settings(bench, job.limits), Identity),
     )
+
+
+def _bms(types: DeviceTypes, lines: Mapping[str, Line], bench: BenchSpec, buses: Buses) -> Bms:
+    """The pack's BMS, with the cell tap where the bench has one."""
+    bms = cast("Bms", buses.bench_driver(lines["bms"], types.bms, bench.bms))
+    if bench.cell_tap is None or types.cell_tap is None:
+        return bms
+    tap = cast("Bms", buses.bench_driver(lines["cell_tap"], types.cell_tap, bench.cell_tap.device))
+    rules = TapRules(bench.cell_tap.precedence, bench.cell_tap.cross_check_v, bench.cell_tap.bms_required)
+    return CellTap(bms, tap, rules)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import EMULATED, ROLES, Buses, Line, connect, load_types
+from packbench.app.devices import EMULATED, Buses, Line, connect, load_types
 from packbench.app.job import Job
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
@@ -67,7 +67,7 @@ def is_emulated(spec: DeviceSpec) -> bool:
 
 def require_emulated(job: Job) -> None:
     """Refuse a bench with real devices: the supervisor is not a process of its own yet (docs/architecture.md)."""
-    real = [spec for spec in (job.bench.cycler, job.bench.bms, job.bench.board) if not is_emulated(spec)]
+    real = [spec for spec in job.bench.devices.values() if not is_emulated(spec)]
     if real:
         raise InputError(
             [
@@ -132,7 +132,7 @@ async def _lines(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitS
 
     Devices whose URLs name the same place share one line.
     """
-    specs: dict[str, DeviceSpec] = {role: getattr(job.bench, role) for role in ROLES}
+    specs = job.bench.devices
     played = _emulators(job, options, clock) if any(is_emulated(spec) for spec in specs.values()) else {}
     opened: dict[str, Line] = {}
     lines: dict[str, Line] = {}
@@ -152,7 +152,7 @@ def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDe
 
     types = load_types(job.bench)
     world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=options.seed, injections=options.injections)
-    return wire_devices(world, job.bench, types.cycler, types.bms)
+    return wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
 
 
 async def _serve(device: WireDevice, clock: Clock, stack: AsyncExitStack) -> str:
@@ -168,7 +168,7 @@ async def _serve(device: WireDevice, clock: Clock, stack: AsyncExitStack) -> str
 
 
 def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
-    emulated = any(is_emulated(spec) for spec in (job.bench.cycler, job.bench.bms, job.bench.board))
+    emulated = any(is_emulated(spec) for spec in job.bench.devices.values())
     return RunMeta(
         run_id=options.run_id,
         # Nobody may claim a measurement when any part of the bench was played.

@@ -223,8 +223,8 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
     from packbench_sim.wiring import memory_transports, wire_devices
 
     types = load_types(job.bench)
-    played = wire_devices(world, job.bench, types.cycler, types.bms)
-    schemes = {role: scheme_of(getattr(job.bench, role)) for role in played}
+    played = wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
+    schemes = {role: scheme_of(job.bench.devices[role]) for role in played}
     lines = {role: Line(far) for role, far in memory_transports(loop, clock, played, schemes).items()}
     return connect(job, types, lines, Buses(clock))
 

@@ -1,8 +1,8 @@
 """A bench file (configs/benches/*.yaml) read into a BenchSpec.
 
-Owns the bench file's model and its cross checks (timing that cannot be met, instruments that are
-missing). Must not open anything a URL names, nor judge a calibration date against today: that is
-the result's business (`analysis`), since a bench file is true on any day.
+Owns the bench file's model and its cross checks (timing that cannot be met, limits beyond ratings); the
+instruments are `config/instruments.py`'s. Must not open anything a URL names: whether the devices suit
+the bench is `app/suits.py`.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from packbench.config.document import Document, Path, load_document
+from packbench.config.document import Document, load_document
 from packbench.config.fields import (
     LIMIT_KEYS,
     CurrentA,
-    Date,
     LimitsModel,
     Name,
     PowerW,
-    RatioText,
     ResistanceOhm,
     TemperatureC,
     TimeNs,
     VoltageV,
     reading,
 )
+from packbench.config.instruments import InstrumentModel, read_instruments
 from packbench.config.pack import TitleModel, limit_window_problems
 from packbench.config.validation import StrictModel, check_model, sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LimitSet
-from packbench.core.specs import Accuracy, BenchSpec, DeviceSpec, Distribution, Instrument
-from packbench.core.units import EXPECTED, Dimension, UnitError, parse_quantity
+from packbench.core.specs import BenchSpec, CellTapSpec, DeviceSpec, Precedence, Role
+from packbench.core.units import EXPECTED, UnitError
 
 _HOST = r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\])"
 _URL = re.compile(
@@ -45,21 +44,6 @@ _URL_EXPECTED = (
     "modbus+tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudrate=9600, or emulated: and a scheme"
 )
 
-QUANTITIES: dict[str, tuple[str, Dimension]] = {
-    "current": ("current_a", "current"),
-    "voltage": ("voltage_v", "voltage"),
-    "cell_voltage": ("cell_voltage_v", "voltage"),
-    "temperature": ("temperature_c", "temperature_difference"),
-    "time": ("time", "time"),
-}
-"""A quantity's key in the file: its key in Instrument.quantities and the dimension of its offset."""
-
-REQUIRED: dict[str, tuple[str, ...]] = {
-    "cycler": ("current", "voltage", "time"),
-    "bms": ("cell_voltage", "temperature"),
-}
-"""Instrument to the quantities that a result cannot do without."""
-
 
 def _url(value: Any) -> str:
     if not isinstance(value, str) or not _URL.fullmatch(value):
@@ -67,18 +51,31 @@ def _url(value: Any) -> str:
     return value
 
 
-class DeviceModel(StrictModel):
-    """One device of the bench."""
+class PlaceModel(StrictModel):
+    """What a device is, and where."""
 
     device: Name = Field(description="a device name, such as ea-psb")
     url: Annotated[str, reading(_url)] = Field(description=_URL_EXPECTED)
     unit: int = Field(ge=0, le=255, description="a unit (slave) number from 0 to 255")
-    poll: TimeNs = Field(description=EXPECTED["time"])
-    stale_after: TimeNs = Field(description=EXPECTED["time"])
     reply_timeout: TimeNs = Field(description=EXPECTED["time"])
     settings: dict[str, int | float | str | bool] = Field(
         default_factory=dict[str, "int | float | str | bool"], description="a mapping of the driver's own options"
     )
+
+
+class DeviceModel(PlaceModel):
+    """One device of the bench."""
+
+    poll: TimeNs = Field(description=EXPECTED["time"])
+    stale_after: TimeNs = Field(description=EXPECTED["time"])
+
+
+class CellTapModel(PlaceModel):
+    """An external monitor on the cells; it is asked whenever the BMS is."""
+
+    precedence: Precedence = Field(default="tap", description="tap or bms: whose cells count")
+    cross_check: VoltageV | None = Field(default=None, description=EXPECTED["voltage"])
+    bms_required: bool = Field(default=True, description="true, or false for a pack whose BMS is dead or locked")
 
 
 class RatingsModel(StrictModel):
@@ -93,39 +90,6 @@ class CyclerModel(DeviceModel):
     """A cycler states its ratings."""
 
     ratings: RatingsModel = Field(description="a mapping {voltage: ..., current: ..., power: ...}")
-
-
-class AccuracyModel(StrictModel):
-    """One accuracy statement: bound = gain x reading + offset."""
-
-    gain: RatioText = Field(default=0.0, description=EXPECTED["ratio"])
-    offset: Any = Field(default=None, description="a quantity with its unit, such as 20 mV")
-    distribution: Distribution = Field(default="rectangular", description="rectangular or normal (expanded, k = 2)")
-    resolution: Any = Field(default=None, description="a quantity with its unit, such as 1 mV")
-    noise: Any = Field(default=None, description="a quantity with its unit, such as 1 mV")
-
-
-class QuantitiesModel(StrictModel):
-    """What an instrument measures."""
-
-    current: AccuracyModel | None = Field(default=None, description="the accuracy of the current")
-    voltage: AccuracyModel | None = Field(default=None, description="the accuracy of the voltage")
-    cell_voltage: AccuracyModel | None = Field(default=None, description="the accuracy of a cell's voltage")
-    temperature: AccuracyModel | None = Field(default=None, description="the accuracy of a temperature")
-    time: AccuracyModel | None = Field(
-        default=None, description="the accuracy of the time base, such as {gain: 50 ppm}"
-    )
-
-
-class InstrumentModel(StrictModel):
-    """An instrument with its paper trail."""
-
-    name: Name = Field(description="cycler, bms, or a name of your own")
-    serial: str = Field(min_length=1, description="the serial number")
-    certificate: str = Field(min_length=1, description="the certificate's number")
-    calibrated_on: Date = Field(description="a day as YYYY-MM-DD")
-    due_on: Date = Field(description="a day as YYYY-MM-DD")
-    quantities: QuantitiesModel = Field(description="what it measures, each with its accuracy")
 
 
 class BoardTimingModel(StrictModel):
@@ -152,11 +116,12 @@ class SetpointModel(StrictModel):
 
 
 class DevicesModel(StrictModel):
-    """The three devices every bench has."""
+    """The three devices every bench has, and a cell tap where there is one."""
 
     cycler: CyclerModel = Field(description="the cycler")
     bms: DeviceModel = Field(description="the BMS")
     board: DeviceModel = Field(description="the interlock board")
+    cell_tap: CellTapModel | None = Field(default=None, description="a monitor on the pack's cells")
 
 
 class BenchLimitsModel(StrictModel):
@@ -192,11 +157,12 @@ def load_bench(text: str, file: str) -> BenchSpec:
         raise InputError(sort_problems([*document.problems, *problems]))
     problems = [*document.problems, *_timing(model, document)]
     limits, limit_problems = _limits(model, document)
-    instruments, instrument_problems = _instruments(model, document)
+    instruments, instrument_problems = read_instruments(model.instruments, document)
     problems += limit_problems + instrument_problems
     if problems:
         raise InputError(sort_problems(problems))
-    ratings = model.devices.cycler.ratings
+    devices = model.devices
+    ratings = devices.cycler.ratings
     rated = {
         "rated_voltage_v": ratings.voltage,
         "rated_current_a": ratings.current,
@@ -205,9 +171,9 @@ def load_bench(text: str, file: str) -> BenchSpec:
     return BenchSpec(
         name=model.bench,
         title=model.title.en,
-        cycler=_device("cycler", model.devices.cycler, rated),
-        bms=_device("bms", model.devices.bms, {}),
-        board=_device("board", model.devices.board, {}),
+        cycler=_device("cycler", devices.cycler, devices.cycler, rated),
+        bms=_device("bms", devices.bms, devices.bms, {}),
+        board=_device("board", devices.board, devices.board, {}),
         heartbeat_period_ns=model.board_timing.heartbeat,
         lease_ns=model.board_timing.lease,
         contactor_release_ns=model.board_timing.contactor_release,
@@ -221,17 +187,26 @@ def load_bench(text: str, file: str) -> BenchSpec:
         alarm_policy=MappingProxyType(dict(model.alarms)),
         instruments=instruments,
         title_zh=model.title.zh,
+        cell_tap=_cell_tap(devices),
     )
 
 
-def _device(role: Literal["cycler", "bms", "board"], model: DeviceModel, rated: dict[str, float]) -> DeviceSpec:
+def _cell_tap(devices: DevicesModel) -> CellTapSpec | None:
+    model, bms = devices.cell_tap, devices.bms
+    if model is None:
+        return None
+    device = _device("cell_tap", model, bms, {})
+    return CellTapSpec(device, model.precedence, model.cross_check, model.bms_required)
+
+
+def _device(role: Role, model: PlaceModel, times: DeviceModel, rated: dict[str, float]) -> DeviceSpec:
     return DeviceSpec(
         role=role,
         device=model.device,
         url=model.url,
         unit=model.unit,
-        poll_period_ns=model.poll,
-        stale_after_ns=model.stale_after,
+        poll_period_ns=times.poll,
+        stale_after_ns=times.stale_after,
         reply_timeout_ns=model.reply_timeout,
         settings=MappingProxyType({**model.settings, **rated}),
     )
@@ -252,6 +227,7 @@ def _timing(model: BenchModel, document: Document) -> list[Problem]:
             expected = f"less than poll, {_seconds(device.poll)}"
             found = _seconds(device.reply_timeout)
             problems.append(document.problem("cannot be met", (*path, "reply_timeout"), found, expected))
+    problems += _tap_problems(model, document)
     timing = model.board_timing
     if 2 * timing.heartbeat >= timing.lease:
         expected = f"less than half the lease, {_seconds(timing.lease // 2)}: one lost heartbeat must not trip"
@@ -260,6 +236,23 @@ def _timing(model: BenchModel, document: Document) -> list[Problem]:
     if timing.lease > 500_000_000:
         path = ("board_timing", "lease")
         problems.append(document.problem("longer than promised", path, _seconds(timing.lease), "500 ms or less"))
+    return problems
+
+
+def _tap_problems(model: BenchModel, document: Document) -> list[Problem]:
+    tap, path = model.devices.cell_tap, ("devices", "cell_tap")
+    if tap is None:
+        return []
+    problems: list[Problem] = []
+    if tap.reply_timeout >= model.devices.bms.poll:
+        expected = f"less than the BMS's poll, {_seconds(model.devices.bms.poll)}: they are asked together"
+        found = _seconds(tap.reply_timeout)
+        problems.append(document.problem("cannot be met", (*path, "reply_timeout"), found, expected))
+    if tap.cross_check is not None and tap.cross_check <= 0.0:
+        problems.append(document.problem("", (*path, "cross_check"), f"{tap.cross_check:g} V", "more than 0 V"))
+    if tap.precedence == "bms" and not tap.bms_required:
+        expected = "true: only a tap that has precedence can do without the BMS"
+        problems.append(document.problem("", (*path, "bms_required"), "false", expected))
     return problems
 
 
@@ -294,62 +287,3 @@ def _limits(model: BenchModel, document: Document) -> tuple[dict[str, LimitSet],
             path = ("limits", "cycler", LIMIT_KEYS[name])
             problems.append(document.problem("beyond the cycler's ratings", path, f"{value:g}", f"{rated:g} or less"))
     return limits, problems
-
-
-def _instruments(model: BenchModel, document: Document) -> tuple[tuple[Instrument, ...], list[Problem]]:
-    problems: list[Problem] = []
-    instruments: dict[str, Instrument] = {}
-    for index, item in enumerate(model.instruments):
-        path: Path = ("instruments", index)
-        if item.name in instruments:
-            problems.append(document.problem("twice", (*path, "name"), repr(item.name), "each instrument once"))
-        if item.due_on <= item.calibrated_on:
-            expected = f"a day after calibrated_on, {item.calibrated_on}"
-            problems.append(document.problem("", (*path, "due_on"), item.due_on, expected))
-        quantities: dict[str, Accuracy] = {}
-        for key, (name, dimension) in QUANTITIES.items():
-            accuracy: AccuracyModel | None = getattr(item.quantities, key)
-            if accuracy is not None:
-                built, bad = _accuracy(accuracy, dimension, document, (*path, "quantities", key))
-                quantities[name] = built
-                problems += bad
-        for key in REQUIRED.get(item.name, ()):
-            if QUANTITIES[key][0] not in quantities:
-                expected = f"the accuracy of the {item.name}'s {key.replace('_', ' ')}"
-                at = (*path, "quantities")
-                problems.append(document.problem("required", (*at, key), "nothing", expected, at=at, key=True))
-        instruments[item.name] = Instrument(
-            item.name, item.serial, item.certificate, item.calibrated_on, item.due_on, MappingProxyType(quantities)
-        )
-    for name in REQUIRED:
-        if name not in instruments:
-            expected = f"an instrument named {name}: a result without its accuracy is no measurement"
-            problems.append(document.problem("missing instrument", ("instruments",), "nothing", expected, key=True))
-    return tuple(instruments.values()), problems
-
-
-def _accuracy(
-    model: AccuracyModel, dimension: Dimension, document: Document, path: Path
-) -> tuple[Accuracy, list[Problem]]:
-    problems: list[Problem] = []
-    values = {"offset": 0.0, "resolution": 0.0, "noise": 0.0}
-    stated = {key: getattr(model, key) for key in values if getattr(model, key) is not None}
-    if dimension == "time":
-        for key in stated:
-            found = document.found((*path, key))
-            problems.append(document.problem("", (*path, key), found, "only a gain for time"))
-        return Accuracy(model.gain, 0.0, model.distribution), problems
-    for key, value in stated.items():
-        try:
-            values[key] = parse_quantity(value, dimension)
-        except UnitError as error:
-            problems.append(document.problem("", (*path, key), error.found, error.expected))
-            continue
-        if values[key] < 0.0:
-            problems.append(document.problem("", (*path, key), repr(value), "0 or more"))
-    if model.gain >= 0.1 or (model.gain == 0.0 and values["offset"] == 0.0 and not problems):
-        found = f"gain {model.gain:g}, offset {values['offset']:g}"
-        expected = "a gain below 10 %, or an offset: no instrument is without error"
-        problems.append(document.problem("", path, found, expected, key=True))
-    built = Accuracy(model.gain, values["offset"], model.distribution, values["resolution"], values["noise"])
-    return built, problems

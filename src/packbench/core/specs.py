@@ -13,6 +13,8 @@ from typing import Any, Literal
 from packbench.core.limits import LimitSet
 
 Distribution = Literal["rectangular", "normal"]
+Precedence = Literal["tap", "bms"]
+Role = Literal["cycler", "bms", "board", "cell_tap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Instrument:
 class DeviceSpec:
     """One device of the bench: which map or driver, where it is, how often it is asked."""
 
-    role: Literal["cycler", "bms", "board"]
+    role: Role
     device: str
     """A name of configs/devices (`ea-psb`) or `packbench-board`."""
     url: str
@@ -92,6 +94,20 @@ class DeviceSpec:
     reply_timeout_ns: int
     settings: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Ratings and options of the device: e.g. rated_voltage_v, rated_current_a, rated_power_w."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellTapSpec:
+    """An external monitor on the pack's cells (drivers/cell_tap.py). It is asked whenever the BMS is."""
+
+    device: DeviceSpec
+    """A device of the kind "bms"; period and age are the BMS's."""
+    precedence: Precedence = "tap"
+    """Whose cells (and temperatures) count; the other fills in what is missing."""
+    cross_check_v: float | None = None
+    """The most that the two may differ in any cell; None: they are not compared."""
+    bms_required: bool = True
+    """Whether a run goes on only while the pack's BMS answers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +135,13 @@ class BenchSpec:
     """BMS alarm name to "stop" or "log"; an alarm not named stops."""
     instruments: tuple[Instrument, ...] = ()
     title_zh: str = ""
+    cell_tap: CellTapSpec | None = None
+
+    @property
+    def devices(self) -> dict[str, DeviceSpec]:
+        """Every device that is talked to, by its role."""
+        found = {"cycler": self.cycler, "bms": self.bms, "board": self.board}
+        return found if self.cell_tap is None else {**found, "cell_tap": self.cell_tap.device}
 
     def accuracy(self, instrument: str, quantity: str) -> Accuracy:
         """The accuracy of a quantity as an instrument ("cycler", "bms") reads it; KeyError if not stated."""
