@@ -185,7 +185,10 @@ def _appended(reading: BmsReading, rated_ah: float, port_drop_v: float) -> bytes
 
 def _make(playing: Playing) -> PaceDevice:
     facts = BoardFacts(
-        playing.pack.rated_capacity_ah, ambient_c=playing.ambient_c, appends=bool(playing.option("appends", 1))
+        playing.pack.rated_capacity_ah,
+        serial=f"PBSIM{playing.unit:010}",
+        ambient_c=playing.ambient_c,
+        appends=bool(playing.option("appends", 1)),
     )
     return PaceDevice(
         playing.bms,
