@@ -184,8 +184,6 @@ def _neware_bts(wanted: Wanted) -> Driver:
     return NewareBts(wanted.type, link, wanted.unit, wanted.settings)
 
 
-SESSIONS = ("gbt27930",)
-"""Drivers that are no question and answer: `app/devices` makes them, on a line of their own (`run/charger`)."""
 def _ydt1363_link(wanted: Wanted) -> Link[YdtRequest, YdtReply]:
     codec = YdtCodec(wanted.bus.counters)
     # A master's answer for sixteen packs is as long as a frame can be.
@@ -208,6 +206,8 @@ def _seplos_v3(wanted: Wanted) -> Driver:
     return SeplosV3Bms(wanted.type, modbus_link(wanted), wanted.unit, wanted.settings)
 
 
+SESSIONS = ("gbt27930",)
+"""Drivers that are no question and answer: `app/devices` makes them, on a line of their own (`run/charger`)."""
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {
     "mapped": _mapped,
     "daly-a5": _daly_a5,

@@ -38,9 +38,9 @@ EXPLAIN: dict[Protocol, Explain] = {
     "gbt27930": gbt27930.explain,
     "jbd": jbd.explain,
     "jk-4e57": jk_4e57.explain,
-    "tdt": tdt.explain,
     "neware": neware.explain,
     "scpi": scpi.explain,
+    "tdt": tdt.explain,
     "ydt1363": ydt1363_dialects.explain,
 }
 """What a frame of each protocol says; Modbus is held to the device's own map instead."""
