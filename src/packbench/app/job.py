@@ -78,6 +78,10 @@ def load_job(profile: str, pack: str, bench: str | None, settings: tuple[str, ..
     report = check_plan(plan, pack_spec, bench_spec)
     if not report.ok:
         raise InputError(list(report.errors))
+    # Imported here: `suits` reads device files by way of this module.
+    from packbench.app.suits import require_suited
+
+    require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
     limits = effective_limits(plan, pack_spec, bench_spec)
     return Job(
         plan, pack_spec, bench_spec, limits, report.warnings, profile_source, pack_source, bench_source, settings

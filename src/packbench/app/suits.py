@@ -1,0 +1,133 @@
+"""Whether a bench's devices suit it, the pack and the profile, by what their device files say they can do.
+
+Owns the comparison of capabilities with what is wanted of them; each problem points at the line of the file that wants
+it. Pure: types and specs in, problems out (`require_suited` reads the device files). It exists so that a bench that
+polls faster than a BMS answers, or a profile that discharges into a charger, is refused before any current flows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packbench.app.devices import DeviceTypes, load_types
+from packbench.config.document import Document, load_document
+from packbench.core.errors import InputError, Problem
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench.maps.schema import DeviceType
+from packbench.profile.plan import CcDischarge, Plan
+from packbench.profile.setpoints import Pen
+from packbench.store.meta import Source
+
+_RATINGS = (
+    ("voltage", "rated_voltage_v", "voltage_max_v", "V"),
+    ("current", "rated_current_a", "current_max_a", "A"),
+    ("power", "rated_power_w", "power_max_w", "W"),
+)
+"""A rating's key in the bench file, in the cycler's settings, in the device file's capabilities, and its unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a problem is pointed at."""
+
+    bench: Document
+    pack: Document
+
+
+def require_suited(plan: Plan, pack: PackSpec, bench: BenchSpec, pack_source: Source, bench_source: Source) -> None:
+    """Raises InputError with everything that the bench's devices cannot do."""
+    files = Files(
+        load_document(bench_source.text, bench_source.name), load_document(pack_source.text, pack_source.name)
+    )
+    if problems := unsuited(load_types(bench), bench, pack, plan, files):
+        raise InputError(problems)
+
+
+def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, files: Files) -> list[Problem]:
+    """What the devices cannot do of what bench, pack and profile want; empty when they suit."""
+    return [
+        *_periods(types, bench, files.bench),
+        *_ratings(types.cycler, bench, files.bench),
+        *_directions(types, plan),
+        *_cells(types, bench, pack, files),
+    ]
+
+
+def _periods(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[Problem]:
+    """Polls that come faster than the device keeps up with; a cell tap is asked with the BMS."""
+    asked = [("cycler", bench.cycler, types.cycler), ("bms", bench.bms, types.bms)]
+    if types.cell_tap is not None:
+        asked.append(("bms", bench.bms, types.cell_tap))
+    return [
+        document.problem(
+            "faster than the device keeps up with",
+            ("devices", role, "poll"),
+            _seconds(spec.poll_period_ns / 1e9),
+            f"at least {_seconds(device.capabilities.min_period_s)} ({device.name})",
+        )
+        for role, spec, device in asked
+        if spec.poll_period_ns < device.capabilities.min_period_s * 1e9
+    ]
+
+
+def _ratings(cycler: DeviceType, bench: BenchSpec, document: Document) -> list[Problem]:
+    """Ratings that no device of this type has."""
+    problems: list[Problem] = []
+    for key, setting, capability, unit in _RATINGS:
+        most: float | None = getattr(cycler.capabilities, capability)
+        rated = float(bench.cycler.settings[setting])
+        if most is not None and rated > most:
+            expected = f"at most {most:g} {unit} ({cycler.name})"
+            path = ("devices", "cycler", "ratings", key)
+            problems.append(document.problem("beyond what the device can do", path, f"{rated:g} {unit}", expected))
+    return problems
+
+
+def _directions(types: DeviceTypes, plan: Plan) -> list[Problem]:
+    """A discharge that the cycler cannot take, or that the BMS's protocol does not know."""
+    step = next((index for index, step in enumerate(plan.steps) if isinstance(step, CcDischarge)), None)
+    if step is None:
+        return []
+    pen = Pen(step, plan.source_file, plan.places)
+    problems: list[Problem] = []
+    if types.cycler.capabilities.sinks is False:
+        expected = f"a profile without discharges, or a cycler that sinks ({types.cycler.name} does not)"
+        problems.append(pen.write("", "the cycler only charges", "a discharge", expected))
+    if not types.bms.capabilities.discharges:
+        expected = f"a profile without discharges, or a BMS that watches one ({types.bms.name} only charges)"
+        problems.append(pen.write("", "nobody watches the pack while it is discharged", "a discharge", expected))
+    return problems
+
+
+def _cells(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, files: Files) -> list[Problem]:
+    """Cells that nobody reports, or more of them than the reporting device has room for."""
+    reporting = _reporting(types, bench)
+    if not reporting:
+        limits = pack.limits
+        if (limits.cell_voltage_max_v, limits.cell_voltage_min_v, limits.cell_spread_max_v) == (None, None, None):
+            return []
+        role, device = ("bms", types.bms) if types.cell_tap is None else ("cell_tap", types.cell_tap)
+        found = f"{device.name}, which does not report every cell"
+        expected = "a device that does, or a cell tap (devices.cell_tap): the pack limits its cells"
+        return [files.bench.problem("cells nobody watches", ("devices", role, "device"), found, expected)]
+    return [
+        files.pack.problem(
+            "more cells than are watched", ("series",), str(pack.series), f"at most {most} ({device.name})"
+        )
+        for device in reporting
+        if (most := device.capabilities.cells_max) is not None and pack.series > most
+    ]
+
+
+def _reporting(types: DeviceTypes, bench: BenchSpec) -> list[DeviceType]:
+    """The devices whose cells count: of BMS and tap the one that has precedence, and both when they are compared."""
+    tap = bench.cell_tap
+    order = [types.bms] if tap is None or types.cell_tap is None else [types.cell_tap, types.bms]
+    if tap is not None and tap.precedence == "bms":
+        order.reverse()
+    able = [device for device in order if device.capabilities.cells_reported]
+    return able if tap is not None and tap.cross_check_v is not None else able[:1]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1e3:g} ms" if seconds < 1.0 else f"{seconds:g} s"
