@@ -73,8 +73,9 @@ coverage-campaign: setup ## 200 seeds: how often the stated uncertainty holds th
 wheel: setup ## dist/packbench-*.whl with the compiled core in it
 	$(BIN)/hatchling build -t wheel
 
-generate: setup ## write everything that is generated from the board's link.yaml
+generate: setup ## write what is generated: the board's link, the table of devices
 	$(BIN)/python -m firmware_bridge.protocol.generate
+	$(BIN)/python scripts/devices_table.py
 
 lock: ## resolve requirements.lock anew (needs a network)
 	sh scripts/lock.sh
