@@ -144,12 +144,18 @@ async def test_a_dead_tap_is_never_done_without() -> None:
             await both.identify()
 
 
-async def test_a_bms_that_comes_back_counts_again() -> None:
-    bms = Scripted(ReplyTimeout("no reply"))
-    both = CellTap(bms, Scripted(of_tap()), rules(required=False))
-    assert (await both.read()).soc is None
+async def test_a_dead_bms_is_asked_again_now_and_then_and_counts_when_it_is_back() -> None:
+    bms, tap = Scripted(ReplyTimeout("no reply")), Scripted(of_tap())
+    both = CellTap(bms, tap, rules(required=False))
+    for _ in range(21):
+        assert (await both.read()).soc is None
+    assert (tap.asked, bms.asked) == (21, 3)
     bms.answer = of_bms(CELLS)
-    assert (await both.read()).soc == 0.5
+    for _ in range(9):
+        assert (await both.read()).soc is None
+    for _ in range(5):
+        assert (await both.read()).soc == 0.5
+    assert bms.asked == 8
     assert (await both.identify()).model == "M, with cell tap M"
 
 

@@ -78,6 +78,16 @@ def test_a_tap_is_asked_as_often_as_the_bms() -> None:
     assert problem.endswith("at least 2 s (modbus-hv-bms)")
 
 
+def test_where_a_dead_bms_may_be_done_without_the_cells_must_not_grow_stale_meanwhile() -> None:
+    alone = "    bms_required: false\n"
+    (problem,) = problems(tap=HV, rules=alone)
+    assert problem == (
+        "bench.yaml:22:18: devices.bms.stale_after: the cells would be stale while a dead BMS is asked: "
+        "found 2.5 s, expected at least 2.65 s"
+    )
+    assert problems(tap=HV, rules=alone, bench=BENCH.replace("stale_after: 2.5 s", "stale_after: 2.65 s")) == []
+
+
 @pytest.mark.parametrize(
     ("capability", "key", "column"),
     [("voltage_max_v", "voltage", 24), ("current_max_a", "current", 39), ("power_max_w", "power", 53)],

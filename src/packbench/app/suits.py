@@ -47,6 +47,7 @@ def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, f
     """What the devices cannot do of what bench, pack and profile want; empty when they suit."""
     return [
         *_periods(types, bench, files.bench),
+        *_patience(types, bench, files.bench),
         *_ratings(types.cycler, bench, files.bench),
         *_directions(types, plan),
         *_cells(types, bench, pack, files),
@@ -68,6 +69,20 @@ def _periods(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[P
         for role, spec, device in asked
         if spec.poll_period_ns < device.capabilities.min_period_s * 1e9
     ]
+
+
+def _patience(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[Problem]:
+    """Where a dead BMS may be done without, the cells wait once in a while until it has failed to answer twice."""
+    if bench.cell_tap is None or bench.cell_tap.bms_required:
+        return []
+    spec = bench.bms
+    failing_ns = 2 * spec.reply_timeout_ns + types.bms.line.turnaround_ns
+    least_ns = spec.poll_period_ns + failing_ns + failing_ns // 10
+    if spec.stale_after_ns >= least_ns:
+        return []
+    found, expected = _seconds(spec.stale_after_ns / 1e9), f"at least {_seconds(least_ns / 1e9)}"
+    why = "the cells would be stale while a dead BMS is asked"
+    return [document.problem(why, ("devices", "bms", "stale_after"), found, expected)]
 
 
 def _ratings(cycler: DeviceType, bench: BenchSpec, document: Document) -> list[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -17,17 +18,23 @@ from packbench.core.samples import BmsSample, Quality, bms_sample
 from packbench.core.specs import Precedence
 from packbench.drivers.protocols import Bms, Identity
 
+ValueT = TypeVar("ValueT")
+
+ASKED_AGAIN: Final = 10
+"""A BMS that did not answer is asked again at every so many-th reading: each time the cells wait for its time-outs."""
+
 
 @dataclass(frozen=True, slots=True)
 class TapRules:
     """How the readings of a cell tap and of the pack's BMS become one."""
 
     precedence: Precedence
-    """Whose cell voltages (and temperatures, where it has any) are the sample's; the other fills in what is missing."""
+    """Whose cell voltages (and temperatures, where it has any) are the sample's. What else there is to say is the
+    BMS's. The other fills in what is missing."""
     cross_check_v: float | None
     """Beyond this difference of any cell the sample is IMPLAUSIBLE; None: they are not compared."""
     bms_required: bool
-    """False: a BMS that does not answer is done without, and so are its alarms, limits and state of charge."""
+    """False: a BMS that does not answer is done without, and so are its alarms and limits."""
 
 
 class CellTap:
@@ -44,6 +51,8 @@ class CellTap:
         self._tap = tap
         self._rules = rules
         self._alone_allowed = rules.precedence == "tap" and not rules.bms_required
+        self._left_out = 0
+        """Readings still to be made without asking the BMS, which did not answer."""
 
     async def identify(self) -> Identity:
         """Who both are. Raises DeviceError when one does not answer that has to."""
@@ -58,10 +67,14 @@ class CellTap:
 
     async def read(self) -> BmsSample:
         """One sample; both are asked at once. Raises DeviceError when one does not answer that has to."""
+        if self._left_out:
+            self._left_out -= 1
+            return await self._tap.read()
         tap, bms = await asyncio.gather(self._tap.read(), self._bms.read(), return_exceptions=True)
         if isinstance(tap, BaseException):
             raise tap
         if isinstance(bms, DeviceError) and self._alone_allowed:
+            self._left_out = ASKED_AGAIN - 1
             return tap
         if isinstance(bms, BaseException):
             raise bms
@@ -76,17 +89,22 @@ def combined(tap: BmsSample, bms: BmsSample, rules: TapRules) -> BmsSample:
         min(tap.t_ns, bms.t_ns),
         first.cell_voltages_v if first.cell_voltages_v.size else second.cell_voltages_v,
         first.temperatures_c or second.temperatures_c,
-        voltage_v=tap.voltage_v if bms.voltage_v is None else bms.voltage_v,
-        current_a=tap.current_a if bms.current_a is None else bms.current_a,
-        soc=bms.soc,
-        soh=bms.soh,
-        cycles=bms.cycles,
+        voltage_v=_either(bms.voltage_v, tap.voltage_v),
+        current_a=_either(bms.current_a, tap.current_a),
+        soc=_either(bms.soc, tap.soc),
+        soh=_either(bms.soh, tap.soh),
+        cycles=_either(bms.cycles, tap.cycles),
         alarms=tuple(dict.fromkeys((*bms.alarms, *tap.alarms))),
-        charge_limit_a=bms.charge_limit_a,
-        discharge_limit_a=bms.discharge_limit_a,
-        balancing=tap.balancing if bms.balancing is None else bms.balancing,
+        charge_limit_a=_either(bms.charge_limit_a, tap.charge_limit_a),
+        discharge_limit_a=_either(bms.discharge_limit_a, tap.discharge_limit_a),
+        balancing=_either(bms.balancing, tap.balancing),
         quality=Quality.GOOD if plausible else Quality.IMPLAUSIBLE,
     )
+
+
+def _either(first: ValueT | None, second: ValueT | None) -> ValueT | None:
+    """What the first says, or else the second."""
+    return second if first is None else first
 
 
 def _agree(tap: BmsSample, bms: BmsSample, within_v: float | None) -> bool:
