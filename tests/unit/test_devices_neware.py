@@ -13,7 +13,7 @@ from tests.unit.wire_parts import PlainCycler, ScriptedTransport, device_map
 
 from packbench.core.errors import BadReply, DeviceRefused, InputError
 from packbench.core.limits import LimitSet, merge_limits
-from packbench.core.samples import Quality
+from packbench.core.samples import ProgramState, Quality
 from packbench.core.step_program import (
     CccvStep,
     CcStep,
@@ -544,6 +544,57 @@ def test_the_device_s_words_in_ours(values: dict[str, Any], expected: tuple[bool
         await driver.identify()
         sample = await driver.read()
         assert (sample.output_on, sample.regulation, sample.alarms) == expected
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"step_id": 4, "cycle_id": 2, "step_time_s": 17.3}, ProgramState("running", 4, 2, 17.3)),
+        ({"status": "pause", "step_id": 2}, ProgramState("paused", 2, 1, 1.0)),
+        ({"status": "stop", "step_id": None, "cycle_id": None}, ProgramState("idle", None, 1, 1.0)),
+        ({"status": "finish", "step_id": None, "step_time_s": None}, ProgramState("finished", None, 1, None)),
+        ({"status": "protect", "step_id": None}, ProgramState("protected", None, 1, 1.0)),
+    ],
+)
+def test_a_reading_says_where_the_program_stands(values: dict[str, Any], expected: ProgramState) -> None:
+    make, _ = scripted(Readings((reading(**values),)), Readings((reading(status="dancing"),)))
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        assert (await driver.read()).program == expected
+        with pytest.raises(BadReply, match="dancing"):
+            await driver.read()
+
+    run_virtual(main)
+
+
+def test_a_protection_that_was_acknowledged_is_no_alarm_of_the_test_after_it() -> None:
+    protected = Readings((reading(status="protect", step_type=None, step_id=None),))
+    make, _ = scripted(
+        protected,
+        Statuses((ChannelStatus(HERE, "protect", 1),)),
+        Acknowledged("clearflag", ((HERE, True),)),
+        protected,
+        Readings((reading(),)),
+        protected,
+    )
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        assert (await driver.read()).alarms, "nobody has acknowledged it yet"
+        await driver.prepare()
+        old = await driver.read()
+        assert (old.alarms, old.program) == ((), ProgramState("idle", None, 1, 1.0))
+        await driver.read()
+        new = await driver.read()
+        assert (new.alarms, new.program) == (
+            ("protection", "log_code_102000"),
+            ProgramState("protected", None, 1, 1.0),
+        )
 
     run_virtual(main)
 

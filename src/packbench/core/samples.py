@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,22 @@ class Quality(IntEnum):
     """Decoded, but outside the field's range or a sentinel of the device."""
 
 
+ProgramStatus = Literal["idle", "running", "paused", "finished", "protected"]
+""""protected": it stopped by itself for a reason that somebody has to look at."""
+
+
+class ProgramState(NamedTuple):
+    """Where a cycler that runs a step program by itself stands in it, at the moment of its reading."""
+
+    status: ProgramStatus
+    step: int | None
+    """Counts from 1; None: no step runs."""
+    cycle: int
+    """Counts from 1."""
+    step_time_s: float | None
+    """Since the step began; None: it does not say."""
+
+
 class CyclerSample(NamedTuple):
     """The cycler's reading at its own terminals."""
 
@@ -48,6 +64,8 @@ class CyclerSample(NamedTuple):
     """"cc", "cv", "cp", "cr" or "off": which quantity the device says it holds."""
     alarms: tuple[str, ...] = ()
     quality: Quality = Quality.GOOD
+    program: ProgramState | None = None
+    """Of a cycler that runs programs by itself; None: it is told every set-point."""
 
 
 class BmsSample(NamedTuple):

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
-from packbench.core.samples import CyclerSample, Quality
+from packbench.core.samples import CyclerSample, ProgramState, ProgramStatus, Quality
 from packbench.core.step_program import CccvStep, StepProgram
-from packbench.drivers.protocols import Identity, ProgramRow, ProgramStatus
+from packbench.drivers.protocols import Identity, ProgramRow
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
 from packbench.wire.neware import NewareRefused
@@ -124,6 +124,8 @@ class NewareBts:
         """The channel's newest test before ours was started; its rows are nobody's business."""
         self._measured: tuple[float | None, int] = (None, 0)
         """The test's time at the newest measurement, and when that was first seen."""
+        self._acknowledged = False
+        """What stopped the test before ours is known, and no news until ours is seen to run."""
 
     async def identify(self) -> Identity:
         """Log in and find the channel.
@@ -155,6 +157,7 @@ class NewareBts:
             await self.stop()
         elif state == "protected":
             await self._acknowledge()
+            self._acknowledged = True
 
     async def upload(self, program: StepProgram) -> None:
         """Write the step file. Raises InputError when there is nowhere to write it, or it cannot be written.
@@ -179,6 +182,7 @@ class NewareBts:
         if state not in _STARTABLE:
             raise DeviceRefused(f"Neware BTS: a test starts from {', '.join(_STARTABLE)}, and the channel says {state}")
         self._old_test = (await self._count())[0]
+        self._measured = (None, 0)
         await self._link.exchange(Start((Job(self._channel, self._barcode, self._path_there),)))
 
     async def stop(self) -> None:
@@ -190,15 +194,11 @@ class NewareBts:
                 raise
 
     async def status(self) -> ProgramStatus:
-        """What it is doing. Raises BadReply for a word that nobody knows: it might mean that current flows."""
-        state = await self._state()
-        known = _STATUS.get(state)
-        if known is None:
-            raise BadReply(f"Neware BTS: the channel says {state[:40]!r}, a state that is not known here")
-        return known
+        """What it is doing. Raises BadReply for a word that nobody knows."""
+        return _known(await self._state())
 
     async def read(self) -> CyclerSample:
-        """One reading.
+        """One reading, with the state of the program. Raises BadReply as `status` does.
 
         The client hands out its newest measurement, which may be seconds old: as long as the test's own time
         stands still while the channel works, a sample keeps the instant at which its measurement was first seen.
@@ -213,14 +213,16 @@ class NewareBts:
                 self._measured = (reading.total_time_s, t_ns)
         on = reading.status == "working" and reading.step_type not in (None, *_NO_CURRENT)
         complete = reading.voltage_v is not None and reading.current_a is not None
+        program = self._program_state(reading)
         return CyclerSample(
             t_ns,
             nan if reading.voltage_v is None else reading.voltage_v,
             nan if reading.current_a is None else reading.current_a,
             on,
             self._regulation(reading) if on else "off",
-            _alarms(reading),
+            _alarms(reading) if program.status == "protected" else (),
             Quality.GOOD if complete else Quality.IMPLAUSIBLE,
+            program,
         )
 
     async def rows(self, after: int) -> tuple[ProgramRow, ...]:
@@ -275,6 +277,15 @@ class NewareBts:
         except NewareRefused:
             return
 
+    def _program_state(self, reading: Reading) -> ProgramState:
+        """Where the program stands. A protection that `prepare` has acknowledged is that of a test before ours."""
+        status = _known(reading.status)
+        if status == "running":
+            self._acknowledged = False
+        elif status == "protected" and self._acknowledged:
+            status = "idle"
+        return ProgramState(status, reading.step_id, reading.cycle_id or 1, reading.step_time_s)
+
     def _regulation(self, reading: Reading) -> str:
         """Which quantity is held; of a CC-CV step that is seen from how much of its current still flows."""
         known = _REGULATION.get(reading.step_type or "")
@@ -302,10 +313,16 @@ def _channel_option(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def _known(state: str) -> ProgramStatus:
+    """A channel's word as ours. Raises BadReply for one that nobody knows: it might mean that current flows."""
+    known = _STATUS.get(state)
+    if known is None:
+        raise BadReply(f"Neware BTS: the channel says {state[:40]!r}, a state that is not known here")
+    return known
+
+
 def _alarms(reading: Reading) -> tuple[str, ...]:
     """What stopped a protected channel is a code that only the vendor's list explains."""
-    if reading.status != "protect":
-        return ()
     return ("protection", *((f"log_code_{reading.log_code}",) if reading.log_code else ()))
 
 

@@ -8,9 +8,9 @@ the reply's instant). Positive current charges the pack.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from packbench.core.samples import BmsSample, BoardSample, ChamberSample, CyclerSample, MeterSample
+from packbench.core.samples import BmsSample, BoardSample, ChamberSample, CyclerSample, MeterSample, ProgramStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,6 @@ class Meter(Protocol):
 
 
 ProgramT = TypeVar("ProgramT", contravariant=True)
-ProgramStatus = Literal["idle", "running", "paused", "finished", "protected"]
-""""protected": it stopped by itself for a reason that somebody has to look at."""
 
 
 class ProgramRow(NamedTuple):
@@ -158,7 +156,7 @@ class ProgrammedCycler(Protocol[ProgramT]):
         ...
 
     async def read(self) -> CyclerSample:
-        """One reading."""
+        """One reading, with the state of the program at its moment."""
         ...
 
     async def rows(self, after: int) -> tuple[ProgramRow, ...]:
