@@ -51,7 +51,9 @@ class MappedBms:
         self._settings_bad: tuple[str, ...] = ()
         self._kept = frozenset(item.name for item in device.fields_of("once") if item.meaning in _NUMBERS)
         read = (*device.fields_of("once"), *device.fields_of("poll"))
-        self._fields = {item.meaning: item.name for item in read if item.meaning in (*_NUMBERS, "alive")}
+        fields = {item.meaning: item.name for item in read if item.meaning in (*_NUMBERS, "alive")}
+        self._numbers = tuple(fields.get(name, "") for name in _NUMBERS)
+        self._counter = fields.get("alive", "")
         self._cells = names_of(device, "cell_voltages_v")
         self._temperatures = names_of(device, "temperatures_c")
         self._alarms = names_of(device, "alarms")
@@ -74,14 +76,14 @@ class MappedBms:
 
     def _sample(self, t_ns: int, decoded: Decoded) -> BmsSample:
         values = decoded.values if not self._settings else {**self._settings, **decoded.values}
-        get, fields = values.get, self._fields
-        alive: int | None = get(fields.get("alive", ""))
+        get = values.get
+        alive: int | None = get(self._counter)
         if alive is not None:
             if alive == self._alive:
                 t_ns = self._alive_ns
             else:
                 self._alive, self._alive_ns = alive, t_ns
-        voltage_v, current_a, soc, soh, charge_a, discharge_a, cycles = [get(fields.get(name, "")) for name in _NUMBERS]
+        voltage_v, current_a, soc, soh, charge_a, discharge_a, cycles = map(get, self._numbers)
         flags = self._flags.read(values)
         if flags.get("charging_allowed") is False:
             charge_a = 0.0
