@@ -576,13 +576,13 @@ def test_a_charger_stops_for_a_cause_that_cst_can_say() -> None:
 def test_settings_come_from_options_by_name() -> None:
     chosen = settings_from(
         {"edition": "2011", "bcl_timeout_s": 0.5, "ccs_bytes": 7, "retries": 1, "permit": False, "use_cells": False,
-         "current_max_a": 120, "charger_number": 12, "rated_voltage_v": 500}
+         "current_max_a": 120, "charger_number": 12, "region": "UA ", "rated_voltage_v": 500}
     )  # fmt: skip
     assert chosen == ChargerSettings(
         edition="2011", bcl_timeout_ns=S // 2, ccs_bytes=7, retries=1, permit=False, use_cells=False,
-        current_max_a=120.0, charger_number=12,
+        current_max_a=120.0, charger_number=12, region="UA ",
     )  # fmt: skip
-    assert settings_from({}) == ChargerSettings()
+    assert settings_from({}) == settings_from({"charger_number": None, "region": None}) == ChargerSettings()
 
 
 @pytest.mark.parametrize(
@@ -590,6 +590,7 @@ def test_settings_come_from_options_by_name() -> None:
     [
         ("edition", "2023"), ("ccs_bytes", 9), ("ccs_bytes", True), ("permit", 1), ("retries", -1),
         ("bcl_timeout_s", "soon"), ("current_max_a", 500), ("general_timeout_s", True), ("charger_number", 1 << 32),
+        ("region", "four"), ("region", "é--"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be(name: str, value: Any) -> None:

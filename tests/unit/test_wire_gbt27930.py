@@ -367,6 +367,15 @@ def test_what_is_not_of_this_protocol_says_nothing() -> None:
         message_in(CanFrame(0x182756F4, bytes(3)))
 
 
+def test_short_frames_filled_with_ones_are_understood_and_written_so_again() -> None:
+    line = b"T182756F485713FFFFFFFFFFFF\r"
+    assert message_in(CanFrame(0x182756F4, bytes.fromhex("5713ffffffffffff"))) == Bhm(495.1)
+    assert explain("reply", line) == ({"message": "BHM", "voltage_max_v": 495.1}, line)
+    assert message_of(BMS, CHARGER, 0x0600, bytes(13) + b"\xff") == decode_message(Bcp, bytes(13))
+    with pytest.raises(BadReply, match="BHM of 8 bytes"):
+        message_in(CanFrame(0x182756F4, bytes.fromhex("5713ffffffffff00")))
+
+
 def test_every_frame_of_the_trace_is_explained_and_made_anew() -> None:
     said: list[str] = []
     for _, frame in TRACE:

@@ -123,6 +123,8 @@ def settings_from(options: Mapping[str, Any]) -> ChargerSettings:
             changes[name] = round(_number(name, value, 0, 10))
         elif name == "charger_number":
             changes[name] = None if value is None else round(_number(name, value, 0, 0xFFFF_FFFE))
+        elif name == "region":
+            changes[name] = None if value is None else _region(value)
     return replace(ChargerSettings(), **changes)
 
 
@@ -130,6 +132,13 @@ def _number(name: str, value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise InputError(Problem("", field=name, found=repr(value), expected=f"a number from {low:g} to {high:g}"))
     return float(value)
+
+
+def _region(value: Any) -> str:
+    text = str(value)
+    if len(text) != 3 or not text.isascii():
+        raise InputError(Problem("", field="region", found=repr(value), expected="3 ASCII characters"))
+    return text
 
 
 def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:

@@ -16,7 +16,7 @@ from packbench.core.errors import BadReply
 from packbench.wire import j1939
 from packbench.wire.can import DATA_MAX, CanFrame
 from packbench.wire.explained import Direction, Explained
-from packbench.wire.gbt27930_layout import decode_message, encode_message
+from packbench.wire.gbt27930_layout import LAYOUTS, decode_message, encode_message
 from packbench.wire.gbt27930_messages import (
     Bcl,
     Bcp,
@@ -118,7 +118,10 @@ def message_of(source: int, destination: int, pgn: int, payload: bytes) -> GbtMe
     kind = _BY_GROUP.get((pgn, source))
     if kind is None or destination != other(source):
         return None
-    return decode_message(kind, payload)
+    # Some devices fill short frames up to 8 bytes, with the ones that unused bits are: chapter 6 wants them short.
+    longest = max(LAYOUTS[kind].lengths)
+    filling = payload[longest:]
+    return decode_message(kind, payload[:longest] if filling.count(0xFF) == len(filling) else payload)
 
 
 def message_in(frame: CanFrame) -> GbtMessage | None:
@@ -166,7 +169,9 @@ def _explained(frame: bytes) -> Explained:
             return _explain_command(frame)
         raise BadReply(f"not only frames: {frame!r}")
     if len(known) == 1 and (message := message_in(known[0])) is not None:
-        return Explained(message_values(message), frame_line(frame_of(message)))
+        again = frame_of(message)
+        filled = CanFrame(again.can_id, again.data.ljust(len(known[0].data), b"\xff"))
+        return Explained(message_values(message), frame_line(filled))
     return _explain_transport(known)
 
 
