@@ -390,6 +390,18 @@ def test_chamber_whose_sensor_is_broken_is_not_believed() -> None:
     run_virtual(main)
 
 
+def test_chamber_that_leaves_its_temperature_out_is_not_believed_either() -> None:
+    temperature = replace(CHAMBER.fields["temperature_c"], absent=(250,))
+    other = replace(CHAMBER, fields=MappingProxyType({**CHAMBER.fields, "temperature_c": temperature}))
+
+    async def main(clock: VirtualClock) -> None:
+        port, _ = memory_port(ModbusChamberDevice(CHAMBER, Air()), "mbap", clock)
+        assert (await MappedChamber(other, port, 1).read()).quality is Quality.IMPLAUSIBLE
+        assert (await MappedChamber(CHAMBER, port, 1).read()).quality is Quality.GOOD
+
+    run_virtual(main)
+
+
 def test_chamber_s_golden_exchanges_come_from_the_emulator_byte_for_byte() -> None:
     running = ModbusChamberDevice(CHAMBER, Air(), framing="rtu", room_c=23.5)
     stopped = ModbusChamberDevice(CHAMBER, Air(), framing="rtu", room_c=-10.0, humidity=None, alarms=("door_open",))

@@ -19,7 +19,7 @@ from packbench.drivers.mapped_meter import MappedMeter
 from packbench.drivers.protocols import Setpoint
 from packbench.maps.file import load_device
 from packbench.maps.schema import DeviceType
-from packbench.wire.modbus import ModbusRefused, read_registers, write_register, write_registers
+from packbench.wire.modbus import ModbusRefused, read_registers, write_coil, write_register, write_registers
 from packbench_sim.devices.mapped import MappedDevice
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.playing import Playing
@@ -90,6 +90,16 @@ def test_a_bms_of_many_shapes_reads_what_was_measured() -> None:
         first_ns = sample.t_ns
         await clock.sleep_until(clock.now_ns() + 1_000_000_000)
         assert (await bms.read()).t_ns > first_ns, "it is alive"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("state", "limit_a"), [("charging_allowed", 12.5), ("heating", 0.0)])
+def test_a_bms_that_forbids_charging_allows_no_current(state: str, limit_a: float) -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = own(BMS)
+        port, _ = memory_port(play(playing(device, PlainBms(4, 1), state=state, limit="12.5")), "rtu", clock)
+        assert (await MappedBms(device, port, 1).read()).charge_limit_a == limit_a
 
     run_virtual(main)
 
@@ -195,9 +205,10 @@ def test_a_cycler_drives_the_simulated_one_by_its_conventional_names() -> None:
         assert part.output_on is False
         assert (await cycler.read()).regulation == "off"
         await cycler.apply(Setpoint(20.5, 288.0))
-        assert part.current_a == 20.5
+        assert (part.output_on, part.current_a) == (True, 20.5)
+        await port.exchange(write_coil(1, 0, False))
+        assert part.output_on is False, "out of remote control"
         await cycler.release()
-        assert part.output_on is False
 
     run_virtual(main)
 

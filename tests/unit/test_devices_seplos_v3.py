@@ -185,7 +185,9 @@ def test_the_zero_of_temperature_and_the_step_of_current_are_options() -> None:
         sample = await bms.read()
         assert sample.temperatures_c == pytest.approx(part.sensors_c - 0.05)
         assert sample.current_a == -123.4
-        assert sample.quality is Quality.GOOD
+        part.current_a = 40.0
+        sample = await bms.read()
+        assert (sample.current_a, sample.quality) == (400.0, Quality.GOOD), "the register's range, whatever a count is"
 
     with_pack(use, {"temperature_zero": 2731.5, "current_step_a": 0.1})
 
