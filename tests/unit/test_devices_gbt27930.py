@@ -17,7 +17,7 @@ from packbench.app.devices import Buses, Line
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, LinkError, ReplyTimeout
 from packbench.core.samples import BmsSample, Quality
-from packbench.core.specs import PackSpec
+from packbench.core.specs import DeviceSpec, PackSpec
 from packbench.drivers.gbt27930_session import Phase
 from packbench.drivers.gbt27930_settings import ChargerSettings
 from packbench.drivers.golden import check_golden
@@ -678,6 +678,11 @@ def test_a_session_is_alone_on_its_line() -> None:
         assert buses.statistics(line)["frames_in"] == 0
         with pytest.raises(InputError, match="not reached so"):
             buses.driver(line, GBT, unit=0, scheme="pty", reply_timeout_ns=S, settings={})
+        # A bench's time-out is that of a poll; the session is given the device's own.
+        spec = DeviceSpec("bms", "gbt27930", "slcan:///x", 0, 1 * S, 12 * S, 500 * MS)
+        charger = buses.bench_driver(Line(ScriptedTransport()), GBT, spec)
+        assert isinstance(charger, Charger)
+        assert charger._timeout_ns == 70 * S
         await buses.close()
 
     run_virtual(main)
