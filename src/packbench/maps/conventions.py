@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Final
 
 from packbench.config.document import Document, Path
-from packbench.core.errors import Problem
-from packbench.maps.schema import Capabilities, DeviceType, Field, Kind
+from packbench.core.errors import InputError, Problem
+from packbench.maps.codec import compile_block
+from packbench.maps.schema import Block, Capabilities, DeviceType, Field, Kind
 
 FLAGS: Final[MappingProxyType[Kind, tuple[str, ...]]] = MappingProxyType(
     {
@@ -110,6 +111,7 @@ class _Reader:
         if not device.group("poll"):
             self._wrong(("blocks",), "none that is polled", "at least one block of the group poll")
         for block in device.blocks:
+            self._check_layout(block)
             inside = {item.name for item in device.fields_in(block.address, block.count)}
             for item in device.fields_in(block.address, block.count):
                 for key, other in (("count_from", item.count_from), ("mask_from", item.mask_from)):
@@ -123,6 +125,14 @@ class _Reader:
             self._check_meaning(item)
         for name in SWITCHES[device.kind]:
             self._check_switch(name)
+
+    def _check_layout(self, block: Block) -> None:
+        """Fields that overlap, or read one register in two ways."""
+        ratings = {item.full_scale_of: 1.0 for item in self._device.fields.values() if item.full_scale_of is not None}
+        try:
+            compile_block(self._device, block, ratings)
+        except InputError as error:
+            self._wrong(("blocks", block.name), str(error), "fields beside each other")
 
     def _single(self) -> tuple[str, ...]:
         kind = self._device.kind
