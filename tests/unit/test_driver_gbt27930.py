@@ -335,6 +335,15 @@ def test_a_bms_that_resets_while_it_is_charged_counts_as_lost(message: GbtMessag
     assert "begun anew" in talk.state.reason
 
 
+def test_what_a_charger_says_is_nothing_to_go_by() -> None:
+    """An adapter that hands back what it sends, or another charger on the bus."""
+    talk = to_phase(Phase.CHARGING)
+    before = talk.state
+    for message in (Chm(), Crm(NOT_YET), Cro(READY), Cst((0,) * 12), Cem((0,) * 7)):
+        talk.hear(message)
+    assert (talk.state.phase, talk.state.heard) == (before.phase, before.heard)
+
+
 def test_a_brm_that_comes_twice_does_no_harm() -> None:
     """As in candump3: the BMS repeats it after CRM AA."""
     talk = to_phase(Phase.RECOGNISED)

@@ -34,7 +34,7 @@ from packbench.drivers.gbt27930_session import BEFORE_CHARGING, UNDER_WAY, Charg
 from packbench.drivers.gbt27930_settings import ChargerSettings
 from packbench.wire import j1939_transport as transport
 from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930 import CHARGER, message_in, message_of
+from packbench.wire.gbt27930 import BMS, CHARGER, KINDS, message_in, message_of
 from packbench.wire.gbt27930_messages import (
     CEM_CAUSES,
     READY,
@@ -82,7 +82,8 @@ def advance(state: ChargerState, frame: CanFrame | None, now_ns: int) -> Step:
             message = message_in(frame)
     except BadReply:
         state, message = replace(state, malformed=state.malformed + 1), None
-    if message is not None:
+    # What a charger says (another one, or an adapter that hands back what it sends) is nothing to go by.
+    if message is not None and KINDS[type(message)].source == BMS:
         state = _hear(replace(state, heard=state.heard.having(now_ns, message)), message, now_ns)
     state = _pass_time(state, now_ns)
     state, said = say(state, now_ns)
