@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from tests.unit.sim_bench import make_bench, make_pack
 from tests.unit.wire_parts import PlainCycler, device_map, memory_port
 
 from packbench.core.errors import BadReply, DeviceRefused, InputError
@@ -22,6 +23,8 @@ from packbench_sim.devices.modbus_chamber import ModbusChamberDevice
 from packbench_sim.devices.modbus_cycler import ModbusCyclerDevice
 from packbench_sim.devices.modbus_insulation import ModbusInsulationDevice
 from packbench_sim.loop import VirtualClock, run_virtual
+from packbench_sim.wiring import play, playing
+from packbench_sim.world import build_parts
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -342,6 +345,22 @@ def test_chamber_goes_to_its_set_point_at_its_rate_and_takes_the_pack_along() ->
         assert (await chamber.read()).temperature_c == pytest.approx(25.0 - 35.0 / 2.71828, abs=0.06)
 
     with_chamber(use)
+
+
+def test_the_simulated_pack_lives_in_the_chamber_s_air() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = build_parts(make_bench(), make_pack(), start_ns=clock.now_ns(), seed=1, perfect=True)
+        port, _ = memory_port(play(playing(world, CHAMBER, 1, "modbus+tcp")), "mbap", clock)
+        chamber = MappedChamber(CHAMBER, port, 1)
+        assert (await chamber.read()).temperature_c == 25.0, "the room's"
+        before_c = world.plant.bms.reading(clock.now_ns()).temperatures_c.mean()
+        await chamber.hold(45.0)
+        await clock.sleep_until(clock.now_ns() + 6 * 3600 * S)
+        after_c = world.plant.bms.reading(clock.now_ns()).temperatures_c.mean()
+        assert before_c == pytest.approx(25.0, abs=0.5)
+        assert after_c > 40.0
+
+    run_virtual(main)
 
 
 def test_chamber_that_is_near_settles_instead_of_overshooting() -> None:
