@@ -14,6 +14,7 @@ from packbench.core.limits import Limits
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
+from packbench.run.driving import Stepping
 from packbench_sim.board import Deadlines, DirectBoard, SimBoard
 from packbench_sim.direct import DirectBms, DirectCycler
 from packbench_sim.errors import InstrumentErrors
@@ -54,7 +55,7 @@ def direct_devices(world: World, clock: VirtualClock, limits: Limits) -> Devices
     """Drivers without bytes: object level. No wire wakes the board here, so its deadlines are kept apart."""
     Deadlines(world.board, clock.now_ns, clock.call_at)
     return Devices(
-        DirectCycler(world.plant, clock),
+        Stepping(DirectCycler(world.plant, clock)),
         DirectBms(world.plant, clock),
         DirectBoard(world.board, clock, board_settings(world.plant.bench, limits)),
     )

@@ -14,6 +14,7 @@ from packbench.core.errors import ReplyTimeout
 from packbench.core.samples import BmsSample, BoardSample, CyclerSample
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.driving import Stepping
 from packbench_sim.faults import parse_injection
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.world import World, build_parts, direct_devices
@@ -112,7 +113,7 @@ def run(job: Job, *faults: str, meddle: Meddle | None = None, journal: NoJournal
         injections = tuple(parse_injection(word) for word in faults)
         world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=1, injections=injections)
         spy = Spy(direct_devices(world, clock, job.limits), clock.now_ns)
-        devices = Devices(spy, spy.devices.bms, BoardSpy(spy))  # type: ignore[arg-type]
+        devices = Devices(Stepping(spy), spy.devices.bms, BoardSpy(spy))  # type: ignore[arg-type]
         bench = BenchRun(
             clock, devices, job.plan, job.limits, job.bench, job.pack, journal or NoJournal(), lambda _s, _e: None
         )

@@ -14,15 +14,17 @@ from packbench.app.job import Job, read_source
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec
+from packbench.core.step_program import StepProgram
 from packbench.drivers.cell_tap import CellTap, TapRules
 from packbench.drivers.factory import SESSIONS, Driver, Wanted, make_driver, require_link
 from packbench.drivers.gbt27930_settings import settings_from
-from packbench.drivers.protocols import Bms, Cycler, Identity
+from packbench.drivers.protocols import Bms, Cycler, Identity, ProgrammedCycler
 from packbench.maps.file import load_device
 from packbench.maps.schema import DeviceType, Kind, Scheme
 from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
 from packbench.run.charger import Charger
+from packbench.run.driving import Driving, Following, Stepping, program_lag_ns
 from packbench.run.port import Port
 from packbench.transport.base import Transport
 from packbench.transport.link import Timing
@@ -161,10 +163,18 @@ def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buse
     bench = job.bench
     board = buses.port(lines["board"]).link(BoardCodec(), Timing(bench.board.reply_timeout_ns))
     return Devices(
-        cast("Cycler", buses.bench_driver(lines["cycler"], types.cycler, bench.cycler)),
+        _cycler(job, types, lines["cycler"], buses),
         _bms(types, lines, bench, buses),
         BoardClient(board, board_settings(bench, job.limits), Identity),
     )
+
+
+def _cycler(job: Job, types: DeviceTypes, line: Line, buses: Buses) -> Driving:
+    """The cycler, and the way it is driven."""
+    driver = buses.bench_driver(line, types.cycler, job.bench.cycler)
+    if job.program is None:
+        return Stepping(cast("Cycler", driver))
+    return Following(cast("ProgrammedCycler[StepProgram]", driver), job.program, program_lag_ns(job.bench))
 
 
 def _bms(types: DeviceTypes, lines: Mapping[str, Line], bench: BenchSpec, buses: Buses) -> Bms:

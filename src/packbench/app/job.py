@@ -17,6 +17,7 @@ from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import Limits, LimitSet, merge_limits
 from packbench.core.specs import BenchSpec, PackSpec
+from packbench.core.step_program import StepProgram
 from packbench.files import ConfigKind, find_config, list_configs
 from packbench.profile.check import check_plan
 from packbench.profile.compiler import compile_profile
@@ -38,6 +39,8 @@ class Job:
     bench_source: Source
     settings: tuple[str, ...] = ()
     """`--set` words that were applied."""
+    program: StepProgram | None = None
+    """What the bench's cycler runs by itself; None: it is told every set-point."""
 
 
 def read_source(kind: ConfigKind, name: str) -> Source:
@@ -78,13 +81,23 @@ def load_job(profile: str, pack: str, bench: str | None, settings: tuple[str, ..
     report = check_plan(plan, pack_spec, bench_spec)
     if not report.ok:
         raise InputError(list(report.errors))
-    # Imported here: `suits` reads device files by way of this module.
+    # Imported here: both read device files by way of this module.
+    from packbench.app.programmed import export
     from packbench.app.suits import require_suited
 
     require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
     limits = effective_limits(plan, pack_spec, bench_spec)
     return Job(
-        plan, pack_spec, bench_spec, limits, report.warnings, profile_source, pack_source, bench_source, settings
+        plan,
+        pack_spec,
+        bench_spec,
+        limits,
+        report.warnings,
+        profile_source,
+        pack_source,
+        bench_source,
+        settings,
+        export(plan, limits, bench_spec),
     )
 
 

@@ -20,6 +20,7 @@ from packbench import __version__
 from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import EMULATED, Buses, Line, connect, load_types
 from packbench.app.job import Job
+from packbench.app.programmed import handed_over_in
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
 from packbench.core.errors import InputError, Problem
@@ -93,6 +94,7 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
     SIGINT, SIGTERM and SIGHUP ask for a safe stop: output off, contactor open, record sealed. However
     often they come, none of them cuts that short.
     """
+    job = handed_over_in(folder, job)
     async with AsyncExitStack() as stack:
         lines = await _lines(job, options, clock, stack)
         recorder = Recorder(

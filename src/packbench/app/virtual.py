@@ -19,11 +19,12 @@ from packbench import __version__
 from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import Buses, Line, connect, load_types, scheme_of
 from packbench.app.job import Job
+from packbench.app.programmed import handed_over_in, stepped
 from packbench.clock import Clock, stopwatch_s
 from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.samples import Provenance, Snapshot
-from packbench.engine.advance import agree
 from packbench.engine.state import EngineState
+from packbench.engine.walk import agree
 from packbench.run.actor import Journal
 from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
@@ -94,6 +95,7 @@ def simulate(job: Job, options: Options, folder: Path, observe: Observer) -> Sim
     """Run the job in virtual time; the record goes to `folder`."""
     from packbench_sim.loop import run_virtual
 
+    job = handed_over_in(folder, job)
     # Loading modules is no part of the run that is timed.
     import_module("packbench_sim.wiring")
 
@@ -201,6 +203,8 @@ async def _execute(
 
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
+    if options.level == "object":
+        job = stepped(job)
     world = build_parts(
         job.bench,
         job.pack,

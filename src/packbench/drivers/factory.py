@@ -206,6 +206,9 @@ def _seplos_v3(wanted: Wanted) -> Driver:
     return SeplosV3Bms(wanted.type, modbus_link(wanted), wanted.unit, wanted.settings)
 
 
+PROGRAMMED = ("neware-bts8",)
+"""Drivers of cyclers that run whole programs by themselves (`protocols.ProgrammedCycler`). Where the program is
+handed over is their option `program_directory`."""
 SESSIONS = ("gbt27930",)
 """Drivers that are no question and answer: `app/devices` makes them, on a line of their own (`run/charger`)."""
 _MAKERS: dict[str, Callable[[Wanted], Driver]] = {

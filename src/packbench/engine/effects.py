@@ -20,6 +20,11 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """Run the program that the cycler was handed."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputOff:
     """No current."""
 
@@ -60,4 +65,4 @@ class Finish:
     reason: str
 
 
-Effect = Drive | OutputOff | StepBegan | StepEnded | Note | Finish
+Effect = Drive | Launch | OutputOff | StepBegan | StepEnded | Note | Finish

@@ -1,6 +1,6 @@
 """Everything the engine remembers between two samples, and nothing else.
 
-Owns the state that `advance` folds over. Split in two so that an ordinary sample, which only
+Owns the state that `advance` and `follow` fold over. Split in two so that an ordinary sample, which only
 moves the meters, builds one small object and shares the rest.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from packbench.core.records import StepRecord
+from packbench.core.samples import Snapshot
 from packbench.engine.effects import Drive
 from packbench.engine.meter import Meter
 
@@ -31,7 +32,7 @@ class StepState:
     index: int
     """Into plan.steps, from 0."""
     number: int
-    """Execution order, from 1."""
+    """Execution order, from 1; 0: none has begun."""
     cycle: int
     started_ns: int
     drive: Drive | None
@@ -49,6 +50,8 @@ class StepState:
     """Of the cycle's ended steps, signed."""
     cycle_wh: float = 0.0
     finished: bool = False
+    seen: Snapshot | None = None
+    """The newest moment that certainly belongs to the step, where the cycler's readings say which one runs."""
 
 
 class EngineState(NamedTuple):

@@ -42,7 +42,9 @@ from packbench.profile.setpoints import Pen
 _THERE = "what a cycler that runs programs by itself can do"
 
 
-def to_step_program(plan: Plan, limits: Limits, *, cable_ohm: float = 0.0) -> StepProgram:
+def to_step_program(
+    plan: Plan, limits: Limits, *, cable_ohm: float = 0.0, current_tolerance_a: float = 0.0
+) -> StepProgram:
     """The plan as a step program, with the run's limits as the cycler's own protections.
 
     Raises InputError with everything that it cannot carry, each at its place in the profile.
@@ -51,6 +53,8 @@ def to_step_program(plan: Plan, limits: Limits, *, cable_ohm: float = 0.0) -> St
         plan: The compiled profile.
         limits: The run's effective limits; those of voltage and current become the program's protections.
         cable_ohm: Resistance between the cycler's sense point and the pack; 0 with sense leads at the pack.
+        current_tolerance_a: How far a current may be from its set-point: one that is set to its limit must not be
+            taken for one that is beyond it.
     """
     translator = _Translator(plan, limits, cable_ohm)
     steps = tuple(translator.step(index, step) for index, step in enumerate(plan.steps))
@@ -64,8 +68,8 @@ def to_step_program(plan: Plan, limits: Limits, *, cable_ohm: float = 0.0) -> St
         Protections(
             voltage_max_v=limits.pack_voltage_max_v,
             voltage_min_v=limits.pack_voltage_min_v,
-            charge_current_max_a=limits.charge_current_max_a,
-            discharge_current_max_a=limits.discharge_current_max_a,
+            charge_current_max_a=limits.charge_current_max_a + current_tolerance_a,
+            discharge_current_max_a=limits.discharge_current_max_a + current_tolerance_a,
         ),
         _recording(plan),
     )

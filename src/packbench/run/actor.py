@@ -19,9 +19,10 @@ from packbench.clock import Clock
 from packbench.core.errors import DeviceError, StoreError
 from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.specs import BenchSpec
-from packbench.drivers.protocols import Cycler, Setpoint
-from packbench.engine.effects import Drive, Effect, Finish, Note, OutputOff, StepBegan, StepEnded
+from packbench.drivers.protocols import Setpoint
+from packbench.engine.effects import Drive, Effect, Finish, Launch, Note, OutputOff, StepBegan, StepEnded
 from packbench.run.channel import Channel
+from packbench.run.driving import Driving
 from packbench.run.stopping import Stopper
 from packbench.safety.judge import Latched
 
@@ -60,7 +61,7 @@ class Journal(Protocol):
 class Actor:
     """One task that works through effects, and one that stops."""
 
-    def __init__(self, clock: Clock, bench: BenchSpec, cycler: Cycler, stopper: Stopper, journal: Journal) -> None:
+    def __init__(self, clock: Clock, bench: BenchSpec, cycler: Driving, stopper: Stopper, journal: Journal) -> None:
         self.finished: asyncio.Future[Finish] = asyncio.get_running_loop().create_future()
         """Done when the profile is over and, after a trip, the stop sequence too."""
         self._clock = clock
@@ -184,6 +185,11 @@ class Actor:
                 await self._durable()
             case Drive():
                 await self._drive(effect)
+            case Launch():
+                self.event("launch")
+                await self._durable()
+                await self._cycler.launch()
+                self.event("launch_acknowledged")
             case StepEnded():
                 self._journal.put_step(effect.record)
             case Note():

@@ -20,12 +20,13 @@ from packbench.core.limits import Limits
 from packbench.core.records import Row, Trip
 from packbench.core.samples import BmsSample, CyclerSample, Snapshot
 from packbench.core.specs import BenchSpec, PackSpec
-from packbench.drivers.protocols import Bms, Board, Cycler, Setpoint
+from packbench.drivers.protocols import Bms, Board
 from packbench.engine.effects import Finish
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Plan
 from packbench.run.actor import DURABLE_WITHIN_S, Actor, Journal
 from packbench.run.channel import Channel, Outbox
+from packbench.run.driving import Driving
 from packbench.run.poller import Poller
 from packbench.run.stopping import Stopper
 from packbench.run.supervisor import Supervisor
@@ -42,7 +43,7 @@ LOOK_NS = 100_000_000
 class Devices:
     """The bench's devices, already connected."""
 
-    cycler: Cycler
+    cycler: Driving
     bms: Bms
     board: Board
 
@@ -87,8 +88,8 @@ class BenchRun:
         self._stopper = Stopper(clock, devices.cycler, devices.board)
         self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal)
         outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe)
-        expected = _expectation(bench, pack)
-        self.channel = Channel(clock, plan, limits, expected, bench, outbox)
+        expected = _expectation(bench, pack, devices.cycler.lag_ns)
+        self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
         self._cycler_poller = Poller[CyclerSample](
             clock, bench.cycler.poll_period_ns, devices.cycler.read, self.channel.on_cycler, self._failed("cycler")
@@ -195,8 +196,8 @@ class BenchRun:
         bms = self.channel.snapshot().bms
         assert bms is not None
         self._require_clear()
-        await self._devices.cycler.apply(Setpoint(0.0, bms.cell_sum_v))
-        self.channel.expected = replace(self.channel.expected, current_a=0.0, commanded_ns=self._clock.now_ns())
+        matched_a = await self._devices.cycler.match(bms.cell_sum_v)
+        self.channel.expected = replace(self.channel.expected, current_a=matched_a, commanded_ns=self._clock.now_ns())
         self._require_clear()
         self.channel.closing = True
         await self._devices.board.close()
@@ -271,7 +272,7 @@ def _public(answer: object) -> dict[str, Any]:
     return {name: getattr(answer, name) for name in ("model", "serial", "firmware") if hasattr(answer, name)}
 
 
-def _expectation(bench: BenchSpec, pack: PackSpec) -> Expectation:
+def _expectation(bench: BenchSpec, pack: PackSpec, cycler_lag_ns: int) -> Expectation:
     stale = {
         "cycler": bench.cycler.stale_after_ns,
         "bms": bench.bms.stale_after_ns,
@@ -288,4 +289,5 @@ def _expectation(bench: BenchSpec, pack: PackSpec) -> Expectation:
         setpoint_delay_ns=bench.setpoint_delay_ns,
         contactor_closed=False,
         ignored_alarms=frozenset(name for name, policy in bench.alarm_policy.items() if policy == "log"),
+        cycler_lag_ns=cycler_lag_ns,
     )

@@ -1,8 +1,9 @@
 """One pack under test: the owner of its snapshot, its safety state and its engine state.
 
 Owns the decisions' state and nothing else's: samples come in, safety judges first, the engine
-advances, effects go to the actor (run/actor.py). Everything here is synchronous, so a sample is
-judged in the same loop turn it arrives in and nothing can be decided on half-updated state.
+advances (or follows: run/driving.py), effects go to the actor (run/actor.py). Everything here is
+synchronous, so a sample is judged in the same loop turn it arrives in and nothing can be decided on
+half-updated state.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from packbench.core.limits import Limits
 from packbench.core.records import Row, StepRecord
 from packbench.core.samples import BmsSample, BoardSample, CyclerSample, Quality, Snapshot
 from packbench.core.specs import BenchSpec
-from packbench.engine.advance import advance, start, stop
 from packbench.engine.effects import Effect, Finish
 from packbench.engine.recording import due
 from packbench.engine.state import EngineState
+from packbench.engine.walk import stop
 from packbench.profile.plan import Plan
+from packbench.run.driving import Driving
 from packbench.run.limits import StepLimits
 from packbench.safety.judge import Latched, SafetyState, judge
 from packbench.safety.view import Expectation
@@ -45,10 +47,18 @@ class Channel:
     """Judges and advances on every sample."""
 
     def __init__(
-        self, clock: Clock, plan: Plan, limits: Limits, expected: Expectation, bench: BenchSpec, outbox: Outbox
+        self,
+        clock: Clock,
+        plan: Plan,
+        limits: Limits,
+        expected: Expectation,
+        bench: BenchSpec,
+        driving: Driving,
+        outbox: Outbox,
     ) -> None:
         self.expected = expected
-        """What the bench should be doing; the actor replaces it when a command is acknowledged."""
+        """What the bench should be doing; the actor replaces it when a command is acknowledged, and a reading does
+        that says what a program is at."""
         self.closing = False
         """The board has been asked to close: from its first "closed" on, the contactor is expected to be."""
         self.lost: tuple[tuple[str, str], ...] = ()
@@ -56,6 +66,7 @@ class Channel:
         self.engine: EngineState | None = None
         self._clock = clock
         self._plan = plan
+        self._driving = driving
         self._step_limits = StepLimits(limits, plan)
         self._outbox = outbox
         self._safety = SafetyState(clock.now_ns())
@@ -85,7 +96,7 @@ class Channel:
         """Start the profile, on the newest samples."""
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=snapshot.t_ns)
-        self.engine, effects = start(self._plan, snapshot, snapshot.t_ns)
+        self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns)
         self._outbox.effects(effects)
 
     def on_cycler(self, sample: CyclerSample) -> None:
@@ -93,8 +104,12 @@ class Channel:
         good = sample.quality is Quality.GOOD
         self._plausible("cycler", good)
         if good:
+            # One that was given before is no news, and no row.
+            new = self._cycler is None or sample.t_ns > self._cycler.t_ns
             self._cycler = sample
-            self._decide(record=True)
+            if new:
+                self.expected = self._driving.expected(self.expected, self._plan, sample)
+            self._decide(record=new)
 
     def on_bms(self, sample: BmsSample) -> None:
         """A reading of the BMS. One that is not good is no reading: the source goes stale."""
@@ -112,7 +127,7 @@ class Channel:
         self._board = sample
         if self.closing and sample.contactor_closed:
             self.closing = False
-            self.expected = replace(self.expected, contactor_closed=True)
+            self.expected = replace(self.expected, contactor_closed=True, closed_ns=self._clock.now_ns())
         if self.expected.contactor_closed and not sample.contactor_closed:
             self._decide(record=False)
 
@@ -167,11 +182,14 @@ class Channel:
             return
         if engine is None or engine.step.finished:
             return
-        after, effects = advance(self._plan, engine, snapshot, snapshot.t_ns)
+        after, effects = self._driving.advance(self._plan, engine, snapshot, snapshot.t_ns)
         self.engine = after
         ended = after.step.number != engine.step.number
-        if record or ended:
-            self._write(engine, snapshot, after, force=ended)
+        # What the engine passed over as no step's own is not recorded either.
+        counted = record and snapshot.cycler is not None and after.meter.t_ns >= snapshot.cycler.t_ns
+        if counted or ended:
+            # The reading belongs to the step that it was seen to be of, else to the one that was running.
+            self._write(after if after.step.seen is snapshot else engine, snapshot, after, force=ended)
             self._outbox.observe(snapshot, after)
         if effects:
             self._outbox.effects(effects)
@@ -186,7 +204,7 @@ class Channel:
     def _write(self, before: EngineState, snapshot: Snapshot, after: EngineState, *, force: bool) -> None:
         """Record the reading under the step it belongs to: the one that was running when it came."""
         cycler, bms = snapshot.cycler, snapshot.bms
-        if cycler is None:
+        if cycler is None or not before.step.number:
             return
         planned = self._plan.steps[before.step.index]
         last = self._last_row if self._last_row is not None and self._last_row.step == before.step.index + 1 else None

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from packbench.clock import Clock
 from packbench.core.records import Trip
-from packbench.drivers.protocols import Board, Cycler
+from packbench.drivers.protocols import Board
+from packbench.run.driving import Driving
 from packbench.safety.view import Reaction
 
 LOW_CURRENT_A = 1.0
@@ -34,7 +35,7 @@ class Stopper:
     """The last commands to one bench."""
 
     clock: Clock
-    cycler: Cycler
+    cycler: Driving
     board: Board
     failures: list[str] = field(default_factory=list[str])
     """What could not be done, in words."""
@@ -114,14 +115,21 @@ class Stopper:
             await self.clock.sleep_until(self.clock.now_ns() + LOOK_NS)
 
     async def _flowing(self) -> float:
-        """The current that the cycler still shows, in A; 0 when it does not answer (its failure is told)."""
-        readings: list[float] = []
+        """The current that the cycler still shows, in A; 0 when it does not answer (its failure is told).
 
-        async def look() -> None:
-            readings.append(abs((await self.cycler.read()).current_a))
+        One whose readings lag is given the time to show one from after the stop.
+        """
+        deadline_ns = self.clock.now_ns() + self.cycler.lag_ns
+        while True:
+            readings: list[float] = []
 
-        await self.attempt("cycler reading", look)
-        return readings[0] if readings else 0.0
+            async def look(into: list[float] = readings) -> None:
+                into.append(abs((await self.cycler.read()).current_a))
+
+            await self.attempt("cycler reading", look)
+            if not readings or readings[0] < LOW_CURRENT_A or self.clock.now_ns() >= deadline_ns:
+                return readings[0] if readings else 0.0
+            await self.clock.sleep_until(self.clock.now_ns() + LOOK_NS)
 
 
 def _unsafe(*, closed: bool | None, flowing_a: float) -> Trip | None:

@@ -32,9 +32,12 @@ def pack_over_voltage(view: View) -> Violation | None:
 
 
 def pack_under_voltage(view: View) -> Violation | None:
-    """Pack voltage below the effective limit."""
+    """Pack voltage below the effective limit. A reading that may be of open terminals says nothing of the pack."""
     value, limit = view.snapshot.pack_voltage_v, view.limits.pack_voltage_min_v
-    if not view.expected.contactor_closed or value >= limit:
+    expected = view.expected
+    if not expected.contactor_closed or value >= limit:
+        return None
+    if view.cycler().t_ns < expected.closed_ns + expected.cycler_lag_ns:
         return None
     return Violation(
         value,

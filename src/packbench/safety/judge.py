@@ -83,7 +83,7 @@ def judge(
     if not found and not state.pending:
         return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None)
     pending = _merged(state.pending, found, frozenset(index for index, _ in asked), snapshot.t_ns)
-    latched = _due(pending, snapshot.t_ns, state.started_ns)
+    latched = _due(pending, snapshot.t_ns, state.started_ns, expected.cycler_lag_ns)
     return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched)
 
 
@@ -100,11 +100,11 @@ def _merged(
     return tuple(sorted(kept, key=lambda entry: entry[0]))
 
 
-def _due(pending: tuple[tuple[int, int, Violation], ...], now_ns: int, started_ns: int) -> Latched | None:
+def _due(pending: tuple[tuple[int, int, Violation], ...], now_ns: int, started_ns: int, lag_ns: int) -> Latched | None:
     """The first violation whose delay is over, as a trip."""
     for index, since_ns, violation in pending:
         rule = RULES[index]
-        if now_ns - since_ns >= rule.delay_ns:
+        if now_ns - since_ns >= rule.delay_ns + (lag_ns if rule.compares else 0):
             trip = Trip(
                 rule.name,
                 rule.fault_id,

@@ -43,6 +43,10 @@ class Expectation:
     """Whether the board has been told to hold the contactor closed."""
     ignored_alarms: frozenset[str]
     """BMS alarms the bench file says to log rather than stop on."""
+    cycler_lag_ns: int = 0
+    """How long the cycler's newest reading may still be that of a moment before: 0 for one that measures when asked."""
+    closed_ns: int = 0
+    """When the contactor was first seen closed."""
 
 
 class View(NamedTuple):
@@ -90,3 +94,5 @@ class Rule:
     delay_ns: int
     """How long the violation must last before it trips."""
     reaction: Reaction
+    compares: bool = False
+    """It holds another source's reading against the cycler's: what the cycler's lag explains is no violation yet."""

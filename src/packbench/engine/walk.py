@@ -1,0 +1,139 @@
+"""What stepping (`advance`) and following (`follow`) share: counting, the way through loops, records, the stop.
+
+Owns how a step is counted and closed and what comes after it, whoever decides that it is over. Must not decide
+that itself. It exists so that a step's record means the same whether the bench or the cycler ended the step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from packbench.core.records import StepRecord
+from packbench.core.samples import Snapshot
+from packbench.engine.effects import Effect, Finish, Note, OutputOff, StepEnded
+from packbench.engine.meter import Meter
+from packbench.engine.state import EngineState, StepState
+from packbench.engine.steps import Ending
+from packbench.profile.plan import Agreement, End, LoopEnd, Plan
+
+
+def before_first(now_ns: int) -> StepState:
+    """No step has begun: number 0."""
+    return StepState(index=0, number=0, cycle=1, started_ns=now_ns, drive=None, held_since_ns=())
+
+
+def started(step: StepState, snapshot: Snapshot, now_ns: int) -> EngineState:
+    """The state at a run's beginning: nothing counted, no current yet."""
+    return EngineState(step, Meter(now_ns, 0.0, snapshot.pack_voltage_v, 0.0, 0.0), now_ns, *temperatures(snapshot))
+
+
+def metered(state: EngineState, snapshot: Snapshot) -> EngineState:
+    """The meter moved on to a new cycler reading; the same state when there is none."""
+    cycler = snapshot.cycler
+    if cycler is None or cycler.t_ns <= state.meter.t_ns:
+        return state
+    low_c, high_c = state.temperature_min_c, state.temperature_max_c
+    bms = snapshot.bms
+    if bms is not None:
+        # Written so that NaN (nothing read yet) gives way to the first reading.
+        low_c = low_c if low_c <= bms.temperature_min_c else bms.temperature_min_c
+        high_c = high_c if high_c >= bms.temperature_max_c else bms.temperature_max_c
+    meter = state.meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v)
+    return EngineState(state.step, meter, state.started_ns, low_c, high_c)
+
+
+def temperatures(snapshot: Snapshot) -> tuple[float, float]:
+    """(coldest, hottest) of the newest BMS reading in degC; NaN without one."""
+    bms = snapshot.bms
+    return (float("nan"), float("nan")) if bms is None else (bms.temperature_min_c, bms.temperature_max_c)
+
+
+def left(step: StepState, record: StepRecord) -> StepState:
+    """The step's state with what its record adds to the cycle's totals."""
+    return replace(
+        step,
+        capacities=(*step.capacities, (step.index, abs(record.charge_ah))),
+        cycle_ah=step.cycle_ah + record.charge_ah,
+        cycle_wh=step.cycle_wh + record.energy_wh,
+    )
+
+
+def through_loops(plan: Plan, step: StepState, index: int, effects: list[Effect]) -> tuple[StepState, int]:
+    """From `index` on to the next step that takes time; loop ends take none."""
+    while isinstance(planned := plan.steps[index], LoopEnd):
+        step, index = _loop(planned, step, index, effects)
+    return step, index
+
+
+def _loop(planned: LoopEnd, step: StepState, index: int, effects: list[Effect]) -> tuple[StepState, int]:
+    """Go round again, or on."""
+    counts = dict(step.loop_counts)
+    done = counts.get(index, 0) + 1
+    agreed = planned.agreement is not None and agree(planned.agreement, step.capacities)
+    if agreed or done >= planned.repeat:
+        if planned.agreement is not None:
+            text = f"after {done} rounds the capacities {'agree' if agreed else 'still do not agree'}"
+            effects.append(Note("loop_done", text))
+        counts[index] = 0
+        return replace(step, loop_counts=tuple(counts.items())), index + 1
+    counts[index] = done
+    again = replace(step, loop_counts=tuple(counts.items()), cycle=step.cycle + 1, cycle_ah=0.0, cycle_wh=0.0)
+    return again, planned.start
+
+
+def agree(agreement: Agreement, capacities: tuple[tuple[int, float], ...]) -> bool:
+    """Whether the last N capacities of the agreement's step lie within its tolerance."""
+    values = [ah for index, ah in capacities if index == agreement.step][-agreement.cycles :]
+    return len(values) == agreement.cycles and max(values) - min(values) <= agreement.within_ah
+
+
+def record_of(plan: Plan, state: EngineState, snapshot: Snapshot, ended_ns: int, ending: Ending) -> StepRecord:
+    """What the running step leaves behind, with `snapshot` as its last moment."""
+    step, bms = state.step, snapshot.bms
+    nan = float("nan")
+    return StepRecord(
+        number=step.number,
+        step=step.index + 1,
+        label=plan.steps[step.index].label,
+        kind=plan.steps[step.index].kind,
+        cycle=step.cycle,
+        started_ns=step.started_ns - state.started_ns,
+        ended_ns=ended_ns - state.started_ns,
+        charge_ah=state.meter.ah,
+        energy_wh=state.meter.wh,
+        tail_ah=0.0,
+        end_reason=ending.reason,
+        end_cell=ending.end_cell,
+        voltage_end_v=snapshot.pack_voltage_v,
+        current_end_a=state.meter.current_a,
+        cell_min_end_v=nan if bms is None else bms.cell_min_v,
+        cell_max_end_v=nan if bms is None else bms.cell_max_v,
+        temperature_min_c=state.temperature_min_c,
+        temperature_max_c=state.temperature_max_c,
+        imbalance_limited=ending.imbalance_limited,
+        overshoot=ending.overshoot,
+    )
+
+
+def stop(
+    plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, reason: str
+) -> tuple[EngineState, tuple[Effect, ...]]:
+    """End the run here, by somebody else's word (a trip, an operator) or a step's own time limit."""
+    if state.step.finished:
+        return state, ()
+    effects: list[Effect] = [OutputOff()]
+    if state.step.closing is not None:
+        effects.append(StepEnded(replace(state.step.closing, tail_ah=state.meter.ah)))
+    state = state._replace(meter=state.meter.held(now_ns))
+    if state.step.number and not isinstance(plan.steps[state.step.index], End):
+        effects.append(StepEnded(record_of(plan, state, snapshot, now_ns, Ending(reason))))
+    effects.append(Finish("aborted", reason))
+    return state._replace(step=replace(state.step, finished=True, drive=None, closing=None)), tuple(effects)
+
+
+def overdue(plan: Plan, state: EngineState, now_ns: int) -> str | None:
+    """Why a step that lasts longer than it may ends the run; None: it does not yet."""
+    planned = plan.steps[state.step.index]
+    if now_ns - state.step.started_ns <= planned.max_time_ns:
+        return None
+    return f"step {planned.label} lasted longer than its {planned.max_time_ns / 1e9:g} s"
