@@ -209,3 +209,23 @@ def test_a_missing_limit_refuses() -> None:
     fields = {problem.field for problem in refused.value.problems}
     assert "temperature_max_c" in fields
     assert "cell_voltage_max_v" not in fields
+
+
+def test_sources_are_compared_over_the_lag_of_a_cycler_that_says_what_was_before() -> None:
+    """The BMS shows a step's end at once, the cycler's newest reading 7 s later: no mismatch of two meters."""
+    lagging = replace(EXPECTED, cycler_lag_ns=7 * S)
+    apart = [view(t, voltage_v=14.8 * 1.011) for t in range(1, 10)]
+    assert tripped(*apart[:2]) == "cell_sum"
+    assert tripped(*apart[:8], expected=lagging) is None
+    assert tripped(*apart[:9], expected=lagging) == "cell_sum"
+    # What one source alone shows is no matter of the lag.
+    assert tripped(view(1, current_a=51.1), expected=lagging) == "charge_over_current"
+    spread = [view(t, cells=(3.4, 3.7, 3.7, 3.801)) for t in (1, 2)]
+    assert tripped(*spread, expected=lagging) == "cell_spread"
+
+
+def test_a_reading_that_may_be_of_open_terminals_is_no_empty_pack() -> None:
+    lagging = replace(EXPECTED, cycler_lag_ns=7 * S, closed_ns=10 * S)
+    assert tripped(view(16.9, voltage_v=0.1), expected=lagging) is None
+    assert tripped(view(17, voltage_v=0.1), expected=lagging) == "pack_under_voltage"
+    assert tripped(view(10, voltage_v=0.1), expected=replace(EXPECTED, closed_ns=10 * S)) == "pack_under_voltage"

@@ -100,8 +100,8 @@ def _moved(plan: Plan, state: EngineState, snapshot: Snapshot, cycler: CyclerSam
     """Another step runs than at the last reading."""
     step, effects = state.step, list[Effect]()
     began_ns = cycler.t_ns if program.step_time_s is None else cycler.t_ns - round(program.step_time_s * 1e9)
-    # The last reading still showed the step before.
-    began_ns = max(began_ns, state.meter.t_ns)
+    # The last reading still showed the step before; what an old one showed before the start says nothing.
+    began_ns = max(began_ns, state.meter.t_ns if step.number else state.started_ns)
     leaving = step
     if step.number:
         state = state._replace(meter=state.meter.held(began_ns))
