@@ -26,7 +26,7 @@ from packbench_sim.pack import SEGMENT_NS, PackModel
 FULL_SCALE_RAMP_S = 0.03
 """Time of a cycler's full current swing when the bench does not state slew_a_s. [A]"""
 WATCHDOG_S = 1.5
-"""A cycler that hears nothing for this long switches off by itself (settings: watchdog_s)."""
+"""A cycler that hears nothing for this long switches off by itself (settings: watchdog_s; 0: it does not)."""
 
 
 class Plant:
@@ -186,8 +186,9 @@ class Plant:
             self._push_cell()
         elif fault_id == "comms.cycler_lost":
             watchdog_s = float(self.bench.cycler.settings.get("watchdog_s", WATCHDOG_S))
-            self._at(self.now_ns + round(watchdog_s * 1e9), self._watchdog)
-            self._plan()
+            if watchdog_s:
+                self._at(self.now_ns + round(watchdog_s * 1e9), self._watchdog)
+                self._plan()
 
     def _push_cell(self) -> None:
         """One cell goes past the maker's limit, in the direction in which the current drives it."""
