@@ -12,7 +12,7 @@ import pytest
 from tests.contract.peers import emulated, peer, probed, run_peer
 
 from packbench.core.step_program import CcStep, Protections, Recording, RestStep, StepProgram
-from packbench.wire.neware_steps import to_neware_xml
+from packbench.wire.neware.steps import to_neware_xml
 
 CLIENT = """
 import json, sys, time

@@ -19,7 +19,7 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.framer import FramerType
 from tests.contract.peers import emulated, probed, run_peer, system_tool
 
-from packbench.wire.scpi import parse_answer
+from packbench.wire.scpi.messages import parse_answer
 
 Lxi = Callable[[str], str]
 TCP = "scpi+tcp://127.0.0.1:0"

@@ -25,10 +25,10 @@ from packbench.drivers.gbt27930_settings import ChargerSettings
 from packbench.drivers.golden import EXPLAIN
 from packbench.files import packaged_configs
 from packbench.transport.link import Codec, Reply, Timing
-from packbench.wire.can import CanFrame
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.slcan import HostReader, opening_lines
 from packbench.wire.counters import LineCounters
 from packbench.wire.explained import Direction
-from packbench.wire.slcan import HostReader, opening_lines
 from packbench_sim.parts import SessionDevice, TalkingDevice, WireDevice
 from packbench_sim.playing import Playing
 from packbench_sim.wiring import PLAYERS, play

@@ -16,8 +16,8 @@ from packbench.app.programmed import handed_over_in
 from packbench.app.virtual import NoJournal
 from packbench.core.records import Event, Row, StepRecord
 from packbench.run.bench import BenchRun, RunOutcome
-from packbench.wire.neware_replies import Reading
-from packbench.wire.neware_requests import Channel, ChannelAction
+from packbench.wire.neware.replies import Reading
+from packbench.wire.neware.requests import Channel, ChannelAction
 from packbench_sim.devices.neware_bts import NewareBtsDevice
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.wire import MemoryLink
@@ -52,6 +52,8 @@ steps:
         - rest: {label: after, for: 30 s}
   - end
 """
+START_NS = 100 * S
+"""When a run of `run` begins: nothing that counts from a start may count from the clock's own."""
 UP_S, DOWN_S = 20.0, 20.0 + 60.0 + 30.0
 """When its charge and its first discharge begin."""
 
@@ -78,19 +80,24 @@ class Kept(NoJournal):
 
 
 class OldNews(NewareBtsDevice):
-    """A BTS client that hands out what it measured at instants of its own, whatever was ordered since."""
+    """A BTS client that hands out what it measured at instants of its own, whatever was ordered since.
+
+    The second instant is just before the contactor closes: what is seen of that is as old as it can be.
+    """
 
     def __init__(self, world: World, period_s: float, **device: Any) -> None:
         super().__init__(world.plant.cycler, **device)
         self._period_ns = round(period_s * S)
-        self._next_ns = 0
+        self._next_ns = START_NS + S * 3 // 10
         self._news: Reading | None = None
 
     def tick(self, t_ns: int) -> int | None:
         wanted_ns = super().tick(t_ns)
+        if self._news is None:
+            self._news = self._measured(t_ns, self.channels[0])
         if t_ns >= self._next_ns:
             self._news = self._measured(t_ns, self.channels[0])
-            self._next_ns = t_ns + self._period_ns
+            self._next_ns += self._period_ns
         return self._next_ns if wanted_ns is None else min(wanted_ns, self._next_ns)
 
     def _reading(self, t_ns: int, channel: Channel, aux: int, barcode: bool) -> Reading:
@@ -151,6 +158,7 @@ def run(job: Job, folder: Path, meddle: Meddle | None = None, *, age_s: float = 
 
     async def main(clock: VirtualClock) -> Ran:
         loop: Any = asyncio.get_running_loop()
+        await clock.sleep_until(START_NS)
         world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=1)
         types = load_types(job.bench)
         played = wire_devices(world, job.bench, types.cycler, types.bms)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.programmed import BMS_POLL_S, MINUTES, POLL_S, UP_S, Bench, Meddle, run
+from tests.scenario.programmed import BMS_POLL_S, MINUTES, POLL_S, START_NS, UP_S, Bench, Meddle, run
 from tests.scenario.support import S
 
 from packbench.app.job import Job, load_job
 from packbench.core.errors import InputError
 from packbench.core.step_program import CcStep, StepProgram
-from packbench.wire.neware_steps import from_neware_xml, to_neware_xml
+from packbench.wire.neware.steps import from_neware_xml, to_neware_xml
 from packbench_sim.devices.neware_bts import read_step_file
 
 
@@ -35,6 +35,24 @@ def test_an_undisturbed_program_ends_at_rest(minutes: Job, tmp_path: Path) -> No
         pytest.approx(seconds, abs=0.3) for seconds in (20, 60, 30, 60, 30, 60)
     ]
     ran.assert_at_rest()
+
+
+@pytest.mark.parametrize("age_s", [0.0, 3.7, 5.0, 6.0])
+def test_a_row_stands_under_the_step_that_it_shows(age_s: float, tmp_path: Path) -> None:
+    """With a step that begins within a second of a reading: such a one is of no step, and no row."""
+    path = tmp_path / "minutes.yaml"
+    path.write_text(MINUTES.replace("label: settle, for: 20 s", "label: settle, for: 19 s"), encoding="utf-8")
+    ran = run(load_job(str(path), "lmo-25ah", "sim-neware"), tmp_path, age_s=age_s)
+    assert ran.reason == "the profile's end"
+    rows, steps = ran.bench.kept.rows, ran.bench.kept.steps
+    for row in rows:
+        (step,) = [each for each in steps if (each.step, each.cycle) == (row.step, row.cycle)]
+        assert step.started_ns + (age_s == 0.0) * S <= row.t_ns <= step.ended_ns
+        wanted_a = {"up": 10.0, "down": -10.0}.get(step.label, 0.0)
+        assert row.current_a == pytest.approx(wanted_a, abs=0.05)
+        assert row.step_ah == pytest.approx(wanted_a * (row.t_ns - step.started_ns) / S / 3600, abs=0.001)
+    # One measurement is one row, however often it is handed out.
+    assert 40 < len(rows) <= 290 / max(age_s, POLL_S) + 1
 
 
 @pytest.mark.parametrize("age_s", [1.0, 3.7, 5.0])
@@ -63,7 +81,7 @@ def test_a_program_that_somebody_stops_ends_the_run(at_s: float, where: str, min
     assert (ran.outcome.trip, ran.outcome.finish.verdict) == (None, "aborted")
     assert ran.reason == f"the program was stopped at {where}, unasked"
     assert ran.bench.kept.steps[-1].end_reason == ran.reason
-    assert ran.ended_ns / S < at_s + POLL_S + 2.0
+    assert (ran.ended_ns - START_NS) / S < at_s + POLL_S + 2.0
     ran.assert_at_rest()
 
 
@@ -202,7 +220,7 @@ def test_whenever_a_trip_comes_no_program_runs_after_it(minutes: Job, tmp_path: 
             channel = bench.run.channel
             while (bms := channel.snapshot().bms) is None:
                 await bench.clock.sleep_until(bench.clock.now_ns() + S // 1000)
-            await bench.clock.sleep_until(at_ms * S // 1000)
+            await bench.clock.sleep_until(START_NS + at_ms * S // 1000)
             channel.on_bms(bms._replace(t_ns=bench.clock.now_ns(), alarms=("cell_over_voltage",)))
 
         ran = run(minutes, tmp_path, meddle)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from packbench.wire.can import CanFrame
+from packbench.wire.can.frame import CanFrame
 
 
 class Heard(NamedTuple):

@@ -13,7 +13,7 @@ from packbench.drivers.factory import Wanted, make_driver
 from packbench.drivers.protocols import Cycler
 from packbench.maps.schema import Scheme
 from packbench.run.port import Port
-from packbench.wire.scpi import ScpiCodec, ScpiRequest
+from packbench.wire.scpi.messages import ScpiCodec, ScpiRequest
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.parts import WireDevice
 from packbench_sim.wire import MemoryLink

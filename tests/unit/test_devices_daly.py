@@ -19,8 +19,8 @@ from packbench.drivers.factory import Wanted, make_driver
 from packbench.maps.schema import DeviceType
 from packbench.run.port import Port
 from packbench.transport.link import Timing
-from packbench.wire import daly_a5_data as data
-from packbench.wire.daly_a5 import read, reply_frame, request_frame, write
+from packbench.wire.daly import a5_data as data
+from packbench.wire.daly.a5 import read, reply_frame, request_frame, write
 from packbench.wire.modbus import ModbusCodec, rtu_frame, write_register
 from packbench_sim.devices.bus import BusDevices
 from packbench_sim.devices.daly_a5 import DalyA5Device

@@ -18,7 +18,7 @@ from packbench.core.samples import Quality
 from packbench.drivers.protocols import Setpoint
 from packbench.maps.codec import compile_block
 from packbench.wire.modbus import rtu_frame
-from packbench.wire.scpi import command, query
+from packbench.wire.scpi.messages import command, query
 from packbench_sim.devices import EaPsbDevice
 from packbench_sim.devices.ea_psb_machine import EaMachine
 from packbench_sim.devices.ea_psb_scpi import EaScpi

@@ -24,10 +24,13 @@ from packbench.drivers.golden import check_golden
 from packbench.run.charger import Charger, identity_of
 from packbench.transport.memory import memory_pair
 from packbench.transport.slcan import SlcanTransport
-from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930 import BITRATE, BMS, frame_of, message_in
-from packbench.wire.gbt27930_layout import decode_message
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.j1939 import PGN_TP_CM, PGN_TP_DT, unpack_id
+from packbench.wire.can.j1939_transport import TransportSettings
+from packbench.wire.can.slcan import HostReader, frame_line
+from packbench.wire.gbt27930.frames import BITRATE, BMS, frame_of, message_in
+from packbench.wire.gbt27930.layout import decode_message
+from packbench.wire.gbt27930.messages import (
     NOT_YET,
     READY,
     SET,
@@ -52,9 +55,6 @@ from packbench.wire.gbt27930_messages import (
     GbtMessage,
     causes,
 )
-from packbench.wire.j1939 import PGN_TP_CM, PGN_TP_DT, unpack_id
-from packbench.wire.j1939_transport import TransportSettings
-from packbench.wire.slcan import HostReader, frame_line
 from packbench_sim.devices.gbt27930 import Gbt27930Device, play_gbt27930
 from packbench_sim.devices.gbt27930_words import Plate
 from packbench_sim.devices.slcan_adapter import SlcanAdapter

@@ -19,9 +19,9 @@ from packbench.core.samples import Quality
 from packbench.drivers.factory import Wanted, make_driver
 from packbench.drivers.jbd import JbdBms
 from packbench.run.port import Port
-from packbench.wire import jbd
-from packbench.wire.jbd import JbdRefused, JbdRequest, explain, read_register, reply_frame, write_register
-from packbench.wire.jbd_data import decode_basic
+from packbench.wire.jbd import frames as jbd
+from packbench.wire.jbd.data import decode_basic
+from packbench.wire.jbd.frames import JbdRefused, JbdRequest, explain, read_register, reply_frame, write_register
 from packbench_sim.devices.jbd import WRONG_PASSWORD, JbdDevice, Plate
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.stated import StatedBms

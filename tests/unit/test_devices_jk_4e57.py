@@ -20,9 +20,9 @@ from packbench.core.samples import Quality
 from packbench.drivers.factory import Wanted, make_driver
 from packbench.drivers.jk_4e57 import Jk4e57Bms
 from packbench.run.port import Port
-from packbench.wire import jk_4e57 as jk
-from packbench.wire.jk_4e57 import JkFrame, JkRequest, decode_frame
-from packbench.wire.jk_4e57_items import CHARGE_SWITCH, VERSION, JkConventions, decode_table, encode_item
+from packbench.wire.jk_4e57 import frames as jk
+from packbench.wire.jk_4e57.frames import JkFrame, JkRequest, decode_frame
+from packbench.wire.jk_4e57.items import CHARGE_SWITCH, VERSION, JkConventions, decode_table, encode_item
 from packbench_sim.devices.jk_4e57 import PASSWORD, Habits, Jk4e57Device
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.stated import StatedBms

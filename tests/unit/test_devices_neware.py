@@ -32,8 +32,8 @@ from packbench.drivers.protocols import ProgramRow
 from packbench.profile.compiler import compile_profile
 from packbench.profile.to_neware import to_step_program
 from packbench.run.port import Port
-from packbench.wire.neware import NewareCodec, NewareRefused, reply_frame, take_request
-from packbench.wire.neware_replies import (
+from packbench.wire.neware.frames import NewareCodec, NewareRefused, reply_frame, take_request
+from packbench.wire.neware.replies import (
     Acknowledged,
     ChannelStatus,
     Connected,
@@ -47,7 +47,7 @@ from packbench.wire.neware_replies import (
     Rows,
     Statuses,
 )
-from packbench.wire.neware_requests import (
+from packbench.wire.neware.requests import (
     MAX_ROWS,
     Channel,
     ChannelAction,
@@ -61,7 +61,7 @@ from packbench.wire.neware_requests import (
     NewareRequest,
     Start,
 )
-from packbench.wire.neware_steps import to_neware_xml
+from packbench.wire.neware.steps import to_neware_xml
 from packbench_sim.devices.neware_bts import NewareBtsDevice
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.plant import Plant

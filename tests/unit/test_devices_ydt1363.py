@@ -41,12 +41,8 @@ from packbench.drivers.pylontech import PylontechBms
 from packbench.drivers.seplos_v2 import SeplosV2Bms
 from packbench.maps.schema import DeviceType
 from packbench.run.port import Port
-from packbench.wire import pace, pylontech, seplos_v2
-from packbench.wire.pace_data import decode_alarms as pace_alarms
-from packbench.wire.pylontech_data import NARROW, WIDE, decode_alarms, decode_analog
-from packbench.wire.pylontech_facts import Firmware, Management, decode_management, decode_system_parameters
-from packbench.wire.seplos_v2_alarms import decode_alarms as seplos_alarms
-from packbench.wire.ydt1363 import (
+from packbench.wire.ydt1363 import pace, pylontech, seplos_v2
+from packbench.wire.ydt1363.frames import (
     BAD_ADDRESS,
     BAD_CHECKSUM,
     BAD_COMMAND,
@@ -62,7 +58,11 @@ from packbench.wire.ydt1363 import (
     request_frame,
     take_apart,
 )
-from packbench.wire.ydt1363_info import Packs
+from packbench.wire.ydt1363.info import Packs
+from packbench.wire.ydt1363.pace_data import decode_alarms as pace_alarms
+from packbench.wire.ydt1363.pylontech_data import NARROW, WIDE, decode_alarms, decode_analog
+from packbench.wire.ydt1363.pylontech_facts import Firmware, Management, decode_management, decode_system_parameters
+from packbench.wire.ydt1363.seplos_v2_alarms import decode_alarms as seplos_alarms
 from packbench_sim.devices.bus import BusDevices
 from packbench_sim.devices.pace import BoardFacts as PaceFacts
 from packbench_sim.devices.pace import PaceDevice

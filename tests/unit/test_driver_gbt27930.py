@@ -17,10 +17,11 @@ from packbench.drivers.gbt27930 import advance, begin
 from packbench.drivers.gbt27930_heard import Heard, charging_allowed, faults, sample_of
 from packbench.drivers.gbt27930_session import OVER, ChargerState, Phase, Wants
 from packbench.drivers.gbt27930_settings import ChargerSettings, settings_from
-from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930 import BMS, CHARGER, KINDS, frame_of, message_in, payload_of
-from packbench.wire.gbt27930_layout import encode_message
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.j1939 import PGN_TP_CM, PGN_TP_DT, data_packets, pack_id, rts_data, unpack_id
+from packbench.wire.gbt27930.frames import BMS, CHARGER, KINDS, frame_of, message_in, payload_of
+from packbench.wire.gbt27930.layout import encode_message
+from packbench.wire.gbt27930.messages import (
     BEM_CAUSES,
     BST_CAUSES,
     CST_CAUSES,
@@ -52,7 +53,6 @@ from packbench.wire.gbt27930_messages import (
     causes,
     states,
 )
-from packbench.wire.j1939 import PGN_TP_CM, PGN_TP_DT, data_packets, pack_id, rts_data, unpack_id
 
 MS, S = 1_000_000, 1_000_000_000
 BRM = Brm(1, 1, 3, 176.0, 144.0, maker="ACME", serial=b"\x01\x02\x03\x04", vin="LTEST000000000001")

@@ -14,7 +14,7 @@ from packbench.core.step_program import CccvStep, CcStep, CycleStep, Protections
 from packbench.profile.compiler import compile_profile
 from packbench.profile.plan import Plan
 from packbench.profile.to_neware import to_step_program
-from packbench.wire.neware_steps import from_neware_xml, to_neware_xml
+from packbench.wire.neware.steps import from_neware_xml, to_neware_xml
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PACK = load_pack((CONFIGS / "packs" / "nmc-96s.yaml").read_text("utf-8"), "nmc-96s.yaml")

@@ -17,8 +17,8 @@ from packbench.core.step_program import (
     RestStep,
     StepProgram,
 )
-from packbench.wire.neware import NewareCodec, reply_frame, take_request
-from packbench.wire.neware_replies import (
+from packbench.wire.neware.frames import NewareCodec, reply_frame, take_request
+from packbench.wire.neware.replies import (
     Acknowledged,
     ChannelStatus,
     DeviceChannel,
@@ -30,7 +30,7 @@ from packbench.wire.neware_replies import (
     Statuses,
     Steps,
 )
-from packbench.wire.neware_requests import (
+from packbench.wire.neware.requests import (
     Channel,
     ChannelAction,
     Connect,
@@ -42,7 +42,7 @@ from packbench.wire.neware_requests import (
     Job,
     Start,
 )
-from packbench.wire.neware_steps import to_neware_xml
+from packbench.wire.neware.steps import to_neware_xml
 from packbench_sim.devices.neware_bts import NewareBtsDevice, read_step_file
 from packbench_sim.parts import CyclerPart
 

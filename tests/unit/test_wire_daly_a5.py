@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.unit.golden import GoldenFrame, golden_frames
 
 from packbench.core.errors import BadReply, DeviceError
-from packbench.wire import daly_a5_data as data
-from packbench.wire.daly_a5 import (
+from packbench.wire.daly import a5_data as data
+from packbench.wire.daly.a5 import (
     FRAME_BYTES,
     HOST_RS485,
     HOST_UART,
@@ -27,7 +27,7 @@ from packbench.wire.daly_a5 import (
     take_request,
     write,
 )
-from packbench.wire.daly_a5_faults import FAULT_NAMES, Faults, decode_faults, encode_faults
+from packbench.wire.daly.a5_faults import FAULT_NAMES, Faults, decode_faults, encode_faults
 
 GOLDEN = golden_frames("daly_a5")
 READ = read(data.PACK)

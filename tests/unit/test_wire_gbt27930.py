@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from tests.unit.gbt27930_trace import HANDSHAKE, TRACE, heard
 
 from packbench.core.errors import BadReply
-from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930 import (
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.j1939 import unpack_id
+from packbench.wire.can.slcan import frame_line
+from packbench.wire.gbt27930.frames import (
     BMS,
     CHARGER,
     KINDS,
@@ -25,8 +27,8 @@ from packbench.wire.gbt27930 import (
     message_values,
     payload_of,
 )
-from packbench.wire.gbt27930_layout import LAYOUTS, decode_message, encode_message
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.gbt27930.layout import LAYOUTS, decode_message, encode_message
+from packbench.wire.gbt27930.messages import (
     BEM_CAUSES,
     BST_CAUSES,
     CEM_CAUSES,
@@ -56,8 +58,6 @@ from packbench.wire.gbt27930_messages import (
     causes,
     states,
 )
-from packbench.wire.j1939 import unpack_id
-from packbench.wire.slcan import frame_line
 
 FF = "ff"
 # (message, payload, what it says). Every row is of a real session unless it says otherwise; see gbt27930_trace.

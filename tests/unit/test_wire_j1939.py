@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.gbt27930_trace import TRACE
 
-from packbench.wire.can import CanFrame
-from packbench.wire.j1939 import (
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.j1939 import (
     ABORT,
     CTS,
     END_ACK,
@@ -26,7 +26,7 @@ from packbench.wire.j1939 import (
     rts_data,
     unpack_id,
 )
-from packbench.wire.j1939_transport import (
+from packbench.wire.can.j1939_transport import (
     Message,
     TransportSettings,
     TransportState,

@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 from tests.unit.golden import golden_frames
 
 from packbench.core.errors import BadReply, DeviceError
-from packbench.wire import jbd
 from packbench.wire.explained import Direction
-from packbench.wire.jbd import JbdCodec, JbdRefused, JbdRequest, explain, read_register, reply_frame, take_request
-from packbench.wire.jbd_data import Basic, Cells, Extension, decode_basic, decode_cells, decode_counts, decode_model
+from packbench.wire.jbd import frames as jbd
+from packbench.wire.jbd.data import Basic, Cells, Extension, decode_basic, decode_cells, decode_counts, decode_model
+from packbench.wire.jbd.frames import (
+    JbdCodec,
+    JbdRefused,
+    JbdRequest,
+    explain,
+    read_register,
+    reply_frame,
+    take_request,
+)
 
 GOLDEN = golden_frames("jbd")
 BASIC_REPLY, CELLS_REPLY, MODEL_REPLY, BASIC_17S_REPLY = (item.frame for item in GOLDEN if item.direction == "reply")

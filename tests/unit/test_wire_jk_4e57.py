@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.unit.golden import golden_frames
 
 from packbench.core.errors import BadReply, DeviceError
-from packbench.wire import jk_4e57 as jk
 from packbench.wire.explained import Direction
-from packbench.wire.jk_4e57 import JkCodec, JkFrame, JkRequest, decode_frame, explain, take_request
-from packbench.wire.jk_4e57_items import (
+from packbench.wire.jk_4e57 import frames as jk
+from packbench.wire.jk_4e57.frames import JkCodec, JkFrame, JkRequest, decode_frame, explain, take_request
+from packbench.wire.jk_4e57.items import (
     CURRENT,
     ITEMS,
     JkConventions,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packbench.core.errors import BadReply, DeviceError
-from packbench.wire.neware import (
+from packbench.wire.neware.frames import (
     MAX_REPLY,
     MAX_REQUEST,
     TERMINATOR,
@@ -21,7 +21,7 @@ from packbench.wire.neware import (
     reply_frame,
     take_request,
 )
-from packbench.wire.neware_replies import (
+from packbench.wire.neware.replies import (
     Acknowledged,
     ChannelStatus,
     Connected,
@@ -41,7 +41,7 @@ from packbench.wire.neware_replies import (
     Steps,
     StepSummary,
 )
-from packbench.wire.neware_requests import (
+from packbench.wire.neware.requests import (
     ACTIONS,
     Channel,
     ChannelAction,
@@ -57,7 +57,7 @@ from packbench.wire.neware_requests import (
     NewareRequest,
     Start,
 )
-from packbench.wire.neware_xml import number_text, parse_xml
+from packbench.wire.neware.xml import number_text, parse_xml
 
 CHANNEL = Channel(27, 21, 5, 3)
 OTHER = Channel(27, 21, 5, 4)

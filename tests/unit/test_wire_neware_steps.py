@@ -24,7 +24,7 @@ from packbench.core.step_program import (
     RestStep,
     StepProgram,
 )
-from packbench.wire.neware_steps import MAX_STEP_FILE, from_neware_xml, to_neware_xml
+from packbench.wire.neware.steps import MAX_STEP_FILE, from_neware_xml, to_neware_xml
 
 PROGRAM = StepProgram(
     "residual capacity",

@@ -22,11 +22,11 @@ from tests.unit.ydt1363_frames import (
 )
 
 from packbench.core.errors import BadReply
-from packbench.wire import pace
-from packbench.wire.pace import ALL, explain
-from packbench.wire.pace_data import PackAlarms, PackAnalog, decode_alarms, decode_analog
-from packbench.wire.ydt1363 import YdtCodec, reply_frame, request_frame
-from packbench.wire.ydt1363_info import Packs
+from packbench.wire.ydt1363 import pace
+from packbench.wire.ydt1363.frames import YdtCodec, reply_frame, request_frame
+from packbench.wire.ydt1363.info import Packs
+from packbench.wire.ydt1363.pace import ALL, explain
+from packbench.wire.ydt1363.pace_data import PackAlarms, PackAnalog, decode_alarms, decode_analog
 
 CAPTURES = [
     PACE_ANALOG,

@@ -25,10 +25,12 @@ from tests.unit.ydt1363_frames import (
 )
 
 from packbench.core.errors import BadReply
-from packbench.wire import pylontech
-from packbench.wire.pylontech import ALL, explain
-from packbench.wire.pylontech_data import NARROW, WIDE, PackAlarms, PackAnalog, decode_alarms, decode_analog
-from packbench.wire.pylontech_facts import (
+from packbench.wire.ydt1363 import pylontech
+from packbench.wire.ydt1363.frames import YdtCodec, reply_frame, request_frame
+from packbench.wire.ydt1363.info import Packs
+from packbench.wire.ydt1363.pylontech import ALL, explain
+from packbench.wire.ydt1363.pylontech_data import NARROW, WIDE, PackAlarms, PackAnalog, decode_alarms, decode_analog
+from packbench.wire.ydt1363.pylontech_facts import (
     Firmware,
     Management,
     decode_firmware,
@@ -37,8 +39,6 @@ from packbench.wire.pylontech_facts import (
     decode_serial,
     decode_system_parameters,
 )
-from packbench.wire.ydt1363 import YdtCodec, reply_frame, request_frame
-from packbench.wire.ydt1363_info import Packs
 
 GOLDEN = golden_frames("pylontech")
 REPLY = next(item.frame for item in GOLDEN if item.direction == "reply")

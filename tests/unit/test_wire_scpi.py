@@ -9,18 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packbench.core.errors import BadReply, DeviceError
-from packbench.wire.scpi import (
-    ASK_ERROR,
-    MAX_MESSAGE,
-    MAX_REPLY,
-    ScpiCodec,
-    ScpiRequest,
-    command,
-    explain,
-    parse_answer,
-    query,
-)
-from packbench.wire.scpi_device import (
+from packbench.wire.scpi.device import (
     OUT_OF_MEMORY,
     QUERY_INTERRUPTED,
     QUEUE_OVERFLOW,
@@ -35,7 +24,18 @@ from packbench.wire.scpi_device import (
     path_of,
     take_message,
 )
-from packbench.wire.scpi_text import Command, fixed, parse_quantity, quoted, split_commands, unquoted
+from packbench.wire.scpi.messages import (
+    ASK_ERROR,
+    MAX_MESSAGE,
+    MAX_REPLY,
+    ScpiCodec,
+    ScpiRequest,
+    command,
+    explain,
+    parse_answer,
+    query,
+)
+from packbench.wire.scpi.text import Command, fixed, parse_quantity, quoted, split_commands, unquoted
 
 VOLTS = query("MEAS:VOLT?", "V")
 ALL = query("MEAS:ARR?", "V", "A", "W")

@@ -12,10 +12,10 @@ from tests.unit.golden import golden_frames
 from tests.unit.ydt1363_frames import SEPLOS_ALARMS, SEPLOS_TELEMETRY, SEPLOS_VENDOR, answer, info_of
 
 from packbench.core.errors import BadReply
-from packbench.wire import seplos_v2
-from packbench.wire.seplos_v2 import Telemetry, decode_telemetry, decode_vendor, explain
-from packbench.wire.seplos_v2_alarms import CUSTOM, EVENTS, Alarms, decode_alarms
-from packbench.wire.ydt1363 import YdtCodec, reply_frame, request_frame
+from packbench.wire.ydt1363 import seplos_v2
+from packbench.wire.ydt1363.frames import YdtCodec, reply_frame, request_frame
+from packbench.wire.ydt1363.seplos_v2 import Telemetry, decode_telemetry, decode_vendor, explain
+from packbench.wire.ydt1363.seplos_v2_alarms import CUSTOM, EVENTS, Alarms, decode_alarms
 
 GOLDEN = golden_frames("seplos_v2")
 REPLY, VERSION_REPLY = (item.frame for item in GOLDEN if item.direction == "reply")

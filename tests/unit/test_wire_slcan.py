@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packbench.wire.can import CanFrame
-from packbench.wire.slcan import (
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.slcan import (
     MAX_LINE,
     AdapterReader,
     AdapterReply,

@@ -11,8 +11,8 @@ from tests.unit.golden import golden_frames
 from tests.unit.ydt1363_frames import PYLON_ALARMS, PYLON_GROUP_MIXED, PYLON_MANAGEMENT, SEPLOS_REFUSAL, answer, line
 
 from packbench.core.errors import BadReply, DeviceError
-from packbench.wire import pylontech, seplos_v2
-from packbench.wire.ydt1363 import (
+from packbench.wire.ydt1363 import pylontech, seplos_v2
+from packbench.wire.ydt1363.frames import (
     BAD_CHECKSUM,
     BAD_FORMAT,
     BAD_LENGTH,
@@ -33,7 +33,7 @@ from packbench.wire.ydt1363 import (
     take_apart,
     take_request,
 )
-from packbench.wire.ydt1363_info import MAX_SENSORS, Cursor
+from packbench.wire.ydt1363.info import MAX_SENSORS, Cursor
 
 GOLDEN = golden_frames("pylontech", "seplos_v2")
 READ = pylontech.read_analog(2)

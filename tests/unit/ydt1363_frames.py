@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packbench.wire.ydt1363 import YdtCodec, YdtReply, YdtRequest
+from packbench.wire.ydt1363.frames import YdtCodec, YdtReply, YdtRequest
 
 
 def line(text: str) -> bytes:

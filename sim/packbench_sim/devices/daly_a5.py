@@ -15,9 +15,9 @@ import numpy as np
 
 from packbench.core.errors import InputError, Problem
 from packbench.drivers.daly_current import OPTION, higher_raw
-from packbench.wire import daly_a5_data as data
-from packbench.wire.daly_a5 import FRAMES_MAX, HOST_UART, DalyRequest, reply_frame, request_frame, take_request
-from packbench.wire.daly_a5_faults import FAULT_NAMES, Faults, encode_faults
+from packbench.wire.daly import a5_data as data
+from packbench.wire.daly.a5 import FRAMES_MAX, HOST_UART, DalyRequest, reply_frame, request_frame, take_request
+from packbench.wire.daly.a5_faults import FAULT_NAMES, Faults, encode_faults
 from packbench_sim.devices.framed import FramedDevice
 from packbench_sim.parts import BmsPart, BmsReading
 from packbench_sim.playing import Player, Playing, Silent, Switches

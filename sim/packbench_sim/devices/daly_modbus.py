@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from packbench.drivers.daly_current import OPTION, higher_raw
 from packbench.maps.schema import DeviceType
-from packbench.wire.daly_a5_data import CHARGING, DISCHARGING, IDLE, HigherRaw
+from packbench.wire.daly.a5_data import CHARGING, DISCHARGING, IDLE, HigherRaw
 from packbench.wire.modbus import READ_HOLDING, rtu_frame
 from packbench_sim.devices.daly_a5 import CURRENT_SEEN_A, expressible, fault_names
 from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ModbusSlave, Refuse

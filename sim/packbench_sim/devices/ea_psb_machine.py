@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import DeviceType
-from packbench.wire.scpi_device import ErrorQueue
+from packbench.wire.scpi.device import ErrorQueue
 from packbench_sim.devices.modbus_slave import ACCESS_DENIED, ILLEGAL_ADDRESS, ILLEGAL_VALUE, Refuse
 from packbench_sim.devices.registers import RegisterSpace
 from packbench_sim.parts import CyclerPart, CyclerReading

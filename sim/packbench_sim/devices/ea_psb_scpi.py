@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from packbench.wire.scpi_device import (
+from packbench.wire.scpi.device import (
     COMMAND_ERROR,
     ILLEGAL_VALUE,
     IN_LOCAL,
@@ -23,7 +23,7 @@ from packbench.wire.scpi_device import (
     ErrorEntry,
     Message,
 )
-from packbench.wire.scpi_text import Command, fixed
+from packbench.wire.scpi.text import Command, fixed
 from packbench_sim.devices.ea_psb_machine import FULL, EaMachine
 from packbench_sim.devices.modbus_slave import ACCESS_DENIED, ILLEGAL_ADDRESS, Refuse
 from packbench_sim.devices.modbus_slave import ILLEGAL_VALUE as REGISTER_VALUE

@@ -14,7 +14,7 @@ fault of silence is the BMS's: the adapter goes on answering, as a bus without a
     reporting     BSD              until CSD
     complaining   BEM 5 times      then idle
 
-Sources: GB/T 27930-2015 as in `packbench.wire.gbt27930_messages`; BEM five times is what the BMS of a trace does
+Sources: GB/T 27930-2015 as in `packbench.wire.gbt27930.messages`; BEM five times is what the BMS of a trace does
 (ru5t/gbt27930-CAN-parser, candump2.log), 10 ms from one packet to the next that of another (hybtalented, input.txt).
 """
 
@@ -26,10 +26,11 @@ from typing import Final, Literal
 
 from packbench.core.errors import BadReply, InputError, Problem
 from packbench.core.specs import PackSpec
-from packbench.wire import j1939_transport as transport
-from packbench.wire.can import DATA_MAX, CanFrame
-from packbench.wire.gbt27930 import BITRATE, BMS, CHARGER, KINDS, frame_of, message_in, message_of, payload_of
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.can import j1939_transport as transport
+from packbench.wire.can.frame import DATA_MAX, CanFrame
+from packbench.wire.can.j1939_transport import TransportSettings, TransportState
+from packbench.wire.gbt27930.frames import BITRATE, BMS, CHARGER, KINDS, frame_of, message_in, message_of, payload_of
+from packbench.wire.gbt27930.messages import (
     BEM_CAUSES,
     BST_CAUSES,
     NOT_YET,
@@ -57,7 +58,6 @@ from packbench.wire.gbt27930_messages import (
     GbtMessage,
     states,
 )
-from packbench.wire.j1939_transport import TransportSettings, TransportState
 from packbench_sim.devices.gbt27930_words import Plate, Words
 from packbench_sim.devices.slcan_adapter import SlcanAdapter
 from packbench_sim.parts import BmsPart

@@ -11,7 +11,7 @@ from typing import Final
 
 from packbench.config.chemistry import CHEMISTRIES
 from packbench.core.specs import PackSpec
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.gbt27930.messages import (
     MODE_CC,
     NORMAL,
     SECOND,

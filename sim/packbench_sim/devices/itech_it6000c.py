@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from packbench.wire.scpi_device import ILLEGAL_VALUE, SETTINGS_CONFLICT
-from packbench.wire.scpi_text import Command
+from packbench.wire.scpi.device import ILLEGAL_VALUE, SETTINGS_CONFLICT
+from packbench.wire.scpi.text import Command
 from packbench_sim.devices.scpi_device import (
     DIGITS,
     Fail,

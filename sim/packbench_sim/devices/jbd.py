@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from packbench.core.errors import InputError, Problem
-from packbench.wire import jbd
-from packbench.wire.jbd import JbdRequest
-from packbench.wire.jbd_data import ALARMS, COUNTERS, Basic, Cells, Counts, Extension, Model, alarm_bits
+from packbench.wire.jbd import frames as jbd
+from packbench.wire.jbd.data import ALARMS, COUNTERS, Basic, Cells, Counts, Extension, Model, alarm_bits
+from packbench.wire.jbd.frames import JbdRequest
 from packbench_sim.devices.framed import FramedDevice
 from packbench_sim.devices.jbd_eeprom import factory_settings, storable_ah
 from packbench_sim.parts import BmsPart, BmsReading

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from packbench.wire import jbd
+from packbench.wire.jbd import frames as jbd
 from packbench_sim.parts import BmsReading
 
 CAPACITY_MAX_AH: Final = 655.35

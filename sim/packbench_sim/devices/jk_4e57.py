@@ -13,9 +13,9 @@ from typing import Final
 
 from packbench.core.errors import BadReply, InputError
 from packbench.drivers.options import one_of
-from packbench.wire import jk_4e57 as jk
-from packbench.wire.jk_4e57 import JkRequest
-from packbench.wire.jk_4e57_items import (
+from packbench.wire.jk_4e57 import frames as jk
+from packbench.wire.jk_4e57.frames import JkRequest
+from packbench.wire.jk_4e57.items import (
     ALARM_BITS,
     CELLS,
     CHARGE_SWITCH,

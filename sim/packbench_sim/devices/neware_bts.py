@@ -1,4 +1,4 @@
-"""A Neware BTS 8 client with its cycler, backed by the simulated source: XML of `wire/neware.py`.
+"""A Neware BTS 8 client with its cycler, backed by the simulated source: XML of `wire/neware/frames.py`.
 
 Owns the client's habits: a step file is read from the path that `start` names, a test starts from finish,
 stop or protect alone, the program then runs by itself whether or not anybody is connected, a channel
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from packbench.core.errors import InputError
-from packbench.wire.neware import reply_frame, take_request
-from packbench.wire.neware_replies import (
+from packbench.wire.neware.frames import reply_frame, take_request
+from packbench.wire.neware.replies import (
     Acknowledged,
     ChannelStatus,
     Connected,
@@ -36,7 +36,7 @@ from packbench.wire.neware_replies import (
     Statuses,
     Steps,
 )
-from packbench.wire.neware_requests import (
+from packbench.wire.neware.requests import (
     MAX_ROWS,
     Channel,
     ChannelAction,
@@ -52,7 +52,7 @@ from packbench.wire.neware_requests import (
     NewareRequest,
     Start,
 )
-from packbench.wire.neware_steps import MAX_STEP_FILE, from_neware_xml
+from packbench.wire.neware.steps import MAX_STEP_FILE, from_neware_xml
 from packbench_sim.devices.neware_records import WallClock, log_of, row_of, step_type, summaries_of
 from packbench_sim.devices.step_runner import Point, StepRunner
 from packbench_sim.parts import CyclerPart

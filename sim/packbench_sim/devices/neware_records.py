@@ -1,6 +1,6 @@
 """What a simulated Neware test has recorded, in the words and units of its replies.
 
-Owns the translation from `step_runner.py` to `packbench.wire.neware_replies`: step types, milliseconds,
+Owns the translation from `step_runner.py` to `packbench.wire.neware.replies`: step types, milliseconds,
 and the client's wall clock.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from packbench.wire.neware_replies import LogEntry, Row, StepSummary
+from packbench.wire.neware.replies import LogEntry, Row, StepSummary
 from packbench_sim.devices.step_runner import Point, StepRunner
 
 _TYPES: Final = {

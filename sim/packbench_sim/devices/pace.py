@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from packbench.wire import pace as wire
-from packbench.wire.pace import PackCount, Serial, Software
-from packbench.wire.pace_data import (
+from packbench.wire.ydt1363 import pace as wire
+from packbench.wire.ydt1363.frames import BAD_DATA, BAD_FORMAT, YdtRequest
+from packbench.wire.ydt1363.info import Packs, scaled
+from packbench.wire.ydt1363.pace import PackCount, Serial, Software
+from packbench.wire.ydt1363.pace_data import (
     CHARGE_FET,
     DISCHARGE_FET,
     FAULTS,
@@ -22,8 +24,6 @@ from packbench.wire.pace_data import (
     PackAlarms,
     PackAnalog,
 )
-from packbench.wire.ydt1363 import BAD_DATA, BAD_FORMAT, YdtRequest
-from packbench.wire.ydt1363_info import Packs, scaled
 from packbench_sim.devices.ydt1363 import (
     UNSIGNED_MAX,
     Handler,

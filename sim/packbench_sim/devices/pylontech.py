@@ -12,11 +12,19 @@ from typing import Final
 
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import PackSpec
-from packbench.wire import pylontech as wire
-from packbench.wire.pylontech_data import CHARGE_FET, DISCHARGE_FET, NARROW, STATUS_1, WIDE, PackAlarms, PackAnalog
-from packbench.wire.pylontech_facts import Firmware, Management, Manufacturer, Serial, SystemParameters
-from packbench.wire.ydt1363 import ASK_VERSION, BAD_ADDRESS, BAD_FORMAT, BrokenRequest, YdtRequest
-from packbench.wire.ydt1363_info import STATE_ABOVE, STATE_BELOW, Packs
+from packbench.wire.ydt1363 import pylontech as wire
+from packbench.wire.ydt1363.frames import ASK_VERSION, BAD_ADDRESS, BAD_FORMAT, BrokenRequest, YdtRequest
+from packbench.wire.ydt1363.info import STATE_ABOVE, STATE_BELOW, Packs
+from packbench.wire.ydt1363.pylontech_data import (
+    CHARGE_FET,
+    DISCHARGE_FET,
+    NARROW,
+    STATUS_1,
+    WIDE,
+    PackAlarms,
+    PackAnalog,
+)
+from packbench.wire.ydt1363.pylontech_facts import Firmware, Management, Manufacturer, Serial, SystemParameters
 from packbench_sim.devices.ydt1363 import (
     UNSIGNED_MAX,
     Handler,

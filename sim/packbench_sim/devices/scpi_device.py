@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from packbench.core.errors import BadReply
-from packbench.wire.scpi_device import (
+from packbench.wire.scpi.device import (
     COMMAND_ERROR,
     ILLEGAL_VALUE,
     OUT_OF_RANGE,
@@ -28,7 +28,7 @@ from packbench.wire.scpi_device import (
     path_of,
     take_message,
 )
-from packbench.wire.scpi_text import SWITCHES, Command, fixed, parse_quantity
+from packbench.wire.scpi.text import SWITCHES, Command, fixed, parse_quantity
 from packbench_sim.devices.framed import FramedDevice
 from packbench_sim.parts import CyclerPart, CyclerReading
 from packbench_sim.playing import Silent

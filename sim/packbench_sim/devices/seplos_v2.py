@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from math import floor
 from typing import Final
 
-from packbench.wire import seplos_v2 as wire
-from packbench.wire.seplos_v2 import Telemetry, Vendor
-from packbench.wire.seplos_v2_alarms import (
+from packbench.wire.ydt1363 import seplos_v2 as wire
+from packbench.wire.ydt1363.frames import BAD_DATA, BAD_FORMAT, YdtRequest
+from packbench.wire.ydt1363.seplos_v2 import Telemetry, Vendor
+from packbench.wire.ydt1363.seplos_v2_alarms import (
     BALANCING,
     CHARGE_SWITCH,
     CUSTOM,
@@ -23,7 +24,6 @@ from packbench.wire.seplos_v2_alarms import (
     SYSTEM,
     Alarms,
 )
-from packbench.wire.ydt1363 import BAD_DATA, BAD_FORMAT, YdtRequest
 from packbench_sim.devices.ydt1363 import (
     UNSIGNED_MAX,
     Handler,

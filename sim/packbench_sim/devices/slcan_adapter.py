@@ -7,8 +7,8 @@ opened only with a bit rate set, a bit rate is set only while it is closed.
 
 from __future__ import annotations
 
-from packbench.wire.can import CanFrame
-from packbench.wire.slcan import ERROR, OK, AdapterReader, AdapterReply, HostCommand, frame_line
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.slcan import ERROR, OK, AdapterReader, AdapterReply, HostCommand, frame_line
 
 
 class SlcanAdapter:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from packbench.core.errors import InputError, Problem
-from packbench.wire.ydt1363 import (
+from packbench.wire.ydt1363.frames import (
     ASK_VERSION,
     BAD_COMMAND,
     BAD_DEVICE,
@@ -23,7 +23,7 @@ from packbench.wire.ydt1363 import (
     reply_frame,
     take_request,
 )
-from packbench.wire.ydt1363_info import MAX_CELLS
+from packbench.wire.ydt1363.info import MAX_CELLS
 from packbench_sim.devices.framed import FramedDevice
 from packbench_sim.parts import BmsReading
 from packbench_sim.playing import Silent

@@ -1,7 +1,7 @@
 """A step program: what a cycler that runs whole tests by itself is handed before it starts.
 
 Owns the few kinds of step that such cyclers share, and what makes a program sound. Must not know a file
-format (`wire/neware_steps.py`) nor a profile (`profile/to_neware.py`). It exists because a programmed
+format (`wire/neware/steps.py`) nor a profile (`profile/to_neware.py`). It exists because a programmed
 cycler is supervised, not stepped: everything it is to do must be in its hands before it begins.
 
 SI units; currents and capacities are magnitudes, the step's kind says which way they flow. Steps count

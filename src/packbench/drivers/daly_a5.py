@@ -18,9 +18,9 @@ from packbench.drivers.daly_current import check_direction, higher_raw
 from packbench.drivers.protocols import Identity
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire import daly_a5_data as data
-from packbench.wire.daly_a5 import BOARDS_MAX, FRAMES_MAX, HOST_RS485, HOST_UART, Answer, DalyRequest, read
-from packbench.wire.daly_a5_faults import decode_faults
+from packbench.wire.daly import a5_data as data
+from packbench.wire.daly.a5 import BOARDS_MAX, FRAMES_MAX, HOST_RS485, HOST_UART, Answer, DalyRequest, read
+from packbench.wire.daly.a5_faults import decode_faults
 
 _HOSTS: Final = {"rs485": HOST_RS485, "uart": HOST_UART}
 _SENSOR_FRAMES_MAX: Final = 3

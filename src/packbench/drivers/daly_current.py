@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from packbench.core.errors import BadReply, InputError, Problem
-from packbench.wire.daly_a5_data import CHARGING, DISCHARGING, HigherRaw
+from packbench.wire.daly.a5_data import CHARGING, DISCHARGING, HigherRaw
 
 OPTION: Final = "raw_above_30000"
 CERTAIN_FROM_A: Final = 1.0

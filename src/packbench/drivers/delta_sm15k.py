@@ -17,7 +17,7 @@ from packbench.core.samples import CyclerSample
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.drivers.scpi_cycler import ScpiCycler, ScpiLink, SetValue, Targets
 from packbench.maps.schema import DeviceType
-from packbench.wire.scpi import query
+from packbench.wire.scpi.messages import query
 
 _VOLTAGE: Final = SetValue("SOUR:VOLT", "V", 4)
 _SOURCE_CURRENT: Final = SetValue("SOUR:CUR", "A", 4)

@@ -19,7 +19,7 @@ from packbench.core.samples import CyclerSample
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.drivers.scpi_cycler import RATING_OF, ScpiCycler, ScpiLink, SetValue, Targets
 from packbench.maps.schema import DeviceType
-from packbench.wire.scpi import Item, query
+from packbench.wire.scpi.messages import Item, query
 
 _VOLTAGE: Final = SetValue("VOLT", "V", 2)
 _SOURCE_CURRENT: Final = SetValue("CURR", "A", 2)

@@ -32,14 +32,14 @@ from packbench.drivers.seplos_v2 import SeplosV2Bms
 from packbench.drivers.seplos_v3 import SeplosV3Bms
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.link import Bus, Codec, Link, Timing
-from packbench.wire.daly_a5 import DalyCodec
-from packbench.wire.jbd import JbdCodec
-from packbench.wire.jk_4e57 import JkCodec
+from packbench.wire.daly.a5 import DalyCodec
+from packbench.wire.jbd.frames import JbdCodec
+from packbench.wire.jk_4e57.frames import JkCodec
 from packbench.wire.modbus import ModbusCodec, ModbusRequest
-from packbench.wire.neware import MAX_REPLY, NewareCodec
-from packbench.wire.scpi import Answer as ScpiAnswer
-from packbench.wire.scpi import ScpiCodec, ScpiRequest
-from packbench.wire.ydt1363 import MAX_FRAME, YdtCodec, YdtReply, YdtRequest
+from packbench.wire.neware.frames import MAX_REPLY, NewareCodec
+from packbench.wire.scpi.messages import Answer as ScpiAnswer
+from packbench.wire.scpi.messages import ScpiCodec, ScpiRequest
+from packbench.wire.ydt1363.frames import MAX_FRAME, YdtCodec, YdtReply, YdtRequest
 
 Driver = Cycler | Bms | Chamber | Meter | ProgrammedCycler[Any]
 RequestT = TypeVar("RequestT")

@@ -32,10 +32,11 @@ from packbench.core.errors import BadReply
 from packbench.drivers.gbt27930_heard import Heard, faults
 from packbench.drivers.gbt27930_session import BEFORE_CHARGING, UNDER_WAY, ChargerState, Phase, Wants, enter, say
 from packbench.drivers.gbt27930_settings import ChargerSettings
-from packbench.wire import j1939_transport as transport
-from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930 import BMS, CHARGER, KINDS, message_in, message_of
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.can import j1939_transport as transport
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.j1939_transport import TransportState
+from packbench.wire.gbt27930.frames import BMS, CHARGER, KINDS, message_in, message_of
+from packbench.wire.gbt27930.messages import (
     CEM_CAUSES,
     READY,
     Bcl,
@@ -51,7 +52,6 @@ from packbench.wire.gbt27930_messages import (
     GbtMessage,
     causes,
 )
-from packbench.wire.j1939_transport import TransportState
 
 
 class Step(NamedTuple):

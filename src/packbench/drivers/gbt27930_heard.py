@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import numpy as np
 
 from packbench.core.samples import BmsSample, FloatArray, Quality, bms_sample
-from packbench.wire.gbt27930_messages import SECOND, SET, Bcl, Bcp, Bcs, Bmt, Bmv, Bsm
+from packbench.wire.gbt27930.messages import SECOND, SET, Bcl, Bcp, Bcs, Bmt, Bmv, Bsm
 
 MessageT = TypeVar("MessageT")
 

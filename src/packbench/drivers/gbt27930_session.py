@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 
 from packbench.drivers.gbt27930_heard import Heard, charging_allowed
 from packbench.drivers.gbt27930_settings import ChargerSettings
-from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930 import CHARGER, frame_of
-from packbench.wire.gbt27930_messages import (
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.j1939_transport import TransportState
+from packbench.wire.gbt27930.frames import CHARGER, frame_of
+from packbench.wire.gbt27930.messages import (
     CEM_CAUSES,
     CST_CAUSES,
     NORMAL,
@@ -35,7 +36,6 @@ from packbench.wire.gbt27930_messages import (
     GbtMessage,
     states,
 )
-from packbench.wire.j1939_transport import TransportState
 
 _NS_PER_S: Final = 1_000_000_000
 _MINUTES_MAX_S: Final = 600 * 60.0

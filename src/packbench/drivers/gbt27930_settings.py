@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from packbench.core.errors import InputError, Problem
-from packbench.wire.j1939_transport import TransportSettings
+from packbench.wire.can.j1939_transport import TransportSettings
 
 _MS: Final = 1_000_000
 _S: Final = 1_000_000_000

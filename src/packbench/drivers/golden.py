@@ -17,8 +17,12 @@ from packbench.core.errors import DeviceError
 from packbench.core.samples import FloatArray
 from packbench.maps.codec import compile_layout
 from packbench.maps.schema import DeviceType, Golden, Protocol
-from packbench.wire import ant, daly_a5, gbt27930, jbd, jk_4e57, neware, scpi, tdt, ydt1363_dialects
+from packbench.wire import ant, tdt
+from packbench.wire.daly import a5 as daly_a5
 from packbench.wire.explained import Direction, Explained
+from packbench.wire.gbt27930 import frames as gbt27930
+from packbench.wire.jbd import frames as jbd
+from packbench.wire.jk_4e57 import frames as jk_4e57
 from packbench.wire.modbus import (
     READ_COILS,
     WRITE_COIL,
@@ -29,6 +33,9 @@ from packbench.wire.modbus import (
     ModbusRequest,
     crc_ok,
 )
+from packbench.wire.neware import frames as neware
+from packbench.wire.scpi import messages as scpi
+from packbench.wire.ydt1363 import dialects as ydt1363_dialects
 
 Explain = Callable[[Direction, bytes], Explained]
 

@@ -1,7 +1,7 @@
 """JBD (Jiabaida, Xiaoxiang, Overkill Solar): a BMS that is asked for three things.
 
 Owns the device's behaviour: what it reports and what only its EEPROM knows, factory mode around every look
-into that, and the MOSFETs' part in what the pack may do. Frames and payloads are `wire/jbd.py`; what sources
+into that, and the MOSFETs' part in what the pack may do. Frames and payloads are `wire/jbd/frames.py`; what sources
 leave open are the options of configs/devices/jbd.yaml.
 """
 
@@ -19,9 +19,9 @@ from packbench.drivers.options import one_of
 from packbench.drivers.protocols import Identity
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire import jbd
-from packbench.wire.jbd import REPLY_HEADERS, JbdRequest, ReplyHeader, read_register
-from packbench.wire.jbd_data import Basic, decode_basic, decode_cells, decode_counts, decode_model
+from packbench.wire.jbd import frames as jbd
+from packbench.wire.jbd.data import Basic, decode_basic, decode_cells, decode_counts, decode_model
+from packbench.wire.jbd.frames import REPLY_HEADERS, JbdRequest, ReplyHeader, read_register
 
 _READ_BASIC: Final = read_register(jbd.BASIC)
 _READ_CELLS: Final = read_register(jbd.CELLS)

@@ -1,7 +1,7 @@
 """JK BMS with the older "4E57" protocol: a BMS that tells everything it knows in one answer.
 
 Owns the device's behaviour: a board that may be asleep is woken before it is asked, and an answer whose sum
-was right by chance is found out by what must agree in it. Frames and items are `wire/jk_4e57.py`; what
+was right by chance is found out by what must agree in it. Frames and items are `wire/jk_4e57/frames.py`; what
 sources leave open are the options of configs/devices/jk-4e57.yaml. It writes nothing: the maker says that
 this line cannot be written to.
 """
@@ -19,8 +19,8 @@ from packbench.drivers.options import one_of
 from packbench.drivers.protocols import Identity
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire.jk_4e57 import JkRequest, activate, read_all
-from packbench.wire.jk_4e57_items import CELLS, CURRENTS, TEMPERATURES, JkConventions, JkTable, decode_table
+from packbench.wire.jk_4e57.frames import JkRequest, activate, read_all
+from packbench.wire.jk_4e57.items import CELLS, CURRENTS, TEMPERATURES, JkConventions, JkTable, decode_table
 
 _ACTIVATE: Final = activate()
 _READ_ALL: Final = read_all()

@@ -22,8 +22,8 @@ from packbench.core.step_program import CccvStep, StepProgram
 from packbench.drivers.protocols import Identity, ProgramRow
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire.neware import NewareRefused
-from packbench.wire.neware_replies import (
+from packbench.wire.neware.frames import NewareRefused
+from packbench.wire.neware.replies import (
     DataCounts,
     Devices,
     NewareReply,
@@ -33,7 +33,7 @@ from packbench.wire.neware_replies import (
     Rows,
     Statuses,
 )
-from packbench.wire.neware_requests import (
+from packbench.wire.neware.requests import (
     MAX_ROWS,
     Channel,
     ChannelAction,
@@ -47,7 +47,7 @@ from packbench.wire.neware_requests import (
     NewareRequest,
     Start,
 )
-from packbench.wire.neware_steps import to_neware_xml
+from packbench.wire.neware.steps import to_neware_xml
 
 _STATUS: Final[dict[str, ProgramStatus]] = {
     "working": "running",

@@ -15,10 +15,10 @@ from packbench.drivers.protocols import Identity
 from packbench.drivers.ydt1363 import Heard, YdtLine
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire import pace as wire
-from packbench.wire.pace import ALL, decode_serial, decode_software
-from packbench.wire.pace_data import decode_alarms, decode_analog
-from packbench.wire.ydt1363 import YdtReply, YdtRequest
+from packbench.wire.ydt1363 import pace as wire
+from packbench.wire.ydt1363.frames import YdtReply, YdtRequest
+from packbench.wire.ydt1363.pace import ALL, decode_serial, decode_software
+from packbench.wire.ydt1363.pace_data import decode_alarms, decode_analog
 
 _LAST_ADDRESS: Final = 15
 _OTHER_SENSORS: Final = 2

@@ -15,16 +15,16 @@ from packbench.drivers.protocols import Identity
 from packbench.drivers.ydt1363 import Heard, YdtLine
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire import pylontech as wire
-from packbench.wire.pylontech_data import CHARGE_FET, DISCHARGE_FET, decode_alarms, decode_analog
-from packbench.wire.pylontech_facts import (
+from packbench.wire.ydt1363 import pylontech as wire
+from packbench.wire.ydt1363.frames import BAD_COMMAND, YdtRefused, YdtReply, YdtRequest
+from packbench.wire.ydt1363.pylontech_data import CHARGE_FET, DISCHARGE_FET, decode_alarms, decode_analog
+from packbench.wire.ydt1363.pylontech_facts import (
     Management,
     decode_firmware,
     decode_management,
     decode_manufacturer,
     decode_serial,
 )
-from packbench.wire.ydt1363 import BAD_COMMAND, YdtRefused, YdtReply, YdtRequest
 
 
 class PylontechBms:

@@ -19,8 +19,8 @@ from packbench.core.samples import CyclerSample, Quality
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link, Reply
-from packbench.wire.scpi import ASK_ERROR, MAX_COMMANDS, Answer, Item, ScpiRequest, Value, command, query
-from packbench.wire.scpi_text import fixed
+from packbench.wire.scpi.messages import ASK_ERROR, MAX_COMMANDS, Answer, Item, ScpiRequest, Value, command, query
+from packbench.wire.scpi.text import fixed
 
 ScpiLink = Link[ScpiRequest, Answer]
 

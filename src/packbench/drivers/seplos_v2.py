@@ -14,10 +14,10 @@ from packbench.drivers.protocols import Identity
 from packbench.drivers.ydt1363 import Heard, YdtLine
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link
-from packbench.wire import seplos_v2 as wire
-from packbench.wire.seplos_v2 import decode_telemetry, decode_vendor
-from packbench.wire.seplos_v2_alarms import decode_alarms
-from packbench.wire.ydt1363 import YdtReply, YdtRequest
+from packbench.wire.ydt1363 import seplos_v2 as wire
+from packbench.wire.ydt1363.frames import YdtReply, YdtRequest
+from packbench.wire.ydt1363.seplos_v2 import decode_telemetry, decode_vendor
+from packbench.wire.ydt1363.seplos_v2_alarms import decode_alarms
 
 _LAST_ADDRESS: Final = 15
 _OTHER_SENSORS: Final = 2

@@ -17,7 +17,7 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.samples import BmsSample, Quality, bms_sample
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link, Reply
-from packbench.wire.ydt1363 import YdtReply, YdtRequest
+from packbench.wire.ydt1363.frames import YdtReply, YdtRequest
 
 _CELL_MAX_V: Final = 5.5
 _SENSOR_RANGE_C: Final = (-50.0, 150.0)

@@ -25,8 +25,8 @@ from packbench.drivers.gbt27930_session import OVER, ChargerState, Phase
 from packbench.drivers.gbt27930_settings import ChargerSettings
 from packbench.drivers.protocols import Identity
 from packbench.transport.slcan import SlcanTransport
-from packbench.wire.can import CanFrame
-from packbench.wire.gbt27930_messages import BATTERY_TYPES, Bmt, Bmv, Brm
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.gbt27930.messages import BATTERY_TYPES, Bmt, Bmv, Brm
 
 ValueT = TypeVar("ValueT")
 

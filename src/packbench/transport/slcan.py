@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from packbench.core.errors import LinkError
 from packbench.transport.base import LostSink, Transport
-from packbench.wire.can import CanFrame
+from packbench.wire.can.frame import CanFrame
+from packbench.wire.can.slcan import CLOSING_LINE, HostReader, frame_line, opening_lines
 from packbench.wire.counters import LineCounters
-from packbench.wire.slcan import CLOSING_LINE, HostReader, frame_line, opening_lines
 
 FrameSink = Callable[[CanFrame], None]
 """Called with each received frame, in order, on the event loop."""

@@ -1,0 +1,5 @@
+"""JBD / Xiaoxiang boards.
+
+Owns frames and codec, payloads.
+See `packbench.wire` for what every protocol here owes.
+"""
