@@ -235,7 +235,7 @@ class JkTable:
 
 
 def _scaled(raw: int, scale: float) -> float:
-    """Divides where the scale is a decimal fraction: 4.098, not 4.0980000000000003. A whole scale keeps a count whole."""
+    """Divides where the scale is a decimal fraction: 4.098, not 4.0980000000000003. A whole one keeps counts whole."""
     return raw / round(1 / scale) if scale < 1 else raw * scale
 
 
