@@ -82,13 +82,13 @@ class Kept(NoJournal):
 class OldNews(NewareBtsDevice):
     """A BTS client that hands out what it measured at instants of its own, whatever was ordered since.
 
-    The second instant is just before the contactor closes: what is seen of that is as old as it can be.
+    The second instant is just before the precharge: what is seen of a closed contactor is as old as it can be.
     """
 
     def __init__(self, world: World, period_s: float, **device: Any) -> None:
         super().__init__(world.plant.cycler, **device)
         self._period_ns = round(period_s * S)
-        self._next_ns = START_NS + S * 3 // 10
+        self._next_ns = START_NS + S // 20
         self._news: Reading | None = None
 
     def tick(self, t_ns: int) -> int | None:
