@@ -73,5 +73,5 @@ def handed_over_in(folder: Path, job: Job) -> Job:
     cycler = job.bench.cycler
     if job.program is None or cycler.settings.get("program_directory"):
         return job
-    settings = MappingProxyType({**cycler.settings, "program_directory": str(folder)})
+    settings = MappingProxyType({**cycler.settings, "program_directory": str(folder.resolve())})
     return replace(job, bench=replace(job.bench, cycler=replace(cycler, settings=settings)))
