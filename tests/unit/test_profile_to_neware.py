@@ -72,6 +72,12 @@ def test_a_profile_that_ends_by_what_the_cycler_sees() -> None:
     assert [type(step) for step in again.steps] == [type(step) for step in program.steps]
 
 
+def test_a_current_set_to_its_limit_is_not_beyond_it() -> None:
+    """The reading of 120 A that was asked for is 120.003 A as often as 119.997 A."""
+    program = to_step_program(plan_of(PROFILE), LIMITS, current_tolerance_a=0.5)
+    assert program.protections == Protections(406.0, 260.0, 120.5, 150.5)
+
+
 def test_voltages_are_meant_at_the_pack_and_set_at_the_terminals() -> None:
     """10 mOhm of cable: 0.3 V less at the terminals while 30 A are drawn, 0.5 V more while 50 A flow in."""
     charge, _, discharge, _, _, topping = to_step_program(plan_of(PROFILE), LIMITS, cable_ohm=0.01).steps
