@@ -85,7 +85,8 @@ def reading(sample: CyclerSample | BmsSample | ChamberSample | MeterSample) -> d
             values = {**sample.values, "alarms": list(sample.alarms)}
         case CyclerSample() | ChamberSample():
             values = {**sample._asdict(), "alarms": list(sample.alarms)}
-            del values["t_ns"], values["quality"]
+            for name in _NOT_SAID:
+                values.pop(name, None)
     found = {
         name: value
         for name, value in values.items()
@@ -93,6 +94,10 @@ def reading(sample: CyclerSample | BmsSample | ChamberSample | MeterSample) -> d
     }
     found["plausible"] = sample.quality is Quality.GOOD
     return found
+
+
+_NOT_SAID = ("t_ns", "quality", "program")
+"""What a sample knows for the run alone."""
 
 
 def _bms(sample: BmsSample) -> dict[str, Any]:
