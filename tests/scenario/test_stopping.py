@@ -146,6 +146,22 @@ def test_an_undisturbed_run_ends_at_rest(job: Job) -> None:
     ran.assert_at_rest()
 
 
+def test_a_shutdown_that_takes_its_time_is_no_board_that_opened_by_itself(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heartbeats go on until the bench is at rest, and show the contactor open on the way there."""
+
+    async def slow(self: Spy) -> None:
+        await asyncio.sleep(1.0)
+        await self.devices.cycler.release()
+
+    monkeypatch.setattr(Spy, "release", slow)
+    ran = run(job)
+    assert ran.outcome.trip is None
+    assert ran.outcome.finish.verdict == "pass"
+    ran.assert_at_rest()
+
+
 def test_a_pack_that_is_too_hot_is_never_connected(job: Job) -> None:
     hot = load_job("quick-check", "lmo-25ah", None, ("ambient_c=70",))
     ran = run(hot)

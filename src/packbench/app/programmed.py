@@ -23,6 +23,7 @@ from packbench.profile.to_neware import to_step_program
 from packbench.run.driving import program_lag_ns
 
 STEPPED_POLL_NS = 500_000_000
+"""As the benches whose cyclers are told every set-point have it."""
 
 
 def export(plan: Plan, limits: Limits, bench: BenchSpec) -> StepProgram | None:
