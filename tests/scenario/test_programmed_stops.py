@@ -151,6 +151,32 @@ def test_a_protection_of_the_cycler_is_a_trip(minutes: Job, tmp_path: Path) -> N
     ran.assert_at_rest()
 
 
+def test_a_cell_over_its_limit_stops_a_program_that_sees_no_cells(minutes: Job, tmp_path: Path) -> None:
+    """Beyond the cell's limit of 4.25 V, within the 4.28 V at which the cycler would protect the pack itself."""
+    off_ns: list[int] = []
+
+    async def meddle(bench: Bench) -> None:
+        await bench.until(UP_S + 32)
+        plant, clock = bench.world.plant, bench.clock
+        plant.advance_to(clock.now_ns())
+        plant.pack.push_cell(0, 4.265, plant.cycler.current_a)
+        plant.cycler.update()
+        pushed_ns = clock.now_ns()
+        while plant.true_current_a:
+            await clock.sleep_until(clock.now_ns() + S // 1000)
+            plant.advance_to(clock.now_ns())
+        off_ns.append(clock.now_ns() - pushed_ns)
+
+    ran = run(minutes, tmp_path, meddle)
+    assert ran.outcome.trip is not None
+    assert (ran.outcome.trip.rule, ran.outcome.finish.verdict) == ("cell_over_voltage", "aborted")
+    assert ran.bench.cycler.run is not None
+    assert ran.bench.cycler.run.state == "stop", "it was the run that stopped it"
+    assert off_ns[0] / S < BMS_POLL_S + 0.1
+    assert ran.bench.world.plant.contactor.hot_openings == 0
+    ran.assert_at_rest()
+
+
 def test_a_step_file_that_the_cycler_does_not_read_ends_the_run_before_it_began(minutes: Job, tmp_path: Path) -> None:
     ran = run(minutes, tmp_path, read_file=lambda _path: b"")
     assert ran.outcome.trip is not None
