@@ -13,6 +13,7 @@ from typing import Any, cast
 from packbench.app.job import Job, read_source
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
+from packbench.core.samples import CyclerSample
 from packbench.core.specs import BenchSpec, DeviceSpec
 from packbench.core.step_program import StepProgram
 from packbench.drivers.cell_tap import CellTap, TapRules
@@ -113,6 +114,11 @@ class Buses:
         session = self._sessions.get(line)
         return self.port(line).stats.as_dict() if session is None else {**session.statistics()}
 
+    def tell_sessions(self, sample: CyclerSample) -> None:
+        """Every charging session says what the cycler gives as what its charger gives."""
+        for session in self._sessions.values():
+            session.report_output(sample.voltage_v, sample.current_a)
+
     async def close(self) -> None:
         """End every session as its protocol wants it, and close every line; whoever waits gets a LinkError."""
         for session in self._sessions.values():
@@ -166,6 +172,7 @@ def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buse
         _cycler(job, types, lines["cycler"], buses),
         _bms(types, lines, bench, buses),
         BoardClient(board, board_settings(bench, job.limits), Identity),
+        buses.tell_sessions,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from packbench.app.devices import DeviceTypes, load_types
 from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
-from packbench.core.specs import BenchSpec, PackSpec
+from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
 from packbench.maps.schema import DeviceType
 from packbench.profile.plan import CcDischarge, Plan
 from packbench.profile.setpoints import Pen
@@ -137,11 +137,18 @@ def _cells(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, files: Files) -
 def _reporting(types: DeviceTypes, bench: BenchSpec) -> list[DeviceType]:
     """The devices whose cells count: of BMS and tap the one that has precedence, and both when they are compared."""
     tap = bench.cell_tap
-    order = [types.bms] if tap is None or types.cell_tap is None else [types.cell_tap, types.bms]
-    if tap is not None and tap.precedence == "bms":
-        order.reverse()
-    able = [device for device in order if device.capabilities.cells_reported]
+    order = [(types.bms, bench.bms)]
+    if tap is not None and types.cell_tap is not None:
+        order.insert(0, (types.cell_tap, tap.device))
+        if tap.precedence == "bms":
+            order.reverse()
+    able = [device for device, spec in order if _reports_cells(device, spec)]
     return able if tap is not None and tap.cross_check_v is not None else able[:1]
+
+
+def _reports_cells(device: DeviceType, spec: DeviceSpec) -> bool:
+    """Whether every cell is in its readings; a bench may know more of its own pack than is true of the type."""
+    return bool(spec.settings.get("cells_reported", device.capabilities.cells_reported))
 
 
 def _seconds(seconds: float) -> str:

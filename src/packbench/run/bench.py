@@ -46,6 +46,8 @@ class Devices:
     cycler: Driving
     bms: Bms
     board: Board
+    told: Callable[[CyclerSample], None] | None = None
+    """Who else hears each reading of the cycler: a BMS on a charging bus is told what its charger gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class BenchRun:
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
         self._cycler_poller = Poller[CyclerSample](
-            clock, bench.cycler.poll_period_ns, devices.cycler.read, self.channel.on_cycler, self._failed("cycler")
+            clock, bench.cycler.poll_period_ns, devices.cycler.read, self._on_cycler, self._failed("cycler")
         )
         self._bms_poller = Poller[BmsSample](
             clock, bench.bms.poll_period_ns, devices.bms.read, self.channel.on_bms, self._failed("bms")
@@ -242,6 +244,11 @@ class BenchRun:
             async with asyncio.timeout(DURABLE_WITHIN_S):
                 await self._journal.flush()
         return unsafe
+
+    def _on_cycler(self, sample: CyclerSample) -> None:
+        self.channel.on_cycler(sample)
+        if self._devices.told is not None:
+            self._devices.told(sample)
 
     def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(self._actor.watch(asyncio.create_task(coroutine, name=name)))
