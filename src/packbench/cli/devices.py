@@ -39,7 +39,9 @@ def add(subparsers: Subparsers) -> None:
     checking.add_argument("name", metavar="MAP", help="device file or its name")
     checking.set_defaults(run_command=_check)
     probing = make_command(
-        verbs, "probe", "Read devices once. No output is switched; a pack on a charging bus (gbt27930) goes through its handshake.",
+        verbs,
+        "probe",
+        "Read devices once. No output is switched; a pack on a charging bus (gbt27930) goes through its handshake.",
         "packbench devices probe jk-pb --url serial:///dev/ttyUSB0 --unit 1",
     )  # fmt: skip
     _add_places(probing)
