@@ -34,6 +34,7 @@ def make_port(
         Timing(100 * MS, quiet_ms * MS, gap_ms * MS),
         retries=retries,
         repeatable=lambda request: request.repeatable,
+        echoed=lambda request: not request.repeatable,
     )
 
 
@@ -406,5 +407,49 @@ def test_the_gap_begins_anew_while_a_device_goes_on_talking() -> None:
             later(clock, after_ms, wire, b"babble")
         await link.exchange(read_registers(1, 1, 1))
         assert clock.now_ns() - began_ns == (4 * 20 + 1) * MS
+
+    run_virtual(main)
+
+
+class _Lines:
+    """A codec of lines, in which any answer looks like any other; "!" asks nothing."""
+
+    def encode(self, request: str) -> bytes:
+        return request.encode() + b"\n"
+
+    def decode(self, request: str, buffer: bytearray) -> str | None:
+        if request.endswith("!"):
+            return ""
+        line, end, rest = bytes(buffer).partition(b"\n")
+        if not end:
+            return None
+        buffer[:] = rest
+        return line.decode()
+
+
+def test_an_urgent_question_waits_out_the_quarantine_and_an_urgent_order_does_not() -> None:
+    """A late "0" to another question must not be taken for "the output is off": in SCPI any line answers anything."""
+
+    async def main(clock: VirtualClock) -> None:
+        sent: list[tuple[int, bytes]] = []
+
+        def device(frame: bytes) -> None:
+            sent.append((clock.now_ns() // MS, frame))
+            if frame == b"STAT?\n":
+                later(clock, 150, wire, b"0\n")
+            elif frame == b"OUTP?\n":
+                later(clock, 2, wire, b"1\n")
+
+        wire = ScriptedTransport(device)
+        port = Port(wire, clock)
+        link = port.link(_Lines(), Timing(100 * MS, 300 * MS), silent=lambda request: request.endswith("!"))
+        with pytest.raises(ReplyTimeout):
+            await link.exchange("STAT?")
+        question = asyncio.ensure_future(link.exchange("OUTP?", urgent=True))
+        await asyncio.sleep(0)
+        await link.exchange("OFF!", urgent=True)
+        assert (await question).value == "1", "what was late is not what was asked"
+        # The order went at once, past the question that was asked before it; the question after the quarantine.
+        assert sent[1:] == [(100, b"OFF!\n"), (400, b"OUTP?\n")]
 
     run_virtual(main)

@@ -31,7 +31,7 @@ from packbench.drivers.pylontech import PylontechBms
 from packbench.drivers.seplos_v2 import SeplosV2Bms
 from packbench.drivers.seplos_v3 import SeplosV3Bms
 from packbench.maps.schema import DeviceType, Scheme
-from packbench.transport.link import Bus, Codec, Link, Timing
+from packbench.transport.link import Bus, Codec, Link, Timing, never
 from packbench.wire.daly.a5 import DalyCodec
 from packbench.wire.jbd.frames import JbdCodec
 from packbench.wire.jk_4e57.frames import JkCodec
@@ -70,15 +70,17 @@ class Wanted:
         *,
         quiet: bool = True,
         repeatable: Callable[[RequestT], bool],
-        silent: Callable[[RequestT], bool] | None = None,
+        silent: Callable[[RequestT], bool] = never,
+        echoed: Callable[[RequestT], bool] = never,
         reply_max: int = 2048,
     ) -> Link[RequestT, AnswerT]:
-        """The device's way onto the bus. `quiet` False: replies carry an id, so a late one is known by it."""
+        """The device's way onto the bus; see `transport.link.Bus.link`.
+
+        `quiet` False: replies carry an id, so a late one is known by it.
+        """
         line = self.type.line
         timing = Timing(self.reply_timeout_ns, line.turnaround_ns if quiet else 0, line.gap_ns, reply_max)
-        if silent is None:
-            return self.bus.link(codec, timing, retries=1, repeatable=repeatable)
-        return self.bus.link(codec, timing, retries=1, repeatable=repeatable, silent=silent)
+        return self.bus.link(codec, timing, retries=1, repeatable=repeatable, silent=silent, echoed=echoed)
 
 
 def modbus_link(wanted: Wanted) -> Link[ModbusRequest, bytes]:
@@ -86,7 +88,12 @@ def modbus_link(wanted: Wanted) -> Link[ModbusRequest, bytes]:
     framing = "mbap" if wanted.scheme == "modbus+tcp" else "rtu"
     codec = ModbusCodec(framing, wanted.bus.counters, reply_unit_offset=wanted.type.reply_unit_offset)
     # Without a transaction id only silence separates a late reply from the next one.
-    return wanted.link(codec, quiet=not codec.has_transaction_id, repeatable=lambda request: request.repeatable)
+    return wanted.link(
+        codec,
+        quiet=not codec.has_transaction_id,
+        repeatable=lambda request: request.repeatable,
+        echoed=lambda request: not request.repeatable,
+    )
 
 
 def require_link(device: DeviceType, scheme: Scheme) -> None:
@@ -180,7 +187,13 @@ def _daly_modbus(wanted: Wanted) -> Driver:
 
 def _neware_bts(wanted: Wanted) -> Driver:
     codec = NewareCodec(wanted.bus.counters)
-    link = wanted.link(codec, repeatable=lambda request: request.repeatable, reply_max=MAX_REPLY)
+    link = wanted.link(
+        codec,
+        repeatable=lambda request: request.repeatable,
+        # An order's reply names it: no late status is taken for "stopped".
+        echoed=lambda request: not request.repeatable,
+        reply_max=MAX_REPLY,
+    )
     return NewareBts(wanted.type, link, wanted.unit, wanted.settings)
 
 

@@ -42,7 +42,7 @@ AnswerT = TypeVar("AnswerT")
 class PortLink(Generic[RequestT, AnswerT]):
     """`transport.link.Link` of one device on a port; `Port.link` makes it."""
 
-    __slots__ = ("codec", "decode", "port", "repeatable", "retries", "silent", "timing")
+    __slots__ = ("codec", "decode", "echoed", "port", "repeatable", "retries", "silent", "timing")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class PortLink(Generic[RequestT, AnswerT]):
         retries: int,
         repeatable: Callable[[RequestT], bool],
         silent: Callable[[RequestT], bool],
+        echoed: Callable[[RequestT], bool],
     ) -> None:
         self.port = port
         self.codec = codec
@@ -60,6 +61,7 @@ class PortLink(Generic[RequestT, AnswerT]):
         self.retries = retries
         self.repeatable = repeatable
         self.silent = silent
+        self.echoed = echoed
 
     def exchange(self, request: RequestT, *, urgent: bool = False) -> Coroutine[Any, Any, Reply[AnswerT]]:
         """See `transport.link.Link`. Cancelling the caller leaves the transaction to end by itself."""
@@ -75,6 +77,8 @@ class _Ask:
     request: Any
     future: asyncio.Future[Reply[Any]]
     retries_left: int
+    unmistakable: bool
+    """Urgent, and no late answer can be taken for its own: it does not wait out a quarantine."""
     sent_ns: int = 0
 
 
@@ -123,10 +127,11 @@ class Port:
         retries: int = 0,
         repeatable: Callable[[RequestT], bool] = never,
         silent: Callable[[RequestT], bool] = never,
+        echoed: Callable[[RequestT], bool] = never,
     ) -> PortLink[RequestT, AnswerT]:
         """See `transport.link.Bus`."""
         self._gap_ns = max(self._gap_ns, timing.gap_ns)
-        return PortLink(self, codec, timing, retries, repeatable, silent)
+        return PortLink(self, codec, timing, retries, repeatable, silent, echoed)
 
     @property
     def counters(self) -> LineCounters:
@@ -149,10 +154,11 @@ class Port:
             raise LinkError(self._lost)
         retries = link.retries if link.retries and not urgent and link.repeatable(request) else 0
         future: asyncio.Future[Reply[AnswerT]] = self._loop.create_future()
-        ask = _Ask(link, request, future, retries)
+        unmistakable = urgent and (link.echoed(request) or link.silent(request))
+        ask = _Ask(link, request, future, retries, unmistakable)
         if self._current is None and not self._normal and not self._urgent:
             now_ns = self._now_ns()
-            if now_ns >= self._free_ns and (urgent or now_ns >= self._quiet_until_ns):
+            if now_ns >= self._free_ns and (unmistakable or now_ns >= self._quiet_until_ns):
                 # The usual case: nobody waits and the line is free.
                 self._send(ask, now_ns)
                 return await future
@@ -174,14 +180,19 @@ class Port:
         if not queue:
             return
         now_ns = self._clock.now_ns()
-        # An urgent request does not wait out a quarantine: its own checks (function, echo) must do.
-        ready_ns = self._free_ns if queue is self._urgent else max(self._free_ns, self._quiet_until_ns)
+        ask = queue[0]
+        if now_ns < self._quiet_until_ns:
+            # Whose answer could be a late one's waits; what needs none, or has an echo, goes ahead of it.
+            going = (waiting for waiting in self._urgent if waiting.unmistakable and not waiting.future.done())
+            ask = next(going, ask)
+        ready_ns = self._free_ns if ask.unmistakable else max(self._free_ns, self._quiet_until_ns)
         if now_ns < ready_ns:
             if self._wake_ns <= now_ns or ready_ns < self._wake_ns:
                 self._wake_ns = ready_ns
                 self._clock.call_at(ready_ns, self._pump)
             return
-        self._send(queue.popleft(), now_ns)
+        queue.remove(ask)
+        self._send(ask, now_ns)
 
     def _send(self, ask: _Ask, now_ns: int) -> None:
         link = ask.link

@@ -21,6 +21,8 @@ LOW_CURRENT_A = 1.0
 """Below this the contactor may open without breaking a load."""
 LOW_CURRENT_WAIT_NS = 500_000_000
 """Invariant I2: |I| < 1 A within 500 ms of the off command; later is category 0."""
+CURRENT_WAIT_NS = 800_000_000
+"""How long a stop of category 1 waits for the cycler: the board's load-break wait and an exchange fit in after it."""
 OPEN_WAIT_NS = 1_000_000_000
 """Invariant I2: the contactor is open within 1 s."""
 LOOK_NS = 20_000_000
@@ -45,9 +47,15 @@ class Stopper:
         if reaction == "S0":
             await asyncio.gather(self.off(), self.attempt("board trip", lambda: self.board.trip(TRIP_BY_HOST)))
             return
+        without_load = asyncio.create_task(self._without_load(), name="current to zero")
+        # A cycler that is slow to say "off" must not hold up the contactor: late, category 1 becomes category 0.
+        await asyncio.wait({without_load}, timeout=CURRENT_WAIT_NS / 1e9)
+        await self.attempt("board trip", lambda: self.board.trip(TRIP_BY_HOST))
+        await without_load
+
+    async def _without_load(self) -> None:
         if await self.off():
             await self.low_current()
-        await self.attempt("board trip", lambda: self.board.trip(TRIP_BY_HOST))
 
     async def off(self) -> bool:
         """The cycler's output off; whether it answered."""

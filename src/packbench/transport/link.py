@@ -88,6 +88,7 @@ class Bus(Protocol):
         retries: int = 0,
         repeatable: Callable[[Request], bool] = never,
         silent: Callable[[Request], bool] = never,
+        echoed: Callable[[Request], bool] = never,
     ) -> Link[Request, Answer]:
         """A device's own way onto the bus.
 
@@ -98,5 +99,7 @@ class Bus(Protocol):
                 that got no answer is the caller's to repeat at once, ahead of everything.
             repeatable: Whether sending a request twice does no harm.
             silent: Whether a request gets no reply: then the codec's answer to no bytes is the answer, once sent.
+            echoed: Whether its answer repeats what was asked, so that no late one can be taken for it. An urgent
+                request does not wait out a quarantine when it is echoed or silent; an urgent question does.
         """
         ...
