@@ -60,7 +60,7 @@ def test_what_bmstools_writes_is_what_it_and_we_read_later(tmp_path: Path) -> No
         before = bmstools(line, "print(json.dumps(board.readEeprom(), default=str))")
         assert (before["chgoc"], before["dsgoc"], before["cell_cnt"]) == (40000, -62500, 8)
         assert (before["design_cap"], before["cycle_cnt"], before["mfg_name"]) == (100000, 1234, "DGJBD")
-        assert probed("jbd", "--url", f"pty://{line}")["charge_limit_a"] == 40.0
+        assert probed("jbd", "--url", f"pty://{line}", "--set", "limits_from=eeprom")["charge_limit_a"] == 40.0
         written = 'board.writeEeprom({"covp": 3700, "chgoc": 25000, "barcode": "PB-0001"})\n'
         after = bmstools(line, written + "print(json.dumps(board.readEeprom(), default=str))")
         assert {name: after[name] for name in before if before[name] != after[name]} == {
@@ -72,7 +72,7 @@ def test_what_bmstools_writes_is_what_it_and_we_read_later(tmp_path: Path) -> No
             "sc_err_cnt": 0,
         }
         assert (before["cuvp_err_cnt"], before["sc_err_cnt"]) == (1, 1)
-        assert probed("jbd", "--url", f"pty://{line}")["charge_limit_a"] == 25.0
+        assert probed("jbd", "--url", f"pty://{line}", "--set", "limits_from=eeprom")["charge_limit_a"] == 25.0
 
 
 def test_what_bmstools_switches_is_off_for_us(tmp_path: Path) -> None:
@@ -82,6 +82,6 @@ def test_what_bmstools_switches_is_off_for_us(tmp_path: Path) -> None:
         for charge, discharge in ((False, True), (True, False), (True, True)):
             basic = bmstools(line, switch.format(charge, discharge))
             assert (basic["chg_fet_en"], basic["dsg_fet_en"]) == (charge, discharge)
-            ours = probed("jbd", "--url", f"pty://{line}")
+            ours = probed("jbd", "--url", f"pty://{line}", "--set", "limits_from=eeprom")
             assert (ours["charge_limit_a"], ours["discharge_limit_a"]) == (40.0 * charge, 62.5 * discharge)
             assert ("mos_software_lock" in ours["alarms"]) is not (charge and discharge)

@@ -50,6 +50,10 @@ class Bench:
     switched: list[tuple[bool, bool]] = field(default_factory=list)
 
 
+LIMITS = {"limits_from": "eeprom"}
+"""Asked for: by default nothing is written to a board."""
+
+
 def with_jbd(
     use: Callable[[Bench], Awaitable[None]],
     *,
@@ -64,7 +68,7 @@ def with_jbd(
         )
         link = MemoryLink(asyncio.get_running_loop(), device, clock, byte_time_ns=1_041_667)
         port = Port(link, clock)
-        bms = make_driver(Wanted(JBD, JBD.unit, "pty", port, JBD.line.reply_timeout_ns, settings or {}))
+        bms = make_driver(Wanted(JBD, JBD.unit, "pty", port, JBD.line.reply_timeout_ns, {**LIMITS, **(settings or {})}))
         assert isinstance(bms, JbdBms)
         bench = Bench(bms, device, clock, link, port, switched=switched)
 
@@ -230,6 +234,19 @@ def test_a_board_of_the_other_kind_is_not_believed_where_the_bench_says_so() -> 
             await bench.bms.identify()
 
     with_jbd(use, plate=Plate(header="request"), settings={"reply_header": "register"})
+
+
+def test_nothing_is_written_to_a_board_unasked() -> None:
+    """Limits are behind factory mode, which is a write."""
+
+    async def use(bench: Bench) -> None:
+        await bench.bms.identify()
+        await bench.bms.read()
+        assert bench.sent
+        assert all(frame[1] == 0xA5 for frame in bench.sent), "reads alone"
+
+    assert JBD.options["limits_from"] == "nothing"
+    with_jbd(use, settings=dict(JBD.options))
 
 
 @pytest.mark.parametrize("settings", [{"reply_header": "a5"}, {"limits_from": "bench"}])

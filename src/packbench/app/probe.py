@@ -82,9 +82,9 @@ def reading(sample: CyclerSample | BmsSample | ChamberSample | MeterSample) -> d
         case BmsSample():
             values = _bms(sample)
         case MeterSample():
-            values = {**sample.values, "alarms": list(sample.alarms)}
+            values = {**sample.values, "alarms": _alarms(sample.alarms)}
         case CyclerSample() | ChamberSample():
-            values = {**sample._asdict(), "alarms": list(sample.alarms)}
+            values = {**sample._asdict(), "alarms": _alarms(sample.alarms)}
             for name in _NOT_SAID:
                 values.pop(name, None)
     found = {
@@ -100,6 +100,11 @@ _NOT_SAID = ("t_ns", "quality", "program")
 """What a sample knows for the run alone."""
 
 
+def _alarms(alarms: tuple[str, ...] | None) -> list[str] | None:
+    """No alarms is an empty list; a device that says nothing of alarms says nothing."""
+    return None if alarms is None else list(alarms)
+
+
 def _bms(sample: BmsSample) -> dict[str, Any]:
     cells = [round(value, 6) for value in sample.cell_voltages_v.tolist()]
     return {
@@ -112,7 +117,7 @@ def _bms(sample: BmsSample) -> dict[str, Any]:
         "cell_max_v": sample.cell_max_v if isfinite(sample.cell_max_v) else None,
         "temperatures_c": list(sample.temperatures_c) or None,
         "cycles": sample.cycles,
-        "alarms": list(sample.alarms),
+        "alarms": _alarms(sample.alarms),
         "charge_limit_a": sample.charge_limit_a,
         "discharge_limit_a": sample.discharge_limit_a,
         "balancing": sample.balancing,

@@ -61,8 +61,9 @@ class CyclerSample(NamedTuple):
     current_a: float
     output_on: bool
     regulation: str
-    """"cc", "cv", "cp", "cr" or "off": which quantity the device says it holds."""
-    alarms: tuple[str, ...] = ()
+    """"cc", "cv", "cp", "cr" or "off": which quantity the device says it holds; "unknown" when it does not say."""
+    alarms: tuple[str, ...] | None = ()
+    """None: the device says nothing of alarms."""
     quality: Quality = Quality.GOOD
     program: ProgramState | None = None
     """Of a cycler that runs programs by itself; None: it is told every set-point."""
@@ -89,7 +90,8 @@ class BmsSample(NamedTuple):
     soc: float | None = None
     soh: float | None = None
     cycles: int | None = None
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[str, ...] | None = ()
+    """None: the device says nothing of alarms."""
     charge_limit_a: float | None = None
     """Magnitude: the most the BMS allows right now."""
     discharge_limit_a: float | None = None
@@ -108,7 +110,7 @@ def bms_sample(
     soc: float | None = None,
     soh: float | None = None,
     cycles: int | None = None,
-    alarms: tuple[str, ...] = (),
+    alarms: tuple[str, ...] | None = (),
     charge_limit_a: float | None = None,
     discharge_limit_a: float | None = None,
     balancing: bool | None = None,
@@ -174,7 +176,7 @@ class ChamberSample(NamedTuple):
     running: bool
     humidity: float | None = None
     """Relative, 0 to 1."""
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[str, ...] | None = ()
     quality: Quality = Quality.GOOD
 
 
@@ -184,7 +186,7 @@ class MeterSample(NamedTuple):
     t_ns: int
     values: Mapping[str, float]
     """By quantity, named with its unit: `insulation_ohm`, `voltage_v`. Absent values are absent."""
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[str, ...] | None = ()
     quality: Quality = Quality.GOOD
 
 

@@ -94,12 +94,19 @@ def combined(tap: BmsSample, bms: BmsSample, rules: TapRules) -> BmsSample:
         soc=_either(bms.soc, tap.soc),
         soh=_either(bms.soh, tap.soh),
         cycles=_either(bms.cycles, tap.cycles),
-        alarms=tuple(dict.fromkeys((*bms.alarms, *tap.alarms))),
+        alarms=_both(bms.alarms, tap.alarms),
         charge_limit_a=_either(bms.charge_limit_a, tap.charge_limit_a),
         discharge_limit_a=_either(bms.discharge_limit_a, tap.discharge_limit_a),
         balancing=_either(bms.balancing, tap.balancing),
         quality=Quality.GOOD if plausible else Quality.IMPLAUSIBLE,
     )
+
+
+def _both(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The alarms of both; None where neither says anything of alarms."""
+    if first is None or second is None:
+        return first if second is None else second
+    return tuple(dict.fromkeys((*first, *second)))
 
 
 def _either(first: ValueT | None, second: ValueT | None) -> ValueT | None:

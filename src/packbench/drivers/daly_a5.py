@@ -106,7 +106,7 @@ class DalyA5:
             current_a=pack.current_a,
             soc=pack.soc,
             cycles=status.cycles,
-            alarms=decode_faults(faults).alarms if faults else (),
+            alarms=decode_faults(faults).alarms if faults else None,
             charge_limit_a=0.0 if state is not None and not state.charge_mos else None,
             discharge_limit_a=0.0 if state is not None and not state.discharge_mos else None,
             balancing=data.decode_balancing(balancing).balancing_bits != 0 if balancing else None,

@@ -70,4 +70,4 @@ class DeltaSm15k(ScpiCycler):
         reply = await self.ask(*_METERS)
         voltage_v, current_a, on = reply.value
         held = self.held(voltage_v, current_a)
-        return self.sample(reply, voltage_v, current_a, on=bool(on), regulation=held, alarms=())
+        return self.sample(reply, voltage_v, current_a, on=bool(on), regulation=held, alarms=None)

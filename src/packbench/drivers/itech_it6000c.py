@@ -96,7 +96,7 @@ class ItechIt6000c(ScpiCycler):
             reply = await self.ask(*_METERS)
             voltage_v, current_a, on = reply.value
             held = self.held(voltage_v, current_a)
-            return self.sample(reply, voltage_v, current_a, on=bool(on), regulation=held, alarms=())
+            return self.sample(reply, voltage_v, current_a, on=bool(on), regulation=held, alarms=None)
         reply = await self.ask(*_METERS, *_STATUS)
         voltage_v, current_a, on, questionable, operation = reply.value
         faults, state = int(questionable or 0), int(operation or 0)

@@ -99,7 +99,7 @@ class MappedBms:
             soc=soc,
             soh=soh,
             cycles=cycles,
-            alarms=joined(values, self._alarms),
+            alarms=joined(values, self._alarms) if self._alarms else None,
             charge_limit_a=charge_a,
             discharge_limit_a=discharge_a,
             balancing=flags.get("balancing"),

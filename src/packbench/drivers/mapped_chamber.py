@@ -77,7 +77,7 @@ class MappedChamber:
             float("nan") if setpoint_c is None else float(setpoint_c),
             self._flags.read(values).get("running", False),
             values.get(self._humidity),
-            joined(values, self._alarms),
+            joined(values, self._alarms) if self._alarms else None,
             Quality.GOOD if whole and not bad else Quality.IMPLAUSIBLE,
         )
 

@@ -52,4 +52,5 @@ class MappedMeter:
         t_ns, values, bad = await read_blocks(self._link, self._poll)
         found = {meaning: float(values[name]) for meaning, name in self._values.items() if name in values}
         quality = Quality.IMPLAUSIBLE if bad else Quality.GOOD
-        return MeterSample(t_ns, found, joined(values, self._alarms), quality)
+        alarms = joined(values, self._alarms) if self._alarms else None
+        return MeterSample(t_ns, found, alarms, quality)

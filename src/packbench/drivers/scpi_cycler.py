@@ -17,6 +17,7 @@ from typing import Any, Final
 from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
 from packbench.core.samples import CyclerSample, Quality
 from packbench.drivers.protocols import Identity, Setpoint
+from packbench.drivers.setpoints import see_output
 from packbench.maps.schema import DeviceType
 from packbench.transport.link import Link, Reply
 from packbench.wire.scpi.messages import ASK_ERROR, MAX_COMMANDS, Answer, Item, ScpiRequest, Value, command, query
@@ -163,13 +164,7 @@ class ScpiCycler:
         """See `protocols.Cycler`. Raises BadReply when the output stays on."""
         self._is_on = False
         sent = await self.link.exchange(self._off, urgent=True)
-        for _ in range(_READ_BACKS_MAX):
-            reply = await self.link.exchange(self._is_on_query, urgent=True)
-            if reply.value == (False,):
-                return
-            if reply.t_ns - sent.t_ns > self._read_back_ns:
-                break
-        raise BadReply(f"{self.name}: the output was switched off, but it says it is on")
+        await see_output(self.name, self._look, on=False, sent_ns=sent.t_ns, within_ns=self._read_back_ns)
 
     async def release(self) -> None:
         await self.off()
@@ -271,7 +266,7 @@ class ScpiCycler:
         *,
         on: bool,
         regulation: str,
-        alarms: tuple[str, ...],
+        alarms: tuple[str, ...] | None,
     ) -> CyclerSample:
         """A sample of what was read; what is no number makes it implausible."""
         if not on:
@@ -302,6 +297,11 @@ class ScpiCycler:
         return "cv" if at_voltage and not at_current else "cc"
 
     # -------------------------------------------------------------------- inside
+
+    async def _look(self) -> Reply[bool]:
+        """Whether the output is on; anything but a clear "off" is "on"."""
+        reply = await self.link.exchange(self._is_on_query, urgent=True)
+        return Reply(reply.t_ns, reply.value != (False,))
 
     async def _next_error(self) -> tuple[int, str]:
         reply = await self.link.exchange(ASK_ERROR)
