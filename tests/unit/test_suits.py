@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,22 @@ def test_a_discharge_needs_a_cycler_that_sinks_and_a_bms_that_watches_it() -> No
     assert len(problems(charger, charge_only)) == 2
     assert problems(charger, charge_only, profile=CHARGE_ONLY) == []
     assert problems(able(EA, sinks=None)) == [], "nobody knows"
+
+
+def test_off_does_not_wait_behind_another_device() -> None:
+    """An exchange that was begun is not cut short: on the cycler's own line it would hold up an "off"."""
+    own = BENCH.replace('"emulated:rtu+tcp"', '"rtu+tcp://192.0.2.1:4001"').replace(
+        '"emulated:modbus+tcp"', '"modbus+tcp://192.0.2.1:502"'
+    )
+    assert own != BENCH
+    assert problems(bench=own) == [], "another port of the same gateway is another line"
+    shared = re.sub(r'url: "(?:emulated:)?(?:rtu|modbus)\+tcp[^"]*"', 'url: "rtu+tcp://192.0.2.1:4001"', BENCH)
+    (problem,) = problems(bench=shared)
+    assert "devices.bms.url" in problem
+    assert '"cycler off" would have to wait: found the cycler\'s line, with exchanges of up to' in problem
+    assert "at most 50 ms" in problem
+    quick = shared.replace("reply_timeout: 500 ms", "reply_timeout: 20 ms")
+    assert problems(bench=quick, bms=replace(JK, line=replace(JK.line, gap_ns=0))) == []
 
 
 def test_more_cells_than_the_bms_can_report() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packbench.app.devices import DeviceTypes, load_types
+from packbench.app.devices import EMULATED, DeviceTypes, load_types
 from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
@@ -17,7 +17,10 @@ from packbench.maps.schema import DeviceType
 from packbench.profile.plan import CcDischarge, Plan
 from packbench.profile.setpoints import Pen
 from packbench.store.meta import Source
+from packbench.transport.open import parse_url
 
+OFF_WAIT_NS = 50_000_000
+"""The most that "cycler off" may wait behind another device's exchange (docs/architecture.md, Safety)."""
 _RATINGS = (
     ("voltage", "rated_voltage_v", "voltage_max_v", "V"),
     ("current", "rated_current_a", "current_max_a", "A"),
@@ -48,6 +51,7 @@ def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, f
     return [
         *_periods(types, bench, files.bench),
         *_patience(types, bench, files.bench),
+        *_off_waits(types, bench, files.bench),
         *_ratings(types.cycler, bench, files.bench),
         *_directions(types, plan),
         *_cells(types, bench, pack, files),
@@ -83,6 +87,29 @@ def _patience(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[
     found, expected = _seconds(spec.stale_after_ns / 1e9), f"at least {_seconds(least_ns / 1e9)}"
     why = "the cells would be stale while a dead BMS is asked"
     return [document.problem(why, ("devices", "bms", "stale_after"), found, expected)]
+
+
+def _off_waits(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[Problem]:
+    """Devices on the cycler's line whose exchange "off" may have to wait for: one that was begun is not cut short."""
+    gaps_ns = {"bms": types.bms.line.gap_ns}
+    if types.cell_tap is not None:
+        gaps_ns["cell_tap"] = types.cell_tap.line.gap_ns
+    place = _place(bench.cycler)
+    problems: list[Problem] = []
+    for role, spec in bench.devices.items():
+        wait_ns = spec.reply_timeout_ns + gaps_ns.get(role, 0)
+        if role != "cycler" and place is not None and _place(spec) == place and wait_ns > OFF_WAIT_NS:
+            found = f"the cycler's line, with exchanges of up to {_seconds(wait_ns / 1e9)}"
+            expected = f"a line of its own, or at most {_seconds(OFF_WAIT_NS / 1e9)}"
+            why = '"cycler off" would have to wait'
+            problems.append(document.problem(why, ("devices", role, "url"), found, expected))
+    return problems
+
+
+def _place(spec: DeviceSpec) -> str | None:
+    """What names the line a device is on; None for an emulator that is given a line of its own."""
+    url = spec.url.removeprefix(EMULATED)
+    return parse_url(url).place if "://" in url else None
 
 
 def _ratings(cycler: DeviceType, bench: BenchSpec, document: Document) -> list[Problem]:
