@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import MappingProxyType
@@ -33,6 +34,11 @@ CYCLER, CHAMBER, INSULATION = (device_map(f"modbus-{name}") for name in ("cycler
 
 def golden_replies(device: DeviceType, framing: str) -> dict[bytes, bytes]:
     return {item.request: item.reply for item in device.golden if item.framing == framing}
+
+
+async def noted(done: list[str], name: str, doing: Awaitable[Any]) -> None:
+    await doing
+    done.append(name)
 
 
 # ------------------------------------------------------------------ cycler
@@ -200,7 +206,7 @@ def test_cycler_that_does_not_keep_a_write_is_found_out_before_the_output_is_on(
 
 def test_cycler_that_says_it_is_not_in_remote_or_still_on_is_not_prepared() -> None:
     class Stubborn(ModbusCyclerDevice):
-        lies: tuple[str, ...] = ("output_on", "cc")
+        lies: tuple[str, ...] = ()
 
         def _values(self, t_ns: int) -> dict[str, Any]:
             return {**super()._values(t_ns), "state": self.lies}
@@ -212,14 +218,111 @@ def test_cycler_that_says_it_is_not_in_remote_or_still_on_is_not_prepared() -> N
         with pytest.raises(BadReply, match="the state says it is not in remote"):
             await cycler.prepare()
         device.lies = ("output_on", "cc", "remote")
-        with pytest.raises(BadReply, match="the state says it is on"):
+        began_ns = clock.now_ns()
+        with pytest.raises(BadReply, match="was switched off, but the state says it is on"):
             await cycler.prepare()
+        assert 300 * MS < clock.now_ns() - began_ns < 310 * MS
         # On and holding nothing, or two things at once: nothing is decided on that.
         for lies, quality in ((("output_on",), Quality.IMPLAUSIBLE), (("output_on", "cv", "cc"), Quality.IMPLAUSIBLE)):
             device.lies = lies
             assert (await cycler.read()).quality is quality
 
     run_virtual(main)
+
+
+def test_cycler_s_off_is_believed_when_the_state_shows_it_and_not_before() -> None:
+    """An echo means "accepted": a device that echoes and goes on delivering is found out, and one that lags is not."""
+
+    async def use(cycler: MappedCycler, device: ModbusCyclerDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        await cycler.apply(Setpoint(50.0, 400.0))
+        switch = device._switch
+        device._switch = lambda t_ns, *, on: None  # type: ignore[method-assign]
+        told_ns = clock.now_ns()
+        with pytest.raises(BadReply, match="was switched off, but the state says it is on"):
+            await cycler.off()
+        assert 100 * MS < clock.now_ns() - told_ns < 110 * MS
+        assert part.output_on
+        # Executed 50 ms after its echo.
+        values, due_ns = device._values, clock.now_ns() + 50 * MS
+
+        def late(t_ns: int) -> dict[str, Any]:
+            if t_ns >= due_ns:
+                switch(t_ns, on=False)
+            return values(t_ns)
+
+        device._values = late  # type: ignore[method-assign]
+        await cycler.off()
+        assert (part.output_on, clock.now_ns() - due_ns < 5 * MS) == (False, True)
+        await cycler.off()
+
+    with_cycler(use, {"read_back_ms": 100, "watchdog_s": 0})
+
+
+def test_cycler_s_output_that_does_not_come_on_is_found_out() -> None:
+    async def use(cycler: MappedCycler, device: ModbusCyclerDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        switch = device._switch
+        device._switch = lambda t_ns, *, on: None  # type: ignore[method-assign]
+        with pytest.raises(BadReply, match="was switched on, but the state says it is off"):
+            await cycler.apply(Setpoint(50.0, 400.0))
+        device._switch = switch  # type: ignore[method-assign]
+        await cycler.apply(Setpoint(50.0, 400.0))
+        assert part.output_on, "the command is sent again: nobody believed the first"
+
+    with_cycler(use)
+
+
+def test_cycler_s_state_that_is_no_state_is_no_proof_of_off() -> None:
+    """A map whose `output_on` is a register of its own, at the value that says "invalid"."""
+    said = {"type": "u16", "names": (), "quantity": None, "unknown_bits": "report"}
+    own = replace(CYCLER.fields["state"], name="output_on", sentinels=(0xFFFF,), **said)
+    fields = {name: item for name, item in CYCLER.fields.items() if name != "state"} | {"output_on": own}
+
+    async def use(cycler: MappedCycler, device: ModbusCyclerDevice, _part: PlainCycler, _clock: VirtualClock) -> None:
+        encode, words = device._layout.encode_into, [b"\0\0"]
+
+        class Layout:
+            @staticmethod
+            def encode_into(data: bytearray, at: int, values: dict[str, Any]) -> None:
+                encode(data, at, values)
+                data[:2] = words[0]
+
+        device._layout = Layout()  # type: ignore[assignment]
+        await cycler.prepare()
+        words[0] = b"\xff\xff"
+        with pytest.raises(BadReply, match="the state says it is on"):
+            await cycler.off()
+
+    with_cycler(use, device_type=replace(CYCLER, fields=MappingProxyType(fields)))
+
+
+def test_cycler_that_lost_remote_control_says_so() -> None:
+    async def use(cycler: MappedCycler, device: ModbusCyclerDevice, _part: PlainCycler, clock: VirtualClock) -> None:
+        assert (await cycler.read()).alarms == (), "nobody has taken it yet"
+        await cycler.prepare()
+        await cycler.apply(Setpoint(50.0, 400.0))
+        assert (await cycler.read()).alarms == ()
+        device.write_coil(clock.now_ns(), 0, False)
+        sample = await cycler.read()
+        assert (sample.output_on, sample.alarms) == (False, ("remote_control_lost",))
+        await cycler.prepare()
+        await cycler.release()
+        assert (await cycler.read()).alarms == (), "given back"
+
+    with_cycler(use)
+
+
+def test_cycler_s_off_goes_ahead_of_what_waits() -> None:
+    async def use(cycler: MappedCycler, _device: ModbusCyclerDevice, _part: PlainCycler, _clock: VirtualClock) -> None:
+        await cycler.prepare()
+        done: list[str] = []
+        await asyncio.gather(
+            *(noted(done, f"read {n}", cycler.read()) for n in (1, 2, 3)), noted(done, "off", cycler.off())
+        )
+        assert done.index("off") <= 1, "with the look that proves it, after the one reading on its way at the most"
+
+    with_cycler(use)
 
 
 def test_cycler_with_one_magnitude_a_direction_and_a_power_limit() -> None:
@@ -242,6 +345,8 @@ def test_cycler_with_one_magnitude_a_direction_and_a_power_limit() -> None:
             self.written.append((address, payload.hex()))
             if address == 100:
                 self._space.area(address, 4).write(address, payload)
+            elif address == 300:
+                self.output_on = payload == b"\0\1"
 
     async def main(clock: VirtualClock) -> None:
         device = Registers(CYCLER, PlainCycler())
@@ -343,6 +448,18 @@ def test_chamber_goes_to_its_set_point_at_its_rate_and_takes_the_pack_along() ->
         await clock.sleep_until(stopped_ns + 3600 * S)
         # A time constant of an hour towards the room: 35 K / e away from it.
         assert (await chamber.read()).temperature_c == pytest.approx(25.0 - 35.0 / 2.71828, abs=0.06)
+
+    with_chamber(use)
+
+
+def test_chamber_s_stop_goes_ahead_of_what_waits() -> None:
+    async def use(chamber: MappedChamber, device: ModbusChamberDevice, _air: Air, _clock: VirtualClock) -> None:
+        await chamber.hold(40.0)
+        done: list[str] = []
+        reads = (noted(done, f"read {number}", chamber.read()) for number in (1, 2, 3))
+        await asyncio.gather(*reads, noted(done, "stop", chamber.stop()))
+        assert done.index("stop") <= 1, "after the one reading on its way at the most"
+        assert (await chamber.read()).running is False
 
     with_chamber(use)
 

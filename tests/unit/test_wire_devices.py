@@ -32,6 +32,7 @@ from packbench.wire.modbus import (
 )
 from packbench_sim.devices import EaPsbDevice, HvBmsDevice, JkPbDevice
 from packbench_sim.loop import VirtualClock, run_virtual
+from packbench_sim.parts import CyclerReading
 
 MS = 1_000_000
 EA, HV, JK = device_map("ea-psb"), device_map("modbus-hv-bms"), device_map("jk-pb")
@@ -255,6 +256,113 @@ def test_ea_off_goes_ahead_of_what_waits() -> None:
         assert done.index("off") <= 1
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_ea_that_echoes_a_switch_and_does_not_do_it_is_found_out(on: bool) -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        if not on:
+            await cycler.apply(Setpoint(10.0, 400.0))
+            await clock.sleep_until(clock.now_ns() + 20 * MS)
+        switch = device.machine.switch
+        device.machine.switch = lambda t_ns, on: None  # type: ignore[method-assign]
+        words = "switched on, but the state says it is off" if on else "switched off, but the state says it is on"
+        began_ns = clock.now_ns()
+        with pytest.raises(BadReply, match=words):
+            await (cycler.apply(Setpoint(10.0, 400.0)) if on else cycler.off())
+        assert 300 * MS < clock.now_ns() - began_ns < 330 * MS
+        device.machine.switch = switch  # type: ignore[method-assign]
+        await (cycler.apply(Setpoint(10.0, 400.0)) if on else cycler.off())
+        await clock.sleep_until(clock.now_ns() + 20 * MS)
+        assert part.output_on is on, "the command is sent again: nobody believed the first"
+
+    with_ea(use)
+
+
+def test_ea_off_waits_for_a_device_that_lags_behind_its_echo() -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, _part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        await cycler.apply(Setpoint(10.0, 400.0))
+        switch, measure = device.machine.switch, device.machine.measure
+        due_ns = clock.now_ns() + 100 * MS
+        device.machine.switch = lambda t_ns, on: None  # type: ignore[method-assign]
+
+        def late(t_ns: int) -> CyclerReading:
+            if t_ns >= due_ns:
+                switch(t_ns, False)
+            return measure(t_ns)
+
+        device.machine.measure = late  # type: ignore[method-assign]
+        await cycler.off()
+        assert due_ns <= clock.now_ns() < due_ns + 20 * MS
+        await cycler.off()
+
+    with_ea(use)
+
+
+@pytest.mark.parametrize(
+    ("state", "alarms"),
+    [
+        (0x0C86, ()),
+        (0x8C80, ("alarm",)),
+        (0x00C08C80, ("alarm",)),
+        (0x80408C80, ("alarm",)),
+        (0x00018C80, ("over_voltage",)),
+        (0x0483, ("remote_control_lost",)),
+        (0x041C, ("communication_timeout",)),
+        (0x841C, ("alarm", "communication_timeout")),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"actuals_read": "split"}])
+def test_ea_state_says_what_no_alarm_bit_names(state: int, alarms: tuple[str, ...], settings: dict[str, Any]) -> None:
+    """Alarms without a name, and remote control that is not ours any more: only once it was."""
+
+    async def use(cycler: EaPsb, device: EaPsbDevice, _part: PlainCycler, _clock: VirtualClock) -> None:
+        await cycler.prepare()
+        values = device.machine._values
+        shown = state
+
+        def lying(t_ns: int) -> dict[str, int | float]:
+            return {**values(t_ns), "state": shown}
+
+        device.machine._values = lying  # type: ignore[method-assign]
+        assert (await cycler.read()).alarms == alarms
+        device.machine._values = values  # type: ignore[method-assign]
+        await cycler.release()
+        device.machine._values = lying  # type: ignore[method-assign]
+        ours = {"remote_control_lost", "communication_timeout"}
+        assert (await cycler.read()).alarms == tuple(name for name in alarms if name not in ours)
+
+    with_ea(use, settings=settings)
+
+
+def test_ea_remote_control_that_was_taken_away_is_an_alarm_until_it_is_taken_anew() -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, _part: PlainCycler, clock: VirtualClock) -> None:
+        assert (await cycler.read()).alarms == (), "nobody has taken it yet"
+        await cycler.prepare()
+        await cycler.apply(Setpoint(50.0, 400.0))
+        device.machine.set_remote(clock.now_ns(), False)
+        sample = await cycler.read()
+        assert (sample.output_on, sample.alarms) == (False, ("remote_control_lost",))
+        await cycler.prepare()
+        assert (await cycler.read()).alarms == ()
+        await cycler.release()
+        assert (await cycler.read()).alarms == (), "given back"
+
+    with_ea(use)
+
+
+def test_ea_communication_timeout_is_an_alarm() -> None:
+    async def use(cycler: EaPsb, device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        device.machine.monitored, device.machine.monitor_s = True, 1
+        await cycler.apply(Setpoint(50.0, 400.0))
+        await clock.sleep_until(clock.now_ns() + 1_100 * MS)
+        assert not part.output_on
+        assert (await cycler.read()).alarms == ("communication_timeout",)
+
+    with_ea(use)
 
 
 def test_a_silent_device_times_out_and_is_heard_again() -> None:

@@ -1,8 +1,9 @@
 """EA PSB 9000/10000: a bidirectional supply as a cycler.
 
 Owns the device's behaviour: remote control before anything else, absolute set-points that are read back
-because an echo only means "accepted", a current whose sign is a state bit, alarms that latch. Registers
-and scales are the map's (configs/devices/ea-psb.yaml); what the guide leaves open are its `options`.
+because an echo only means "accepted" (the same for the output), a current whose sign is a state bit, alarms that
+latch, remote control that may be lost. Registers and scales are the map's (configs/devices/ea-psb.yaml); what the
+guide leaves open are its `options`.
 Must not retry, and must not switch an output on that it did not just set up.
 """
 
@@ -13,7 +14,7 @@ from typing import Any, Final
 from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
 from packbench.core.samples import CyclerSample, Quality
 from packbench.drivers.protocols import Identity, Setpoint
-from packbench.drivers.setpoints import RATINGS, check_ratings, encode_values, read_back, read_back_ns
+from packbench.drivers.setpoints import RATINGS, check_ratings, encode_values, read_back, read_back_ns, see_output
 from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import Block, DeviceType
 from packbench.transport.link import Link, Reply
@@ -23,6 +24,10 @@ _REGULATION: Final = ("cv", "cr", "cc", "cp")
 _OUTPUT_ON: Final = 1 << 7
 _REMOTE: Final = 1 << 11
 _SINK: Final = 1 << 12
+_ANY_ALARM: Final = 1 << 15
+_LOCATION: Final = 0x1F
+_FREE_BY_TIMEOUT: Final = 0x1C
+"""Control location "free due to communication time-out" (register lists, 505 bits 0-4)."""
 _PROTECTIONS: Final = {
     "protection_voltage": ("over_voltage_v",),
     "protection_source_current": ("source_over_current_a",),
@@ -65,6 +70,8 @@ class EaPsb:
         self._ratings: dict[str, float] = {}
         self._actuals_layout: Layout | None = None
         self._setpoint_layout: Layout | None = None
+        self._prepared = False
+        """Remote control was taken and not given back."""
         self._is_on = False
         """The output was switched on by `apply`, and nothing since said otherwise."""
 
@@ -91,6 +98,7 @@ class EaPsb:
         if not self._ratings:
             await self.identify()
         await self._link.exchange(self._remote_on)
+        self._prepared = True
         await self.off()
         await self._link.exchange(self._acknowledge)
         await self._protect()
@@ -104,27 +112,30 @@ class EaPsb:
             raise DeviceRefused(f"EA PSB: alarms stay after acknowledging them: {', '.join(sample.alarms)}")
 
     async def read(self) -> CyclerSample:
+        """One reading. Remote control that `prepare` took and the device no longer shows is an alarm."""
         sample, _ = await self._read_state()
         return sample
 
     async def apply(self, setpoint: Setpoint) -> None:
-        """See `protocols.Cycler`. Raises DeviceRefused above 102 % of a rating.
+        """See `protocols.Cycler`. Raises DeviceRefused above 102 % of a rating, BadReply when it does not come on.
 
         The output-on command is sent when the output is not known to be on: a device that switched
         itself off (an alarm) shows it in the next reading and is not switched on again unnoticed.
         """
         await self._write_setpoints(setpoint)
         if not self._is_on:
-            await self._link.exchange(self._output_on)
+            await self._switch(self._output_on, on=True)
             self._is_on = True
 
     async def off(self) -> None:
+        """See `protocols.Cycler`. Raises BadReply when the output stays on."""
         self._is_on = False
-        await self._link.exchange(self._output_off, urgent=True)
+        await self._switch(self._output_off, on=False)
 
     async def release(self) -> None:
         await self.off()
         await self._link.exchange(self._remote_off)
+        self._prepared = False
 
     # -------------------------------------------------------------- inside
 
@@ -136,6 +147,16 @@ class EaPsb:
 
     def _request(self, block: Block) -> ModbusRequest:
         return read_registers(self._unit, block.address, block.count)
+
+    async def _switch(self, command: ModbusRequest, *, on: bool) -> None:
+        """Switch the output, and look at the state until it shows; an "off" and its look go ahead of everything."""
+
+        async def look() -> Reply[bool]:
+            state = await self._link.exchange(self._halves[0], urgent=not on)
+            return Reply(state.t_ns, bool(int.from_bytes(state.value, "big") & _OUTPUT_ON))
+
+        sent = await self._link.exchange(command, urgent=not on)
+        await see_output(self._device.title, look, on=on, sent_ns=sent.t_ns, within_ns=self._read_back_ns)
 
     async def _block_values(self, name: str, ratings: dict[str, float]) -> dict[str, Any]:
         block = self._device.block(name)
@@ -175,10 +196,19 @@ class EaPsb:
             -current_a if state & _SINK else current_a,
             output_on,
             _REGULATION[state >> 9 & 3] if output_on else "off",
-            values["alarms"],
+            values["alarms"] + self._unnamed(state, named=bool(values["alarms"])),
             Quality.IMPLAUSIBLE if decoded.implausible else Quality.GOOD,
         )
         return sample, state
+
+    def _unnamed(self, state: int, *, named: bool) -> tuple[str, ...]:
+        """What the state says beyond its alarm bits: an alarm without a name, and the loss of remote control."""
+        found: tuple[str, ...] = ("alarm",) if state & _ANY_ALARM and not named else ()
+        if not self._prepared:
+            return found
+        if state & _LOCATION == _FREE_BY_TIMEOUT:
+            return (*found, "communication_timeout")
+        return found if state & _REMOTE else (*found, "remote_control_lost")
 
     async def _protect(self) -> None:
         """Write the device's own protections, one register or block each, and read them back."""

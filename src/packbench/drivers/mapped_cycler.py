@@ -1,8 +1,9 @@
 """A cycler that is nothing but its map.
 
 Owns the behaviour that every cycler owes the bench, by conventional names (`maps/conventions.py`): remote control
-first, one write for all set-points and believed only when read back, output on only when it is not known to be on,
-off first and ahead of everything. A device that needs more than that gets a driver of its own (`drivers/ea_psb.py`).
+first (its loss is an alarm), one write for all set-points and believed only when read back, output on only when it is
+not known to be on, off first and ahead of everything, either believed only when the device shows it. A device that
+needs more than that gets a driver of its own (`drivers/ea_psb.py`).
 Must not retry, and must not switch an output on that it did not just set up.
 """
 
@@ -16,6 +17,7 @@ from packbench.core.samples import CyclerSample, Quality
 from packbench.drivers.mapped_reading import (
     BlockReading,
     Flags,
+    flag_readings,
     group_readings,
     identity_of,
     joined,
@@ -25,10 +27,10 @@ from packbench.drivers.mapped_reading import (
     switches_of,
 )
 from packbench.drivers.protocols import Identity, Setpoint
-from packbench.drivers.setpoints import RATINGS, SetBlock, check_ratings, read_back_ns
+from packbench.drivers.setpoints import RATINGS, SetBlock, check_ratings, read_back_ns, see_output
 from packbench.maps.conventions import FLAGS, REGULATIONS, SET_POWERS, SETPOINT, WATCHDOG
 from packbench.maps.schema import DeviceType
-from packbench.transport.link import Link
+from packbench.transport.link import Link, Reply
 from packbench.wire.modbus import ModbusRequest
 
 
@@ -57,6 +59,7 @@ class MappedCycler:
         self._read_back_ns = read_back_ns(self._settings)
         self._switches = switches_of(device, unit)
         self._flags = Flags(device, FLAGS["cycler"])
+        self._output_state = flag_readings(device, self._flags, "output_on", unit)
         self._alarms = names_of(device, "alarms")
         names = {item.meaning: item.name for item in device.fields_of("poll")}
         self._voltage, self._current = names["voltage_v"], names["current_a"]
@@ -69,6 +72,8 @@ class MappedCycler:
         """Ratings and other numbers that scales refer to."""
         self._poll: tuple[BlockReading, ...] = ()
         self._setpoint: SetBlock | None = None
+        self._prepared = False
+        """Remote control was taken and not given back."""
         self._is_on = False
         """The output was switched on by `apply`, and nothing since said otherwise."""
 
@@ -97,6 +102,7 @@ class MappedCycler:
         setpoint = await self._known_setpoint()
         if "remote" in self._switches:
             await self._link.exchange(self._switches["remote"].on)
+        self._prepared = True
         await self.off()
         if "acknowledge_alarms" in self._switches:
             await self._link.exchange(self._switches["acknowledge_alarms"].on)
@@ -112,11 +118,14 @@ class MappedCycler:
             raise DeviceRefused(f"{title}: alarms stay after acknowledging them: {', '.join(sample.alarms)}")
 
     async def read(self) -> CyclerSample:
+        """One reading. Remote control that `prepare` took and the device says is gone is an alarm."""
         sample, _ = await self._read_state()
         return sample
 
     async def apply(self, setpoint: Setpoint) -> None:
         """See `protocols.Cycler`. Raises DeviceRefused for a value that the map or the device does not allow.
+
+        Raises BadReply when the output does not come on.
 
         The output-on command is sent when the output is not known to be on: a device that switched itself off
         (an alarm, its watchdog) shows it in the next reading and is not switched on again unnoticed.
@@ -124,17 +133,19 @@ class MappedCycler:
         block = await self._known_setpoint()
         await block.write(self._values_for(setpoint))
         if not self._is_on:
-            await self._link.exchange(self._switches["output"].on)
+            await self._switch(on=True)
             self._is_on = True
 
     async def off(self) -> None:
+        """See `protocols.Cycler`. Raises BadReply when the output stays on."""
         self._is_on = False
-        await self._link.exchange(self._switches["output"].off, urgent=True)
+        await self._switch(on=False)
 
     async def release(self) -> None:
         await self.off()
         if "remote" in self._switches:
             await self._link.exchange(self._switches["remote"].off)
+        self._prepared = False
 
     # -------------------------------------------------------------- inside
 
@@ -142,6 +153,17 @@ class MappedCycler:
         self._numbers = numbers
         self._poll = group_readings(self._device, "poll", self._unit, numbers)
         self._setpoint = SetBlock(self._device, self._link, self._unit, self._set_block, numbers, self._read_back_ns)
+
+    async def _switch(self, *, on: bool) -> None:
+        """Switch the output, and look until it shows; an "off" and its look go ahead of everything."""
+
+        async def look() -> Reply[bool]:
+            t_ns, values, bad = await read_blocks(self._link, self._output_state, urgent=not on)
+            return Reply(t_ns, not on if bad else self._flags.read(values).get("output_on", not on))
+
+        output = self._switches["output"]
+        sent = await self._link.exchange(output.on if on else output.off, urgent=not on)
+        await see_output(self._device.title, look, on=on, sent_ns=sent.t_ns, within_ns=self._read_back_ns)
 
     async def _known_setpoint(self) -> SetBlock:
         """The set-point block; the device is asked for its ratings first, when nobody has yet."""
@@ -186,16 +208,18 @@ class MappedCycler:
         regulation = self._regulated(values, flags) if output_on else "off"
         voltage_v, current_a = values.get(self._voltage), values.get(self._current)
         whole = voltage_v is not None and current_a is not None and regulation is not None
+        remote = flags.get("remote")
+        lost = ("remote_control_lost",) if self._prepared and remote is False else ()
         sample = CyclerSample(
             t_ns,
             float("nan") if voltage_v is None else float(voltage_v),
             float("nan") if current_a is None else float(current_a),
             output_on,
             regulation or "off",
-            joined(values, self._alarms),
+            joined(values, self._alarms) + lost if self._alarms else lost or None,
             Quality.GOOD if whole and not bad else Quality.IMPLAUSIBLE,
         )
-        return sample, flags.get("remote")
+        return sample, remote
 
     def _regulated(self, values: Mapping[str, Any], flags: Mapping[str, bool]) -> str | None:
         """What it regulates; None when it says nothing or two things at once, which nothing may be decided on."""

@@ -7,6 +7,7 @@ Owns the way from a group of blocks to one set of values with its instant, from 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from packbench.drivers.protocols import Identity
@@ -39,17 +40,17 @@ def group_readings(
 
 
 async def read_blocks(
-    link: Link[ModbusRequest, bytes], readings: tuple[BlockReading, ...]
+    link: Link[ModbusRequest, bytes], readings: tuple[BlockReading, ...], *, urgent: bool = False
 ) -> tuple[int, dict[str, Any], tuple[str, ...]]:
     """(instant, values by field name, implausible fields): one exchange a block; the instant is the oldest block's.
 
-    No blocks give instant 0 and no values. Raises DeviceError.
+    `urgent`: ahead of what waits on the bus. No blocks give instant 0 and no values. Raises DeviceError.
     """
     t_ns = 0
     values: dict[str, Any] = {}
     implausible: tuple[str, ...] = ()
     for request, layout in readings:
-        reply = await link.exchange(request)
+        reply = await link.exchange(request, urgent=urgent)
         decoded: Decoded = layout.decode(reply.value)
         if values:
             values.update(decoded.values)
@@ -95,12 +96,19 @@ class Flags:
     def __init__(self, device: DeviceType, names: tuple[str, ...]) -> None:
         self._names = names
         self._fields = names_of(device, "flags")
-        self._bits = frozenset(bit for name in self._fields for _, bit in device.fields[name].names)
+        self._bits_of = {name: frozenset(bit for _, bit in device.fields[name].names) for name in self._fields}
+        self._bits = frozenset[str]().union(*self._bits_of.values())
         self._own = {name: found[0] for name in names if (found := names_of(device, name))}
 
     def known(self, name: str) -> bool:
         """Whether the device says it."""
         return name in self._bits or name in self._own
+
+    def said_in(self, name: str) -> frozenset[str]:
+        """The fields that say it."""
+        if name not in self._bits:
+            return frozenset({self._own[name]} if name in self._own else ())
+        return frozenset(field for field, bits in self._bits_of.items() if name in bits)
 
     def read(self, values: Mapping[str, Any]) -> dict[str, bool]:
         """Those that the device says right now, by name; one that it does not say is not in it."""
@@ -112,6 +120,17 @@ class Flags:
             elif name in self._own and (value := values.get(self._own[name])) is not None:
                 found[name] = bool(value)
         return found
+
+
+def flag_readings(device: DeviceType, flags: Flags, name: str, unit: int) -> tuple[BlockReading, ...]:
+    """How one polled flag is asked for by itself: the field that says it, without what a scale may be missing for."""
+    said_in = flags.said_in(name)
+    return tuple(
+        block_reading(device, replace(block, address=item.address, count=item.registers), unit, {})
+        for block in device.group("poll")
+        for item in device.fields_in(block.address, block.count)
+        if item.name in said_in
+    )
 
 
 class Switch(NamedTuple):

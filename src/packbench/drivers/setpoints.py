@@ -1,13 +1,14 @@
 """Set-points in registers: absolute values in one write, believed only when they are read back.
 
 Owns what every cycler or chamber with registers does the same way: refusing what the device cannot be told, waiting
-for a write to show, and finding out that the device on the line is another one than the bench file says. Must not
-retry, and sends nothing that its caller did not ask for.
+for a write to show, and finding out that the device on the line is another one than the bench file says; and, for
+every cycler, that an output is only believed to be on or off when the device shows it. Must not retry, and sends
+nothing that its caller did not ask for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from packbench.core.errors import BadReply, DeviceRefused, InputError, Problem
@@ -19,7 +20,8 @@ from packbench.wire.modbus import ModbusRequest, read_registers, write_register,
 RATINGS: Final = ("rated_voltage_v", "rated_current_a", "rated_power_w")
 READ_BACK_MS: Final = 300
 """How long a write may take to show, where the map's option `read_back_ms` does not say."""
-_READ_BACKS_MAX: Final = 100
+_READ_BACKS_MAX: Final = 1000
+"""Time ends the reading back; this only bounds it where no time passes."""
 
 
 def encode_values(device: DeviceType, layout: Layout, values: Mapping[str, float]) -> bytes:
@@ -63,6 +65,23 @@ async def read_back(
         if reply.t_ns - started_ns > within_ns:
             break
     raise BadReply(f"{device.title}: wrote {payload.hex()} to {request.address}, read back {shown.hex()}")
+
+
+async def see_output(
+    title: str, look: Callable[[], Awaitable[Reply[bool]]], *, on: bool, sent_ns: int, within_ns: int
+) -> None:
+    """Look until the device shows its output as it was switched, within the time allowed. Raises BadReply.
+
+    An echo means "accepted": only what the device shows says that it was done.
+    """
+    for _ in range(_READ_BACKS_MAX):
+        shown = await look()
+        if shown.value is on:
+            return
+        if shown.t_ns - sent_ns > within_ns:
+            break
+    told, said = ("on", "off") if on else ("off", "on")
+    raise BadReply(f"{title}: the output was switched {told}, but the state says it is {said}")
 
 
 def check_ratings(found: Mapping[str, float], stated: Mapping[str, Any]) -> None:
