@@ -656,6 +656,24 @@ def test_a_state_that_nobody_knows_is_no_state() -> None:
     run_virtual(main)
 
 
+def test_a_stop_that_was_accepted_and_not_done_is_found_out() -> None:
+    working, stopped = (Statuses((ChannelStatus(HERE, word, 1),)) for word in ("working", "stop"))
+    accepted = Acknowledged("stop", ((HERE, True),))
+    make, asked = scripted(accepted, working, working, working, accepted, working, stopped, accepted, stopped)
+
+    async def main(clock: VirtualClock) -> None:
+        driver = make(clock)
+        await driver.identify()
+        with pytest.raises(BadReply, match="the channel still runs"):
+            await driver.stop()
+        await driver.stop()
+        await driver.stop()
+        stop, status = ChannelAction("stop", (HERE,)), GetStatus((HERE,))
+        assert asked[2:] == [stop, status, status, status, stop, status, status, stop, status]
+
+    run_virtual(main)
+
+
 def test_the_requests_of_a_test_are_those_of_the_reference_client(tmp_path: Path) -> None:
     device = NewareBtsDevice(PlainCycler(), read_file=lambda _path: to_neware_xml(program(RestStep(1.0))).encode())
     asked: list[NewareRequest] = []

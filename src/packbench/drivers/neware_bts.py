@@ -88,6 +88,8 @@ _MODELS: Final = {
     27: "BTS85",
 }
 """Device types by number, as public clients of the BTSAPI list them."""
+_STOP_LOOKS: Final = 3
+"""How often the status is asked for after an accepted stop: how long a channel takes to show it is not documented."""
 _CC_SHARE: Final = 0.99
 """A CC-CV step with less than this share of its current has passed over to its voltage."""
 
@@ -186,12 +188,20 @@ class NewareBts:
         await self._link.exchange(Start((Job(self._channel, self._barcode, self._path_there),)))
 
     async def stop(self) -> None:
-        """Stop; a channel that refuses because nothing runs there is stopped."""
+        """Stop, and look that it did; a channel that refuses because nothing runs there is stopped.
+
+        Raises BadReply for one that accepts it and still runs.
+        """
         try:
             await self._link.exchange(ChannelAction("stop", (self._channel,)), urgent=True)
         except NewareRefused:
-            if _STATUS.get(await self._state(urgent=True), "running") in ("running", "paused"):
+            if await self._is_busy():
                 raise
+            return
+        for _ in range(_STOP_LOOKS):
+            if not await self._is_busy():
+                return
+        raise BadReply("Neware BTS: the stop was accepted, but the channel still runs")
 
     async def status(self) -> ProgramStatus:
         """What it is doing. Raises BadReply for a word that nobody knows."""
@@ -264,6 +274,10 @@ class NewareBts:
     async def _state(self, *, urgent: bool = False) -> str:
         """The channel's own word."""
         return (await self._ask(GetStatus((self._channel,)), Statuses, urgent=urgent)).items[0].status
+
+    async def _is_busy(self) -> bool:
+        """Whether a test runs or waits to go on; a word that nobody knows might mean it."""
+        return _STATUS.get(await self._state(urgent=True), "running") in ("running", "paused")
 
     async def _count(self) -> tuple[int, int]:
         """The newest test's number, and how many rows it has."""
