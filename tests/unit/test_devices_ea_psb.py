@@ -453,6 +453,22 @@ def test_remote_control_that_was_taken_away_is_an_alarm() -> None:
     on_wire(device, use)
 
 
+def test_a_regulation_that_the_device_does_not_name_is_not_guessed() -> None:
+    device = EaPsbDevice(EA, PlainCycler(), framing="rtu")
+    assert device._scpi is not None
+
+    async def use(wire: Wire) -> None:
+        cycler = driver_of(wire, "ea-psb", scpi())
+        await cycler.prepare()
+        await cycler.apply(Setpoint(50.0, 400.0))
+        assert (await cycler.read()).regulation == "cc"
+        device._scpi._operation = lambda t_ns: 0  # type: ignore[method-assign, union-attr]
+        sample = await cycler.read()
+        assert (sample.output_on, sample.regulation) == (True, "unknown")
+
+    on_wire(device, use)
+
+
 def test_the_event_register_is_read_away_and_the_condition_is_not() -> None:
     device = EaPsbDevice(EA, PlainCycler(), framing="rtu")
     device.set_alarm(0, "over_voltage", present=True)

@@ -141,7 +141,7 @@ class EaPsbScpi(ScpiCycler):
             alarms += ("communication_timeout",)
         elif self.prepared and not int(questionable or 0) >> _REMOTE & 1:
             alarms += ("remote_control_lost",)
-        regulation = next((name for bit, name in _REGULATION.items() if operation >> bit & 1), "cv")
+        regulation = next((name for bit, name in _REGULATION.items() if operation >> bit & 1), "unknown")
         return self.sample(reply, voltage_v, current_a, on=bool(on), regulation=regulation, alarms=alarms)
 
 
