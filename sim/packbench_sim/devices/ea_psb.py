@@ -24,13 +24,20 @@ TEXT_FROM: Final = 42
 """First byte of a message from which on it is SCPI text; below it is Modbus RTU, whoever it is for."""
 
 
+_UNITS: Final = {True: frozenset({0}), False: frozenset({0, 1})}
+"""Units that are served, by whether the compliance setting is "Limited"."""
+_AFTER_POWER_FAIL: Final = 407
+_MODBUS: Final = 10010
+_SCPI: Final = 10011
+_COMPLIANCE: Final = 10013
+
+
 class EaFace(ModbusSlave):
     """One client's way to the device: `parts.WireDevice`.
 
     Args:
         machine: The device.
         framing: "mbap" (port 502) or "rtu" (USB, or TCP port 5025; SCPI as well).
-        limited: The compliance setting: unit 0 alone (the factory's), or 0 and 1.
         block_write: Whether several set values may be written at once (unsure for the real device).
         silent: See ModbusSlave.
     """
@@ -40,15 +47,12 @@ class EaFace(ModbusSlave):
         machine: EaMachine,
         *,
         framing: Framing,
-        limited: bool,
         block_write: bool,
         silent: Silent | None,
     ) -> None:
-        units = frozenset({0}) if limited else frozenset({0, 1})
-        super().__init__(framing, units, foreign_unit_exception=ILLEGAL_ADDRESS, silent=silent)
+        super().__init__(framing, _UNITS[machine.limited], foreign_unit_exception=ILLEGAL_ADDRESS, silent=silent)
         self.machine = machine
         self.framing: Framing = framing
-        self._limited = limited
         self._block_write = block_write
         self._scpi = EaScpi(machine, silent=self._is_silent) if framing == "rtu" else None
 
@@ -56,7 +60,13 @@ class EaFace(ModbusSlave):
         self.machine.advance(t_ns)
         scpi = self._scpi
         if scpi is not None and data and (scpi.mid_message or (data[0] >= TEXT_FROM and not self._mid_frame(t_ns))):
+            if not self.machine.speaks_scpi:
+                scpi.forget()
+                return b""
             return scpi.on_bytes(t_ns, data)
+        if not self.machine.speaks_modbus:
+            return b""
+        self._units = _UNITS[self.machine.limited]
         reply = super().on_bytes(t_ns, data)
         if reply:
             self.machine.heard(t_ns)
@@ -82,11 +92,16 @@ class EaFace(ModbusSlave):
             coils["unchanged_after_remote"]: machine.on_after_remote,
             coils["tcp_keep_alive"]: machine.keep_alive,
             coils["tcp_keep_alive_module"]: machine.keep_alive,
+            coils["resistance_mode"]: machine.resistance_mode,
+            _AFTER_POWER_FAIL: machine.on_after_power_fail,
+            _MODBUS: machine.speaks_modbus,
+            _SCPI: machine.speaks_scpi,
+            _COMPLIANCE: not machine.limited,
         }
         if address not in states:
             raise Refuse(ILLEGAL_ADDRESS)
         on = states[address]
-        if self._limited:
+        if machine.limited:
             return b"\xff\x00" if on else b"\x00\x00"
         return b"\x01" if on else b"\x00"
 
@@ -107,7 +122,23 @@ class EaFace(ModbusSlave):
             machine.on_after_remote = on
         elif address in (coils["tcp_keep_alive"], coils["tcp_keep_alive_module"]):
             machine.keep_alive = on
-        elif address != coils["resistance_mode"] or on:
+        elif address == coils["resistance_mode"]:
+            machine.resistance_mode = on
+        else:
+            self._set_up(address, on)
+
+    def _set_up(self, address: int, on: bool) -> None:
+        """A coil of the device's own settings. Raises Refuse for one that it has not."""
+        machine = self.machine
+        if address == _AFTER_POWER_FAIL:
+            machine.on_after_power_fail = on
+        elif address == _MODBUS:
+            machine.speaks_modbus = on
+        elif address == _SCPI:
+            machine.speaks_scpi = on
+        elif address == _COMPLIANCE:
+            machine.limited = not on
+        else:
             raise Refuse(ILLEGAL_ADDRESS)
 
     def _mid_frame(self, t_ns: int) -> bool:
@@ -124,9 +155,9 @@ class EaPsbDevice(EaFace):
     Args:
         device: The map `ea-psb`.
         part: The simulated cycler; its ratings are the device's.
-        framing, limited, block_write, silent: See EaFace.
+        framing, block_write, silent: See EaFace.
         interface: See EaMachine; by itself that of the framing: a network for "mbap", else USB.
-        execution_delay_ns, joint_read, remote_bit, switches_off: See EaMachine.
+        limited, execution_delay_ns, joint_read, remote_bit, switches_off: See EaMachine.
     """
 
     def __init__(
@@ -148,12 +179,13 @@ class EaPsbDevice(EaFace):
             device,
             part,
             interface=interface or ("ethernet" if framing == "mbap" else "usb"),
+            limited=limited,
             execution_delay_ns=execution_delay_ns,
             joint_read=joint_read,
             remote_bit=remote_bit,
             switches_off=switches_off,
         )
-        super().__init__(machine, framing=framing, limited=limited, block_write=block_write, silent=silent)
+        super().__init__(machine, framing=framing, block_write=block_write, silent=silent)
 
     @property
     def remote(self) -> bool:
@@ -188,7 +220,6 @@ class EaPsbDevice(EaFace):
         return EaFace(
             self.machine,
             framing=self.framing,
-            limited=self._limited,
             block_write=self._block_write,
             silent=self._is_silent,
         )

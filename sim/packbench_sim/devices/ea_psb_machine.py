@@ -4,8 +4,9 @@ Owns the device's one state behind all of its interfaces: who controls it, the s
 also those told in volts), what is accepted and not yet executed, alarms that latch, and the communication watchdog.
 Must not know frames or texts: `ea_psb.py` speaks Modbus to it, `ea_psb_scpi.py` SCPI.
 
-What the guide leaves open and is played so: that the watchdog leaves remote control and switches off unless
-"DC after leaving remote" (coil 425) says otherwise; that the TCP keep-alive, when on, replaces the idle close.
+What the guide leaves open and is played so: that a protocol whose coil is off is not answered; that the watchdog
+leaves remote control and switches off unless "DC after leaving remote" (coil 425) says otherwise; that the TCP
+keep-alive, when on, replaces the idle close.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, Literal
 from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import DeviceType
 from packbench.wire.scpi.device import ErrorQueue
+from packbench_sim.devices.ea_psb_counts import ALARM_COUNTERS, TOTALS, EaCounts
 from packbench_sim.devices.modbus_slave import ACCESS_DENIED, ILLEGAL_ADDRESS, ILLEGAL_VALUE, Refuse
 from packbench_sim.devices.registers import RegisterSpace
 from packbench_sim.parts import CyclerPart, CyclerReading
@@ -28,7 +30,28 @@ S_NS: Final = 1_000_000_000
 LOCATION: Final = {"usb": 3, "ethernet": 6}
 FREE_BY_TIMEOUT: Final = 0x1C
 _LOCAL: Final = 1
-_AREAS: Final = ((0, 211), (498, 12), (550, 29), (9000, 10), (10566, 8), (10889, 1))
+_STATE_2: Final = (511, 2)
+"""Share-bus alarm, derating, SEMI F47: none of them happens here."""
+_MASTER_SLAVE: Final = (650, 13)
+"""A device alone: no totals of others, no slaves."""
+_AFTER_POWER_UP: Final = 408
+_CONTROLLER_SPEED: Final = 427
+_AREAS: Final = (
+    (0, 211),
+    (_AFTER_POWER_UP, 1),
+    (_CONTROLLER_SPEED, 1),
+    (498, 12),
+    _STATE_2,
+    ALARM_COUNTERS,
+    (550, 29),
+    _MASTER_SLAVE,
+    (9000, 10),
+    (10566, 8),
+    (10889, 1),
+    TOTALS,
+)
+POWER_UP_OFF: Final = 0xFFFF
+POWER_UP_RESTORE: Final = 0xFFFE
 _SERIAL_GAP: Final = 10566
 _IDLE_CLOSE: Final = (10889, 10573)
 """The built-in Ethernet port's, and that of an interface module: one time is behind both here."""
@@ -46,6 +69,7 @@ class EaMachine:
         device: The map `ea-psb`.
         part: The simulated cycler; its ratings are the device's.
         interface: Which of its interfaces is played: the control location that it shows.
+        limited: The compliance setting when it is switched on; see the attribute.
         execution_delay_ns: From the acceptance of a write to its execution.
         joint_read: Whether state and actual values may be read at once (unsure for the real device).
         remote_bit: Whether bit 11 of the state shows remote control; the guide's own example has it 0.
@@ -58,6 +82,7 @@ class EaMachine:
         part: CyclerPart,
         *,
         interface: Interface,
+        limited: bool = True,
         execution_delay_ns: int = 3_000_000,
         joint_read: bool = True,
         remote_bit: bool = True,
@@ -88,6 +113,7 @@ class EaMachine:
             self._put(number, SET_MAX)
         for number in (498, 502):
             self._put(number, FULL)
+        self._put(_AFTER_POWER_UP, POWER_UP_OFF)
         self._put(_SERIAL_GAP, 5)
         for number in _IDLE_CLOSE:
             self._put(number, 5)
@@ -98,6 +124,14 @@ class EaMachine:
         """Somebody holds the front panel in local control."""
         self.output_on = False
         self.keep_alive = False
+        self.limited = limited
+        """Coil 10013 is off, compliance "Limited": unit 0 alone, two bytes for a coil. On ("Full"): units 0 and 1."""
+        self.speaks_modbus = True
+        self.speaks_scpi = True
+        self.on_after_power_fail = False
+        self.resistance_mode = False
+        """Coil 409 (UIR). Kept and shown; the simulated cycler regulates no resistance."""
+        self.counts = EaCounts()
         self.on_after_remote = False
         """Coil 425: the output stays as it is when remote control ends."""
         self.latched: set[str] = set()
@@ -171,9 +205,11 @@ class EaMachine:
 
     # -------------------------------------------------------------- alarms
 
-    def set_alarm(self, t_ns: int, name: str, *, present: bool) -> None:
-        """Make the cause of an alarm appear (latches, output off) or go away (stays latched)."""
+    def set_alarm(self, t_ns: int, name: str, *, present: bool, sink: bool = False) -> None:
+        """Make the cause of an alarm appear (latches, is counted, output off) or go away (stays latched)."""
         if present:
+            if name not in self._present:
+                self.counts.alarm(name, sink=sink)
             self._present.add(name)
             self.latched.add(name)
             self.output_on = False
@@ -194,6 +230,11 @@ class EaMachine:
             if not self.joint_read and address < 507 < address + count:
                 raise Refuse(ILLEGAL_ADDRESS)
             self._live.encode_into(area.data, self._live_at, self._values(t_ns))
+        elif area.address == ALARM_COUNTERS[0]:
+            area.write(area.address, self.counts.alarm_registers())
+        elif area.address == TOTALS[0]:
+            self.measure(t_ns)
+            area.write(area.address, self.counts.total_registers())
         return area.read(address, count)
 
     def write(self, t_ns: int, address: int, payload: bytes) -> None:
@@ -218,13 +259,14 @@ class EaMachine:
     def measure(self, t_ns: int) -> CyclerReading:
         """What the meters show; the device looks at its own protections with it."""
         reading = self.part.reading(t_ns)
+        self.counts.flow(t_ns, reading)
         if not self.output_on:
             return reading
         if reading.voltage_v > self._over_voltage_v:
             self.set_alarm(t_ns, "over_voltage", present=True)
             self._present.discard("over_voltage")
         if not -self._sink_over_current_a <= reading.current_a <= self._over_current_a:
-            self.set_alarm(t_ns, "over_current", present=True)
+            self.set_alarm(t_ns, "over_current", present=True, sink=reading.current_a < 0)
             self._present.discard("over_current")
         return reading
 
@@ -241,7 +283,9 @@ class EaMachine:
             high = PROTECT_MAX
         elif number == _SERIAL_GAP:
             low, high = 5, 0xFFFF
-        elif number in _IDLE_CLOSE:
+        elif number == _AFTER_POWER_UP:
+            low, high = POWER_UP_RESTORE, POWER_UP_OFF
+        elif number in (*_IDLE_CLOSE, _CONTROLLER_SPEED):
             high = 0xFFFF
         elif not 9000 <= number <= 9009:
             raise Refuse(ILLEGAL_ADDRESS)
@@ -252,6 +296,7 @@ class EaMachine:
         self.space.area(number, 1).write(number, value.to_bytes(2, "big"))
 
     def _command(self, t_ns: int, on: bool) -> None:
+        self.counts.flow(t_ns, self.part.reading(t_ns))
         ratings = self.ratings
         self.part.command(
             t_ns,

@@ -106,6 +106,10 @@ class EaScpi(ScpiDevice):
         """Whether the beginning of a message is waiting for its LF."""
         return bool(self._buffer)
 
+    def forget(self) -> None:
+        """Drop the beginning of a message."""
+        self._buffer.clear()
+
     def answer(self, t_ns: int, request: Message) -> bytes:
         self._machine.heard(t_ns)
         return super().answer(t_ns, request)
@@ -124,6 +128,8 @@ class EaScpi(ScpiDevice):
             "*IDN": asking(self._identity),
             "*RST": doing(self._reset),
             "MEASure[:SCALar]:ARRay": asking(self._all),
+            "FETCh:SINK:AHOur": asking(lambda t_ns: self._total(t_ns, "Ah")),
+            "FETCh:SINK:WHOur": asking(lambda t_ns: self._total(t_ns, "Wh")),
             "OUTPut[:STATe]": switch(lambda: machine.output_on, self._switch, ("OFF", "ON")),
             "SYSTem:LOCK[:STATe]": switch(lambda: machine.remote, self._lock, ("OFF", "ON")),
             "SYSTem:LOCK:OWNer": asking(self._owner),
@@ -171,6 +177,12 @@ class EaScpi(ScpiDevice):
         reading = self._machine.measure(t_ns)
         voltage_v, current_a = max(reading.voltage_v, 0.0), reading.current_a
         return self._shown(voltage_v, "V"), self._shown(current_a, "A"), self._shown(voltage_v * current_a, "W")
+
+    def _total(self, t_ns: int, unit: str) -> str:
+        """What the sink has taken, with its unit as all quantities have it; the number of decimals is ours."""
+        self._machine.measure(t_ns)
+        counts = self._machine.counts
+        return fixed(counts.sink_ah if unit == "Ah" else counts.sink_wh, 2) + unit
 
     def _shown(self, value: float, unit: str) -> str:
         digits = self._digits[unit]

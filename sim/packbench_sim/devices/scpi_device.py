@@ -69,7 +69,13 @@ class ScpiDevice(FramedDevice[Message]):
         silent: Silent | None = None,
     ) -> None:
         super().__init__(silent=silent)
-        common: dict[str, Handler] = {"*CLS": self._clear, "SYSTem:ERRor[:NEXT]": self._next_error}
+        common: dict[str, Handler] = {
+            "*CLS": self._clear,
+            # No operation is ever pending here, and no event is kept but as an error.
+            "*OPC": asking(lambda _t_ns: "1"),
+            "*ESR": asking(lambda _t_ns: "0"),
+            "SYSTem:ERRor[:NEXT]": self._next_error,
+        }
         self._table = HeaderTable({**common, **commands}, abbreviated=abbreviated)
         self._undefined = undefined
         self._turnaround_ns = turnaround_ns
