@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite, nan
 
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import PackSpec
@@ -59,9 +60,12 @@ class Playing:
         if text is None:
             return default
         try:
-            return float(text)
+            value = float(text)
         except ValueError:
-            raise InputError(Problem("", field=f"--set {name}", found=text, expected="a number")) from None
+            value = nan
+        if not isfinite(value):
+            raise InputError(Problem("", field=f"--set {name}", found=text, expected="a number"))
+        return value
 
     def text(self, name: str, default: str) -> str:
         """An option of the device as it was written."""

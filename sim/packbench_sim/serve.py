@@ -13,6 +13,7 @@ import tty
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from packbench.clock import Clock
 from packbench.core.errors import InputError, LinkError, Problem
@@ -23,6 +24,25 @@ LOOK_S = 0.1
 """How often a device is looked at that asked for nothing."""
 UNSENT_MAX = 65_536
 """A client that reads nothing gets nothing more."""
+
+
+def watch_failures() -> asyncio.Future[BaseException]:
+    """Tells the first error that escaped a device while it answered or was woken on the running loop.
+
+    Every server here calls its device from the loop's own callbacks, and asyncio only logs what escapes those: the
+    device would stay deaf, and a log that nobody reads would stop the loop.
+    """
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[BaseException] = loop.create_future()
+
+    def on_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception") or RuntimeError(context["message"])
+        # An OSError is the system's (no more connections just now), which asyncio tries again.
+        if not isinstance(error, OSError) and not failed.done():
+            failed.set_result(error)
+
+    loop.set_exception_handler(on_error)
+    return failed
 
 
 class Ticker:

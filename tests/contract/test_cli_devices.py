@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -179,6 +181,128 @@ def test_bad_input_is_refused_in_the_contract_s_words(
     assert answer.code == 2, answer
     assert answer.data["ok"] is False
     assert expected in answer.data["errors"][0]["message"]
+
+
+BMSS = tuple(name for name in NAMES if name not in (
+    "ea-psb", "delta-sm15k", "itech-it6000c", "neware-bts8", "modbus-chamber", "modbus-insulation",
+))  # fmt: skip
+
+
+def emulate_refused(capsys: pytest.CaptureFixture[str], name: str, *words: str) -> list[dict[str, Any]]:
+    """The errors of an emulation that is refused before anybody is told where it is."""
+    scheme = {"gbt27930": "slcan", "modbus-hv-bms": "rtu+tcp"}.get(name, "pty")
+    url = "rtu+tcp://127.0.0.1:0" if scheme == "rtu+tcp" else f"{scheme}:///no/such/folder/line"
+    sets = [part for word in words for part in ("--set", word)]
+    answer = ask(capsys, "devices", "emulate", name, "--url", url, *sets)
+    assert answer.code == 2, (name, words, answer)
+    return answer.data["errors"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("soc=nan", "a number from 0 to 1"),
+        ("soc=50", "a number from 0 to 1"),
+        ("soh=1.5", "a number from 0 to 1"),
+        ("voltage_v=1e9", "a number from 0 to 10000"),
+        ("current_a=inf", "a number from -10000 to 10000"),
+        ("charge_limit_a=-1", "a number from 0 to 10000"),
+        ("cycles=-5", "a whole number from 0 to 65535"),
+        ("cycles=7.5", "a whole number from 0 to 65535"),
+        ("cycles=1e400", "a whole number from 0 to 65535"),
+        ("cell_voltages_v=3.3,nan", "numbers from -1 to 10"),
+        ("cell_voltages_v=", "numbers from -1 to 10"),
+        ("temperatures_c=-300,1e6", "numbers from -60 to 200"),
+        ("alarms=Not a name", "names"),
+    ],
+)
+def test_a_state_that_no_pack_can_have_is_refused(capsys: pytest.CaptureFixture[str], word: str, expected: str) -> None:
+    (error,) = emulate_refused(capsys, "jbd", word)
+    assert error["field"] == f"--set {word.partition('=')[0]}"
+    assert error["expected"] == expected
+
+
+@pytest.mark.parametrize("name", BMSS)
+def test_what_a_protocol_has_no_room_for_is_refused_by_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Nothing is clipped, left out or called something else, and no emulator is deaf from the start."""
+    impossible = {"alarms": "alarms=nosuch", "cell_voltages_v": "cell_voltages_v=" + ",".join(["3.3"] * 300)}
+    if name not in ("jbd", "gbt27930"):
+        # These two count their sensors in a byte.
+        impossible["temperatures_c"] = "temperatures_c=" + ",".join(["25"] * 20)
+    if name not in ("jk-pb", "modbus-hv-bms"):
+        # These two have 32 bits for them.
+        impossible |= {"voltage_v": "voltage_v=9000", "current_a": "current_a=9000"}
+    for field, word in impossible.items():
+        assert {error["field"] for error in emulate_refused(capsys, name, "soc=0.5", word)} == {field}, word
+
+
+def test_of_a_pack_that_is_too_large_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = ask(capsys, "devices", "emulate", "daly-d2", "--url", "pty:///no/such/folder/line", "--pack", "nmc-96s")
+    assert answer.code == 2
+    assert answer.data["errors"][0]["field"] == "--pack"
+
+
+FAILING = """
+import sys
+from packbench.cli.program import main
+from packbench_sim.devices.modbus_slave import ModbusSlave
+
+def fail(*_):
+    raise OverflowError("int too big to convert")
+
+ModbusSlave.on_bytes = fail
+sys.exit(main(["devices", "emulate", "modbus-chamber", "--url", "modbus+tcp://127.0.0.1:0", "--json"]))
+"""
+
+
+def failing_emulator(folder: Path, stderr: int) -> tuple[subprocess.Popen[str], int]:
+    """An emulator that fails at the first byte, and its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FAILING], stdout=subprocess.PIPE, stderr=stderr, text=True,
+        env={**os.environ, "PACKBENCH_HOME": str(folder)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    return process, int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
+
+
+def hung_up_on(port: int) -> None:
+    """Send a byte, and wait until the other end has gone."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(b"\0")
+        with contextlib.suppress(ConnectionError):
+            assert client.recv(1) == b""
+
+
+def test_a_device_that_fails_ends_its_emulation_in_one_sentence(tmp_path: Path) -> None:
+    """It does not go on deaf; stdout has its one line also with --json."""
+    process, port = failing_emulator(tmp_path, subprocess.PIPE)
+    hung_up_on(port)
+    rest, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert rest == ""
+    assert len(errors.splitlines()) == 1
+    assert "OverflowError: int too big to convert" in errors
+
+
+def test_sigterm_stops_an_emulator_whose_stderr_is_full(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    try:
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, bytes(4096))
+        os.set_blocking(writer, True)
+        process, port = failing_emulator(tmp_path, writer)
+        try:
+            hung_up_on(port)
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=10)
+        finally:
+            process.kill()
+            process.communicate(timeout=10)
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_state_file_that_is_wrong_names_its_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

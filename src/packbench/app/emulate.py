@@ -10,7 +10,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from packbench.app.devices import load_type
 from packbench.app.job import apply_settings, read_source, read_text
+from packbench.app.trial import try_out
 from packbench.clock import Clock, MonotonicClock
 from packbench.config.bench import load_bench
 from packbench.config.document import load_document
 from packbench.config.pack import load_pack
-from packbench.core.errors import InputError, LinkError, Problem
+from packbench.core.errors import InputError, LinkError, PackbenchError, Problem
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.drivers.factory import require_link
 from packbench.maps.schema import DeviceType
@@ -37,6 +38,8 @@ _IGNORED = ("ok", "device", "unit", "kind", "identity", "plausible", "cell_min_v
 """Keys of a probe's answer that are no state: its JSON can be given back as a state file."""
 
 
+_SIGNAL_S = 0.05
+"""How long an emulation that has ended by itself listens for a signal to end it."""
 DEFAULT_PACK = "lfp-16s"
 """Behind a device that is played by its map alone, when neither its file nor the command names a pack."""
 
@@ -64,6 +67,11 @@ class Script:
     """Of the instruments' errors; None: instruments without errors."""
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit number, 0 to 255."""
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255
+
+
 def parts_of(names: Sequence[str], units: Sequence[int]) -> tuple[Part, ...]:
     """`NAME` or `NAME@UNIT` words, and the units that `--unit` lists for a name without one.
 
@@ -73,10 +81,16 @@ def parts_of(names: Sequence[str], units: Sequence[int]) -> tuple[Part, ...]:
     for word in names:
         name, at, text = word.partition("@")
         device = load_type(name)
-        if at and not (text.isascii() and text.isdigit() and int(text) <= 255):
+        if at and not is_unit(text):
             raise InputError(Problem("", field="device", found=word, expected="NAME@UNIT, a unit from 0 to 255"))
         wanted = [int(text)] if at else list(units) or [device.unit]
         found += [Part(device, unit) for unit in wanted]
+    if units and all("@" in word for word in names):
+        # Nobody is left to stand there: what was asked for would be another pack's reading.
+        found_units, expected = ",".join(map(str, units)), "NAME without @UNIT, or no --unit"
+        raise InputError(
+            Problem("every device has its unit already", field="--unit", found=found_units, expected=expected)
+        )
     places = [(part.type.protocol, part.unit) for part in found]
     if len(set(places)) < len(places):
         expected = "each unit once: NAME@UNIT, or --unit 1,2,3"
@@ -87,30 +101,46 @@ def parts_of(names: Sequence[str], units: Sequence[int]) -> tuple[Part, ...]:
 def emulate(script: Script, ready: Callable[[dict[str, Any]], None]) -> None:
     """Play until SIGTERM, SIGINT or the end of the line. `ready` is told once where clients find the devices.
 
-    Raises InputError, LinkError.
+    Raises InputError, LinkError, and whatever a device raised while it answered: none goes on deaf.
     """
-    asyncio.run(_emulate(script, ready, MonotonicClock()))
-
-
-async def _emulate(script: Script, ready: Callable[[dict[str, Any]], None], clock: Clock) -> None:
+    clock = MonotonicClock()
     url = parse_url(script.url, default_baudrate=script.parts[0].type.line.baudrate)
     for part in script.parts:
         require_link(part.type, url.scheme)
+    # Before there is a loop: what is stated is tried out in virtual time, which has one of its own.
     device = _compose(script, url, clock)
-    async with AsyncExitStack() as stack:
+    asyncio.run(_play(device, url, ready, clock))
+
+
+async def _play(device: WireDevice, url: Url, ready: Callable[[dict[str, Any]], None], clock: Clock) -> None:
+    from packbench_sim.serve import watch_failures
+
+    with ExitStack() as signals:
         over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        _stop_on_signals(over, stack)
-        where, lost = await _serve(device, url, clock, stack)
-        ready(where)
-        if lost is None:
-            await over
+        failed = watch_failures()
+        _stop_on_signals(over, signals)
+        async with AsyncExitStack() as stack:
+            where, lost = await _serve(device, url, clock, stack)
+            ready(where)
+            ends: set[asyncio.Future[Any]] = {over, failed} if lost is None else {over, failed, lost}
+            ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        # A signal that came meanwhile is heard some turns later. Who was told to stop says nothing more: saying it
+        # could wait for a reader of stderr for ever.
+        await asyncio.wait({over}, timeout=_SIGNAL_S)
+        if over.done():
             return
-        await asyncio.wait({over, lost}, return_when=asyncio.FIRST_COMPLETED)
-        if not over.done():
+        if failed in ended:
+            raise _failure(failed.result())
+        if lost is not None:
             raise LinkError(lost.result())
 
 
-def _stop_on_signals(over: asyncio.Future[str], stack: AsyncExitStack) -> None:
+def _failure(error: BaseException) -> BaseException:
+    """What ends an emulation whose device failed: a defect of ours, also where the device blames its input."""
+    return PackbenchError(f"the emulated device failed: {error}") if isinstance(error, PackbenchError) else error
+
+
+def _stop_on_signals(over: asyncio.Future[str], stack: ExitStack) -> None:
     loop = asyncio.get_running_loop()
 
     def on_signal(name: str) -> None:
@@ -161,10 +191,14 @@ def _compose(script: Script, url: Url, clock: Clock) -> WireDevice:
     world = _world(script, words.plant, clock)
     _connect_pack(world, stated.get("current_a"), clock.now_ns(), closed=words.options.pop("contactor", "1") != "0")
     devices: list[WireDevice] = []
+    tried: set[str] = set()
     for part in script.parts:
         playing_it = playing(world, part.type, part.unit, url.scheme, options=words.options)
         if stated:
             playing_it = replace(playing_it, bms=StatedBms(world.plant.bms, stated))
+        if part.type.name not in tried:
+            tried.add(part.type.name)
+            try_out(playing_it, stated, clock.now_ns())
         devices.append(play(playing_it))
     return devices[0] if len(devices) == 1 else BusDevices(devices)
 

@@ -40,6 +40,8 @@ class Terminal:
     def __init__(self, *, as_json: bool, lang: Lang) -> None:
         self.as_json = as_json
         self.lang: Lang = lang
+        self._is_told = False
+        """Whether stdout has had its one line."""
         # A pipe has no width of its own; this keeps the tables whole in a log.
         width = None if sys.stdout.isatty() else 120
         self.out = Console(file=sys.stdout, width=width, highlight=False)
@@ -58,10 +60,11 @@ class Terminal:
         """Print the one ready line of a command that stays: JSON on stdout, whoever reads."""
         sys.stdout.write(json.dumps({"ready": True, **data, "pid": os.getpid()}, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+        self._is_told = True
 
     def fail(self, error: PackbenchError) -> int:
         """Print an error of ours, in one sentence a problem; returns the exit code."""
-        if self.as_json:
+        if self.as_json and not self._is_told:
             sys.stdout.write(json.dumps(error_object(error), ensure_ascii=False) + "\n")
         else:
             for line in str(error).splitlines():

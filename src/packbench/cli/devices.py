@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,13 +12,17 @@ from rich.text import Text
 
 from packbench.app.catalogue import Listed, describe, list_devices
 from packbench.app.devices import load_type
-from packbench.app.emulate import Script, emulate, parts_of
+from packbench.app.emulate import Script, emulate, is_unit, parts_of
 from packbench.app.probe import probe
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem, VerificationFailed
 from packbench.drivers.golden import check_golden
+
+TIMEOUT_MAX_S = 3600.0
+SEED_DIGITS_MAX = 20
+"""More would be no seed that anybody writes down again."""
 
 
 def add(subparsers: Subparsers) -> None:
@@ -46,7 +51,9 @@ def add(subparsers: Subparsers) -> None:
     )  # fmt: skip
     _add_places(probing)
     probing.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the driver")
-    probing.add_argument("--timeout", type=float, metavar="S", help="how long a reply may take (default: the device's)")
+    probing.add_argument(
+        "--timeout", type=_timeout, metavar="S", help="how long a reply may take (default: the device's)"
+    )
     probing.set_defaults(run_command=_probe)
     playing = make_command(
         verbs, "emulate", "Play devices on a real socket or pty, backed by a simulated pack, until SIGTERM or Ctrl-C.",
@@ -60,7 +67,7 @@ def add(subparsers: Subparsers) -> None:
     )  # fmt: skip
     playing.add_argument("--state", type=Path, metavar="FILE", help="the same as a file, as probe --json prints it")
     playing.add_argument("--pack", metavar="P", help="the pack behind it (default: the device file's)")
-    playing.add_argument("--seed", type=int, metavar="N", help="give its instruments errors, drawn from this seed")
+    playing.add_argument("--seed", type=_seed, metavar="N", help="give its instruments errors, drawn from this seed")
     playing.set_defaults(run_command=_emulate)
 
 
@@ -76,10 +83,29 @@ def _units(text: str) -> list[int]:
     for item in text.split(","):
         first, dash, last = item.partition("-")
         bounds = [first, last if dash else first]
-        if not all(bound.isascii() and bound.isdigit() and int(bound) <= 255 for bound in bounds):
+        if not all(is_unit(bound) for bound in bounds) or int(bounds[1]) < int(bounds[0]):
             raise argparse.ArgumentTypeError(f"found {text!r}, expected units from 0 to 255, as in 1 or 1,2 or 1-16")
         units += range(int(bounds[0]), int(bounds[1]) + 1)
     return units
+
+
+def _timeout(text: str) -> float:
+    """Seconds: above 0, and no longer than anybody waits."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not (isfinite(seconds) and 0.0 < seconds <= TIMEOUT_MAX_S):
+        expected = f"seconds above 0, at most {TIMEOUT_MAX_S:g}"
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
+    return seconds
+
+
+def _seed(text: str) -> int:
+    """A seed is a whole number from 0."""
+    if not (text.isascii() and text.isdigit() and len(text) <= SEED_DIGITS_MAX):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0")
+    return int(text)
 
 
 def _list(_args: argparse.Namespace, _terminal: Terminal) -> Done:
