@@ -317,10 +317,18 @@ async def test_our_cycler_driver_drives_pymodbus_s_server() -> None:
         registers(device, "identity", {"model": "peer", "serial": "P1", **ratings}),
     ]
     seen: list[tuple[int, int, list[int]]] = []
+    state = [0b010]
 
-    async def action(function: int, _first: int, address: int, _count: int, _old: Any, new: Any) -> None:
+    async def action(function: int, first: int, address: int, _count: int, now: Any, new: Any) -> None:
+        """The output's coil shows in the state one reading later."""
         if new is not None:
             seen.append((function, address, [int(value) for value in new]))
+            if (function, address) == (5, 1):
+                state.append(0b111 if new[0] else 0b010)
+        elif (function, address) == (3, 0):
+            now[0 - first] = state[0]
+            if len(state) > 1:
+                state.pop(0)
 
     async with served(SimDevice(1, ([NO_COILS], [NO_COILS], held, [NOTHING]), action=action)) as link:
         cycler = MappedCycler(device, link, 1, {"watchdog_s": 2.5, "rated_current_a": 340.0})
@@ -330,7 +338,8 @@ async def test_our_cycler_driver_drives_pymodbus_s_server() -> None:
         sample = await cycler.read()
         await cycler.off()
     assert (identity.model, identity.serial) == ("peer", "P1")
-    assert (sample.voltage_v, sample.current_a, sample.output_on) == (52.8, -3.25, False)
+    assert (sample.voltage_v, sample.current_a, sample.output_on) == (52.8, -3.25, True)
+    assert (sample.regulation, sample.quality) == ("cc", Quality.GOOD)
     written = [(address, values) for function, address, values in seen if function == 16]
     assert written == [(110, [25]), (100, [0, 0, 0, 0]), (100, [0, 45_500, 0xFFFF, 0x10000 - 60_000])]
     switched = [(address, values) for function, address, values in seen if function == 5]
