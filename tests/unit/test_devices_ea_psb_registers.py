@@ -10,8 +10,10 @@ from tests.unit.wire_parts import PlainCycler, device_map
 from packbench.wire.modbus import rtu_frame
 from packbench_sim.devices import EaPsbDevice
 from packbench_sim.devices.delta_sm15k import DeltaDevice
+from packbench_sim.devices.ea_psb_counts import EaCounts
 from packbench_sim.devices.itech_it6000c import ItechDevice
 from packbench_sim.devices.scpi_device import ScpiDevice
+from packbench_sim.parts import CyclerReading
 
 EA = device_map("ea-psb")
 MS = 1_000_000
@@ -119,6 +121,13 @@ def test_what_flowed_is_counted_in_both_directions_and_nothing_while_it_is_off()
     assert [text.lstrip("0123456789.") for text in said] == ["Ah", "Wh"]
     numbers = [float(text.removesuffix("Ah").removesuffix("Wh")) for text in said]
     assert numbers == pytest.approx([30.0, 10_500.0], rel=1e-3)
+
+
+def test_the_meters_offset_is_no_charge() -> None:
+    counts = EaCounts()
+    for hour in range(3):
+        counts.flow(hour * HOUR_NS, CyclerReading(350.0, 0.05, False, "off"))
+    assert counts.total_registers() == bytes(16)
 
 
 def test_settings_are_kept_and_nothing_is_written_outside_remote() -> None:

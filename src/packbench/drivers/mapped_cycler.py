@@ -158,8 +158,8 @@ class MappedCycler:
         """Switch the output, and look until it shows; an "off" and its look go ahead of everything."""
 
         async def look() -> Reply[bool]:
-            t_ns, values, bad = await read_blocks(self._link, self._output_state, urgent=not on)
-            return Reply(t_ns, not on if bad else self._flags.read(values).get("output_on", not on))
+            t_ns, values, _ = await read_blocks(self._link, self._output_state, urgent=not on)
+            return Reply(t_ns, self._flags.read(values).get("output_on", not on))
 
         output = self._switches["output"]
         sent = await self._link.exchange(output.on if on else output.off, urgent=not on)
