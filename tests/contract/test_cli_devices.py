@@ -236,6 +236,15 @@ def test_what_a_protocol_has_no_room_for_is_refused_by_name(capsys: pytest.Captu
         assert {error["field"] for error in emulate_refused(capsys, name, "soc=0.5", word)} == {field}, word
 
 
+@pytest.mark.parametrize(("name", "sensors"), [("pylontech", 5), ("pace", 6), ("seplos-v2", 6)])
+def test_the_board_s_own_sensors_can_be_stated(name: str, sensors: int, tmp_path: Path) -> None:
+    """They are on the wire, for whoever reads them there; our drivers tell of the cells' alone."""
+    stated = [20.0 + 3 * number for number in range(sensors)]
+    words = ("--set", "temperatures_c=" + ",".join(map(str, stated)))
+    with emulated(name, "--url", f"pty://{tmp_path}/line", *words):
+        assert set(probed(name, "--url", f"pty://{tmp_path}/line")["temperatures_c"]) < set(stated)
+
+
 def test_of_a_pack_that_is_too_large_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     answer = ask(capsys, "devices", "emulate", "daly-d2", "--url", "pty:///no/such/folder/line", "--pack", "nmc-96s")
     assert answer.code == 2

@@ -61,6 +61,10 @@ _PATIENCE: Final = {
 }
 """Options of our drivers with which they go on where they would rightly end a charging session: only words count."""
 
+_WHOLE_LISTS: Final = {"pylontech": (5, slice(1, 5)), "pace": (6, slice(0, 4)), "seplos-v2": (6, slice(0, 4))}
+"""Devices whose whole list of temperatures can be stated by stating as many as it has (`devices.ydt1363.with_own`), and
+which of them are cells': our drivers leave out the board's own."""
+
 
 def try_out(playing: Playing, stated: Mapping[str, Any], now_ns: int) -> None:
     """Read the device behind a part once, in virtual time; nothing that it switches takes effect.
@@ -92,7 +96,11 @@ def _problems(playing: Playing, reading: BmsReading, stated: Mapping[str, Any]) 
             yield Problem(cannot, field="--pack", found=playing.pack.name, expected=_ROOM)
         return
     for name in dict.fromkeys(("cell_voltages_v", *stated)):
-        said = _unlike(name, getattr(reading, name), getattr(sample, name))
+        meant = getattr(reading, name)
+        if name == "temperatures_c":
+            whole, of_cells = _WHOLE_LISTS.get(playing.type.name, (0, slice(0)))
+            meant = meant[of_cells] if len(meant) == whole else meant
+        said = _unlike(name, meant, getattr(sample, name))
         if said is not None:
             field = name if name in stated else "--pack"
             yield Problem(cannot, field=field, found=_shown(getattr(reading, name)), expected=said)
