@@ -182,7 +182,7 @@ fields:
         numbers = (sample.voltage_v, sample.current_a, sample.soc, sample.soh, sample.cycles)
         assert numbers == (None,) * 5
         assert (sample.charge_limit_a, sample.discharge_limit_a, sample.balancing) == (None, None, None)
-        assert (sample.alarms, sample.quality) == ((), Quality.GOOD)
+        assert (sample.alarms, sample.quality) == (None, Quality.GOOD)
         assert device.capabilities.cells_reported is False
 
     run_virtual(main)
