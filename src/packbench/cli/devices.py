@@ -110,22 +110,25 @@ def _seed(text: str) -> int:
 
 def _list(_args: argparse.Namespace, _terminal: Terminal) -> Done:
     table = Table(box=None, pad_edge=False)
-    for heading in ("Name", "Kind", "Links", "Driver", "Emulator", "Confirmed by"):
+    for heading in ("Name", "Device", "Kind", "Links", "Emulator", "Confirmed by"):
         table.add_column(heading)
     devices = list_devices()
     for item in devices:
-        table.add_row(
-            item.name, item.kind, ", ".join(item.url_schemes), item.driver, "yes" if item.emulator else "no",
-            _confirmed(item),
-        )  # fmt: skip
+        emulator = "yes" if item.emulator else "no"
+        links = ", ".join(item.url_schemes)
+        table.add_row(item.name, item.type.title, item.kind, links, emulator, _confirmed(item))
     return Done({"devices": [describe(item) for item in devices]}, (table,))
 
 
 def _confirmed(item: Listed) -> str:
-    parts = [text for text in (item.type.confirmed.frames, item.type.confirmed.peers) if text]
-    if item.type.verified_on_hardware:
-        parts.insert(0, "hardware")
-    return "; ".join(parts) or "nothing yet"
+    """By which kinds of witness; `devices show` says which."""
+    confirmed = item.type.confirmed
+    witnesses = (
+        ("hardware", item.type.verified_on_hardware),
+        ("frames", confirmed.frames),
+        ("programs", confirmed.peers),
+    )
+    return ", ".join(name for name, there in witnesses if there) or "nothing yet"
 
 
 def _show(args: argparse.Namespace, _terminal: Terminal) -> Done:
