@@ -44,9 +44,9 @@ class Machine:
         self.put("find", f'case "$1" in {self.home}/*) exec {shutil.which("find")} "$@" ;; esac')
         return self
 
-    def run(self, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.bin / "sh"), str(SCRIPT)],
+            [str(self.bin / "sh"), str(SCRIPT), *words],
             env={"PATH": str(self.bin), "HOME": str(self.home), **env},
             capture_output=True,
             text=True,
@@ -131,3 +131,12 @@ def test_without_apt_the_names_are_told(machine: Machine) -> None:
 def test_the_script_looks_for_the_fonts_that_the_report_uses() -> None:
     text = SCRIPT.read_text()
     assert all(f"-name {name} " in text for name in fonts._FILE_NAMES)
+
+
+def test_other_people_s_programs_are_wanted_by_the_tests_alone(machine: Machine) -> None:
+    machine.with_all(root=True)
+    assert machine.run().returncode == 0
+    assert machine.apt_calls() == []
+    machine.put("lxi", "exit 0")
+    assert machine.run("test").returncode == 0
+    assert machine.apt_calls()[-1].endswith(" mbpoll socat")
