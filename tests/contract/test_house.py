@@ -242,6 +242,19 @@ def test_the_lock_pins_every_dependency_by_hash_and_names_no_address() -> None:
     assert not missing, f"run `make lock`: {missing}"
 
 
+@pytest.mark.parametrize("name", ["requirements-peers", "requirements-fuzz"])
+def test_the_tools_locks_pin_by_hash_and_name_no_address(name: str) -> None:
+    text = (ROOT / f"{name}.lock").read_text(encoding="utf-8")
+    pinned = re.findall(r"^([a-z0-9.-]+)==\S+", text, re.MULTILINE)
+    assert text.count("--hash=sha256:") >= len(pinned) >= 1
+    assert "://" not in text
+    assert not re.search(r"^\s*-(?!-hash)", text, re.MULTILINE)
+    wanted = re.findall(r"^([a-z0-9.-]+)==", (ROOT / f"{name}.in").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(wanted) <= set(pinned), "run `make lock`"
+    explained = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert all(f"`{package}`" in explained for package in wanted)
+
+
 def test_changelog_speaks_of_this_version() -> None:
     version = read_project()["project"]["version"]
     assert re.search(
