@@ -6,6 +6,7 @@ from what was received (the device side of `packbench.wire`) and what it answers
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final, Generic, TypeVar
 
 from packbench_sim.playing import Silent
@@ -17,7 +18,7 @@ REQUESTS_A_CHUNK: Final = 64
 RequestT = TypeVar("RequestT")
 
 
-class FramedDevice(Generic[RequestT]):
+class FramedDevice(ABC, Generic[RequestT]):
     """Base of the simulated devices that are no Modbus slaves; implements `parts.WireDevice`.
 
     Args:
@@ -30,13 +31,13 @@ class FramedDevice(Generic[RequestT]):
 
     # What a device is made of.
 
+    @abstractmethod
     def take(self, buffer: bytearray) -> RequestT | None:
         """Cut the next whole request from the front of `buffer`, and noise before it; None: none is complete."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, t_ns: int, request: RequestT) -> bytes:
         """The reply; b"" for silence."""
-        raise NotImplementedError
 
     # `parts.WireDevice`
 

@@ -6,6 +6,7 @@ numbers that every dialect makes of a reading. Silent to other addresses, and to
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -64,9 +65,9 @@ class YdtDevice(FramedDevice[YdtRequest | BrokenRequest]):
         self._lenient_length = lenient_length
         self._handlers: Mapping[int, Handler] = self.handlers()
 
+    @abstractmethod
     def handlers(self) -> dict[int, Handler]:
         """By CID2."""
-        raise NotImplementedError
 
     def take(self, buffer: bytearray) -> YdtRequest | BrokenRequest | None:
         return take_request(buffer, lenient_length=self._lenient_length)

@@ -10,6 +10,7 @@ output on that it did not just set up.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -57,7 +58,7 @@ Targets = Sequence[tuple[SetValue, float]]
 """What is to be set, in the order in which it is written."""
 
 
-class ScpiCycler:
+class ScpiCycler(ABC):
     """Base of the SCPI dialects; a subclass completes `protocols.Cycler`.
 
     Args:
@@ -85,31 +86,31 @@ class ScpiCycler:
 
     # ------------------------------------------------------- what a dialect says
 
+    @abstractmethod
     async def identify(self) -> Identity:
         """See `protocols.Cycler`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def read(self) -> CyclerSample:
         """See `protocols.Cycler`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def take_over(self) -> None:
         """Take remote control."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def give_back(self) -> None:
         """Give remote control back, and ask something: a link that is closed now may lose what nobody heard."""
-        raise NotImplementedError
 
-    async def set_up(self) -> None:
+    async def set_up(self) -> None:  # noqa: B027 - a dialect without it leaves it so
         """What has to be done with the output off, before anything is set; nothing by itself."""
 
-    async def arm(self) -> None:
+    async def arm(self) -> None:  # noqa: B027 - a dialect without it leaves it so
         """What is left to do once the set values are zero; nothing by itself."""
 
+    @abstractmethod
     def targets(self, setpoint: Setpoint) -> Targets:
         """The set values of a set-point."""
-        raise NotImplementedError
 
     def protections(self) -> Targets:
         """The device's own protections; none by itself."""
