@@ -15,6 +15,7 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.base import Transport
+from packbench_sim.devices.bus import BusDevices
 from packbench_sim.devices.daly_a5 import play_daly_a5
 from packbench_sim.devices.daly_modbus import play_daly_modbus
 from packbench_sim.devices.delta_sm15k import play_delta_sm15k
@@ -136,22 +137,30 @@ def scheme_of(url: str) -> Scheme:
     return cast("Scheme", url.removeprefix("emulated:").split("://", maxsplit=1)[0])
 
 
+def on_lines(devices: Mapping[str, WireDevice], names: Mapping[str, str]) -> dict[str, WireDevice]:
+    """What is on each line: a device, or all that share it. `names`: role to the name of its line."""
+    together: dict[str, list[WireDevice]] = {}
+    for role, device in devices.items():
+        together.setdefault(names[role], []).append(device)
+    return {name: found[0] if len(found) == 1 else BusDevices(found) for name, found in together.items()}
+
+
 def memory_transports(
-    loop: asyncio.AbstractEventLoop, clock: Clock, devices: dict[str, WireDevice], schemes: Mapping[str, str]
+    loop: asyncio.AbstractEventLoop, clock: Clock, devices: Mapping[str, WireDevice], schemes: Mapping[str, str]
 ) -> dict[str, Transport]:
-    """The far ends of in-memory links to the devices, with the latency of their kind of link."""
+    """The far ends of in-memory lines, by name, with the latency of their kind; one without a scheme is a network."""
     return {
-        role: MemoryLink(
+        name: MemoryLink(
             loop,
             device,
             clock,
             latency_ns=NETWORK_LATENCY_NS,
-            byte_time_ns=_byte_time_ns(role, schemes[role]),
+            byte_time_ns=_byte_time_ns(schemes.get(name, "")),
         )
-        for role, device in devices.items()
+        for name, device in devices.items()
     }
 
 
-def _byte_time_ns(role: str, scheme: str) -> int:
-    """What a byte costs on the line; the board's link is a pty and a network costs none worth counting."""
-    return BYTE_TIME_115200_NS if role != "board" and scheme in ("rtu+tcp", "serial", "pty") else 0
+def _byte_time_ns(scheme: str) -> int:
+    """What a byte costs on the line; a network costs none worth counting."""
+    return BYTE_TIME_115200_NS if scheme in ("rtu+tcp", "serial", "pty") else 0

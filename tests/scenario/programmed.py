@@ -164,7 +164,7 @@ def run(job: Job, folder: Path, meddle: Meddle | None = None, *, age_s: float = 
         played = wire_devices(world, job.bench, types.cycler, types.bms)
         cycler = OldNews(world, age_s, **device) if age_s else NewareBtsDevice(world.plant.cycler, **device)
         played["cycler"] = cycler
-        schemes = {role: scheme_of(job.bench.devices[role]) for role in played}
+        schemes = {role: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}
         links = memory_transports(loop, clock, played, schemes)
         devices = connect(job, types, {role: Line(link) for role, link in links.items()}, Buses(clock))
         kept = Kept()

@@ -6,11 +6,13 @@ The BMS is a device that nobody here has heard of, from a map in the working dir
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.scenario.support import Witness, ask, fresh, one_object
 
+import packbench_sim.wiring
 from packbench.files import packaged_configs
 from packbench.store.reader import RunReader
 
@@ -94,6 +96,34 @@ def test_a_bms_without_cells_and_a_tap_run_to_the_profile_s_end(
     assert not np.isnan(rows.cell_voltages_v).any()
     assert rows.temperatures_c.shape == (len(rows), 2)
     assert not np.isnan(rows.soc).any()
+    witnesses[0].assert_safe()
+
+
+def test_bms_and_tap_share_a_bus(tmp_path: Path, bench, capsys, witnesses: list[Witness]) -> None:
+    """Two devices on one line, one request in flight: URLs that name the same place are the same bus."""
+    path = bench(TAP.replace("emulated:modbus+tcp", "emulated:serial:///bus"), bms="jk-pb")
+    text = Path(path).read_text("utf-8")
+    assert text.count('"emulated:rtu+tcp"') == 1
+    Path(path).write_text(text.replace('"emulated:rtu+tcp"', '"emulated:serial:///bus"'), "utf-8")
+    seen: list[set[str]] = []
+    original = packbench_sim.wiring.on_lines
+
+    def watched(devices: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+        found = original(devices, names)
+        seen.append(set(found))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packbench_sim.wiring, "on_lines", watched)
+        answer = ask(capsys, *words(tmp_path, path))
+    assert answer.code == 0, answer.data
+    assert answer.data["trips"] == []
+    assert seen == [{"cycler", "/bus", "board"}]
+    with RunReader.open(tmp_path / "out" / "run.db") as reader:
+        rows = reader.rows()
+        failed = list(reader.events("poll_failed"))
+    assert not failed
+    assert not np.isnan(rows.cell_voltages_v).any()
     witnesses[0].assert_safe()
 
 

@@ -29,6 +29,7 @@ from packbench.run.driving import Driving, Following, Stepping, program_lag_ns
 from packbench.run.port import Port
 from packbench.transport.base import Transport
 from packbench.transport.link import Timing
+from packbench.transport.open import parse_url
 from packbench.transport.slcan import SlcanTransport
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
@@ -81,6 +82,17 @@ def _misplaced(spec: DeviceSpec, device: DeviceType, kind: Kind) -> list[Problem
 def scheme_of(spec: DeviceSpec) -> Scheme:
     """The kind of link a device's URL names, e.g. "modbus+tcp"; the bench file has checked it."""
     return cast("Scheme", spec.url.removeprefix(EMULATED).split("://", maxsplit=1)[0])
+
+
+def line_names(bench: BenchSpec) -> dict[str, str]:
+    """Role to what names its line: devices whose URLs name the same place share one.
+
+    An emulator whose URL names no place (`emulated:pty`) has a line of its own.
+    """
+    return {
+        role: parse_url(url).place if "://" in (url := spec.url.removeprefix(EMULATED)) else role
+        for role, spec in bench.devices.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import EMULATED, Buses, Line, connect, load_types
+from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, load_types
 from packbench.app.job import Job
 from packbench.app.programmed import handed_over_in
 from packbench.app.virtual import Observer
@@ -134,27 +134,28 @@ async def _lines(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitS
 
     Devices whose URLs name the same place share one line.
     """
-    specs = job.bench.devices
+    specs, names = job.bench.devices, line_names(job.bench)
     played = _emulators(job, options, clock) if any(is_emulated(spec) for spec in specs.values()) else {}
     opened: dict[str, Line] = {}
-    lines: dict[str, Line] = {}
     for role, spec in specs.items():
-        url = parse_url(await _serve(played[role], clock, stack) if is_emulated(spec) else spec.url)
-        if url.place not in opened:
+        name = names[role]
+        if name not in opened:
+            url = parse_url(await _serve(played[name], clock, stack) if is_emulated(spec) else spec.url)
             transport = await open_transport(url)
             stack.callback(transport.close)
-            opened[url.place] = Line(transport, url.local_echo, url.bitrate)
-        lines[role] = opened[url.place]
-    return lines
+            opened[name] = Line(transport, url.local_echo, url.bitrate)
+    return {role: opened[name] for role, name in names.items()}
 
 
 def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDevice]:
-    from packbench_sim.wiring import wire_devices
+    """What is played on each line, by the line's name."""
+    from packbench_sim.wiring import on_lines, wire_devices
     from packbench_sim.world import build_parts
 
     types = load_types(job.bench)
     world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=options.seed, injections=options.injections)
-    return wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
+    played = wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
+    return on_lines(played, line_names(job.bench))
 
 
 async def _serve(device: WireDevice, clock: Clock, stack: AsyncExitStack) -> str:

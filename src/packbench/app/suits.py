@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packbench.app.devices import EMULATED, DeviceTypes, load_types
+from packbench.app.devices import DeviceTypes, line_names, load_types
 from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
@@ -17,7 +17,6 @@ from packbench.maps.schema import DeviceType
 from packbench.profile.plan import CcDischarge, Plan
 from packbench.profile.setpoints import Pen
 from packbench.store.meta import Source
-from packbench.transport.open import parse_url
 
 OFF_WAIT_NS = 50_000_000
 """The most that "cycler off" may wait behind another device's exchange (docs/architecture.md, Safety)."""
@@ -94,22 +93,16 @@ def _off_waits(types: DeviceTypes, bench: BenchSpec, document: Document) -> list
     gaps_ns = {"bms": types.bms.line.gap_ns}
     if types.cell_tap is not None:
         gaps_ns["cell_tap"] = types.cell_tap.line.gap_ns
-    place = _place(bench.cycler)
+    names = line_names(bench)
     problems: list[Problem] = []
     for role, spec in bench.devices.items():
         wait_ns = spec.reply_timeout_ns + gaps_ns.get(role, 0)
-        if role != "cycler" and place is not None and _place(spec) == place and wait_ns > OFF_WAIT_NS:
+        if role != "cycler" and names[role] == names["cycler"] and wait_ns > OFF_WAIT_NS:
             found = f"the cycler's line, with exchanges of up to {_seconds(wait_ns / 1e9)}"
             expected = f"a line of its own, or at most {_seconds(OFF_WAIT_NS / 1e9)}"
             why = '"cycler off" would have to wait'
             problems.append(document.problem(why, ("devices", role, "url"), found, expected))
     return problems
-
-
-def _place(spec: DeviceSpec) -> str | None:
-    """What names the line a device is on; None for an emulator that is given a line of its own."""
-    url = spec.url.removeprefix(EMULATED)
-    return parse_url(url).place if "://" in url else None
 
 
 def _ratings(cycler: DeviceType, bench: BenchSpec, document: Document) -> list[Problem]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import Buses, Line, connect, load_types, scheme_of
+from packbench.app.devices import Buses, Line, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job
 from packbench.app.programmed import handed_over_in, stepped
 from packbench.clock import Clock, stopwatch_s
@@ -224,13 +224,15 @@ async def _execute(
 
 def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock) -> Devices:
     """The production drivers, on in-memory streams to the emulators."""
-    from packbench_sim.wiring import memory_transports, wire_devices
+    from packbench_sim.wiring import memory_transports, on_lines, wire_devices
 
     types = load_types(job.bench)
     played = wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
-    schemes = {role: scheme_of(job.bench.devices[role]) for role in played}
-    lines = {role: Line(far) for role, far in memory_transports(loop, clock, played, schemes).items()}
-    return connect(job, types, lines, Buses(clock))
+    names = line_names(job.bench)
+    schemes = {names[role]: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}
+    far = memory_transports(loop, clock, on_lines(played, names), schemes)
+    lines = {name: Line(transport) for name, transport in far.items()}
+    return connect(job, types, {role: lines[name] for role, name in names.items()}, Buses(clock))
 
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:

@@ -36,8 +36,8 @@ from packbench.core.units import EXPECTED, UnitError
 
 _HOST = r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\])"
 _URL = re.compile(
-    rf"(?:emulated:)?(?:modbus\+tcp://{_HOST}(?::[0-9]{{1,5}})?|(?:rtu|scpi|xml)\+tcp://{_HOST}:[0-9]{{1,5}})|"
-    r"(?:serial|pty|slcan):///\S+|"
+    rf"(?:emulated:)?(?:modbus\+tcp://{_HOST}(?::[0-9]{{1,5}})?|(?:rtu|scpi|xml)\+tcp://{_HOST}:[0-9]{{1,5}}|"
+    r"(?:serial|pty|slcan):///\S+)|"
     r"emulated:(?:modbus\+tcp|rtu\+tcp|scpi\+tcp|xml\+tcp|serial|pty|slcan)"
 )
 _URL_EXPECTED = (
