@@ -11,7 +11,7 @@ import os
 import pty
 import tty
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,18 +204,17 @@ class PtyServer:
 
     def __init__(self, device: WireDevice, link: Path, clock: Clock) -> None:
         self._device, self._link, self._clock = device, link, clock
-        self._far, self._near = pty.openpty()
-        # Raw, and the near end kept open: a client that closes and comes back finds the same line.
-        tty.setraw(self._near)
-        os.set_blocking(self._far, False)
         self._loop = asyncio.get_running_loop()
         self._linked = False
-        try:
+        with ExitStack() as opened:
+            self._far, self._near = pty.openpty()
+            opened.callback(os.close, self._far)
+            opened.callback(os.close, self._near)
+            # Raw, and the near end kept open: a client that closes and comes back finds the same line.
+            tty.setraw(self._near)
+            os.set_blocking(self._far, False)
             self._make_link()
-        except BaseException:
-            os.close(self._far)
-            os.close(self._near)
-            raise
+            opened.pop_all()
         self.ticker = Ticker(device, clock, self._say)
         self._loop.add_reader(self._far, self._readable)
 

@@ -51,7 +51,7 @@ class Programmed:
         self.told.append("stop")
 
     async def read(self) -> CyclerSample:
-        raise NotImplementedError
+        pytest.fail("driving gives orders: it is the poller that reads")
 
 
 PROGRAM = StepProgram("p", (RestStep(60.0),), Protections(), Recording(1.0))

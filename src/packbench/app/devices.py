@@ -13,7 +13,7 @@ from typing import Any, cast
 from packbench.app.job import Job, read_source
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
-from packbench.core.samples import CyclerSample
+from packbench.core.samples import CyclerSample, Quality
 from packbench.core.specs import BenchSpec, DeviceSpec
 from packbench.core.step_program import StepProgram
 from packbench.drivers.cell_tap import CellTap, TapRules
@@ -127,7 +127,9 @@ class Buses:
         return self.port(line).stats.as_dict() if session is None else {**session.statistics()}
 
     def tell_sessions(self, sample: CyclerSample) -> None:
-        """Every charging session says what the cycler gives as what its charger gives."""
+        """Each charging session says what the cycler gives as its charger's; an implausible reading is none."""
+        if sample.quality is not Quality.GOOD:
+            return
         for session in self._sessions.values():
             session.report_output(sample.voltage_v, sample.current_a)
 
