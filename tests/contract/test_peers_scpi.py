@@ -247,6 +247,8 @@ def test_a_socket_on_which_nothing_is_said_is_closed_by_the_device() -> None:
         lxi("SYST:LOCK ON")
         assert lxi("SYST:COMM:LAN:TIM?") == "5", "the factory's"
         lxi("SYST:COMM:LAN:TIM 1")
+        # A command gets no answer: asked for again, it is known to have been heard before the next client comes.
+        assert lxi("SYST:COMM:LAN:TIM?") == "1"
         with socket.create_connection(("127.0.0.1", port_of(ready)), timeout=10) as line:
             began_s = time.monotonic()
             assert line.recv(1) == b""
