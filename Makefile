@@ -9,8 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.packbench-setup
 C_SOURCES := $(wildcard firmware_bridge/firmware/core/*.[ch] firmware_bridge/firmware/boards/host/*.[ch])
-PEERS := $(VENV)/peers
-PEERS_STAMP := $(PEERS)/.packbench-peers
+TOOLS := $(VENV)/peers/.packbench-tools $(VENV)/models/.packbench-tools
 C_CORE := firmware_bridge/packbench_board/libpackbench_core.so
 
 .PHONY: help setup demo test peers check coverage bench fuzz coverage-campaign wheel generate lock clean
@@ -31,13 +30,13 @@ $(C_CORE): $(C_SOURCES) hatch_build.py | $(STAMP)
 	$(BIN)/python hatch_build.py
 	@touch $@
 
-$(PEERS_STAMP): requirements-peers.lock scripts/system-packages.sh | $(STAMP)
+$(VENV)/%/.packbench-tools: requirements-%.lock scripts/system-packages.sh | $(STAMP)
 	@PYTHON="$(PYTHON)" sh scripts/system-packages.sh test
-	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	@test -x $(VENV)/$*/bin/python || $(PYTHON) -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$*.lock
 	@touch $@
 
-peers: setup $(PEERS_STAMP) ## other people's clients and servers, which the tests run against ours
+peers: setup $(TOOLS) ## other people's clients, servers and cell models, which the tests run against ours
 
 demo: setup ## the main job on simulated hardware: residual capacity of a retired pack, with a report
 	@$(BIN)/packbench demo

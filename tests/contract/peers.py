@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,16 +19,32 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(sys.prefix) / "peers" / "bin"
 PACKBENCH = Path(sys.prefix) / "bin" / "packbench"
 
 
-def peer(name: str) -> str:
-    """A program of the peers' environment (`python` for a script against one of their libraries)."""
-    path = PEERS / name
+def peer(name: str, *, of: str = "peers") -> str:
+    """A program of a tools' environment (`python` for a script against one of its libraries)."""
+    path = Path(sys.prefix) / of / "bin" / name
     if not path.exists():
-        pytest.fail(f"{name} is not installed: make peers")
+        pytest.fail(f"{name} of the {of} is not installed: make peers")
     return str(path)
+
+
+def ask_model(script: Path, question: Any, *, timeout_s: float = 120) -> Any:
+    """Run a script with the models' Python: the question goes in as JSON, the answer comes out as JSON."""
+    # PyBaMM would otherwise ask on stdin whether it may report home, and wait ten seconds for the answer.
+    environment = {**os.environ, "PYBAMM_DISABLE_TELEMETRY": "true"}
+    done = subprocess.run(
+        [peer("python", of="models"), str(script)],
+        input=json.dumps(question),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def system_tool(name: str, package: str) -> str:
