@@ -60,6 +60,8 @@ class PlantOptions:
     thermal_tau_s: float = 5400.0
     """Time constant of a cell towards ambient in its housing. [A] 1.5 h for a pack without pumping."""
     entropic_heat: bool = True
+    hysteresis: bool = True
+    """False: the open-circuit voltage is the mean of both branches, whatever flowed before."""
     cycles: int = 0
     """What the BMS has counted so far."""
 

@@ -115,7 +115,7 @@ class PackModel:
         """Cell factor times Arrhenius, rows R1, R2, R0."""
         self._resistance_due_s = 0.0
         self._ea_over_r = np.array(kind.activation_j_mol)[:, None] / GAS_CONSTANT_J_MOL_K
-        self._hysteretic = kind.hysteresis_gamma > 0.0
+        self._hysteretic = self.options.hysteresis and kind.hysteresis_gamma > 0.0
         self._gamma_over_q = kind.hysteresis_gamma / cells.capacity_as
         self._offset_any = False
         self.heat_capacity_j_k = kind.heat_capacity_j_k_ah * self.spec.rated_capacity_ah

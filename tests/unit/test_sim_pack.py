@@ -155,6 +155,19 @@ def test_lfp_hysteresis_has_the_sign_of_the_current():
     assert gap_v == pytest.approx(0.020, abs=0.001)
 
 
+def test_without_hysteresis_both_ways_to_an_soc_end_at_one_voltage():
+    charged, discharged = (
+        make("lfp", initial_soc=0.30, hysteresis=False),
+        make("lfp", initial_soc=0.70, hysteresis=False),
+    )
+    run_pack(charged, 50.0, 0.2 * 7200.0)
+    run_pack(discharged, -50.0, 0.2 * 7200.0)
+    for pack in (charged, discharged):
+        run_pack(pack, 0.0, 7200.0)
+    assert charged.emf_v == pytest.approx(discharged.emf_v, abs=1e-6)
+    assert charged.emf_v / 4 == pytest.approx(np.interp(0.5, SOC_GRID, CHEMISTRIES["lfp"].columns()[0]), abs=1e-6)
+
+
 def test_nmc_has_no_hysteresis():
     pack = make("nmc", initial_soc=0.3)
     run_pack(pack, 50.0, 1000.0)
