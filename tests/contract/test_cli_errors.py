@@ -86,14 +86,17 @@ def test_a_typing_trap_is_refused_where_it_stands(
     assert found in problem["found"]
     assert expected in problem["expected"]
 
-    # A person reads the same, as file:line:column: field: found ..., expected ...
+    # A person reads the same, as file:line:column: field: found ..., expected ..., and sees the line itself.
     assert main([command[0], str(path), *command[1:]]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    (said,) = [text for text in printed.err.splitlines() if text]
+    said, source, caret = [text for text in printed.err.splitlines() if text]
     assert said.startswith("packbench: ")
     assert f"trap.yaml:{line}:{column}: {field}: " in said
     assert f"found {problem['found']}, expected {problem['expected']}" in said
+    shown = path.read_text("utf-8").split("\n")[line - 1]
+    assert source == f"{line:>4} | {shown}"
+    assert caret.index("^") == len("   0 | ") + column - 1
 
 
 def test_all_errors_of_a_file_come_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

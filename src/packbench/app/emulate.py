@@ -235,7 +235,8 @@ def _state_file(path: Path | None) -> dict[str, Any]:
     try:
         data = json.loads(text) if path.suffix == ".json" else load_document(text, str(path)).data
     except json.JSONDecodeError as error:
-        place = Problem(error.msg, str(path), error.lineno, error.colno, found="no JSON", expected="an object")
+        line = text.split("\n")[error.lineno - 1]
+        place = Problem(error.msg, str(path), error.lineno, error.colno, None, "no JSON", "an object", line)
         raise InputError(place) from error
     if not isinstance(data, dict):
         raise InputError(Problem("", file=str(path), found=type(data).__name__, expected="a mapping of values"))

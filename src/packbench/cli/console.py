@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from packbench.cli.snippets import snippet
 from packbench.core.errors import InputError, PackbenchError, Problem, SafetyStop
 from packbench.report.texts import Lang
 
@@ -32,6 +33,8 @@ class Done:
     renderables: tuple[RenderableType, ...] = ()
     """What a person sees instead."""
     exit_code: int = 0
+    warnings: tuple[Problem, ...] = ()
+    """What a person sees below that, each with its line."""
 
 
 class Terminal:
@@ -54,6 +57,8 @@ class Terminal:
         elif not self.as_json:
             for renderable in done.renderables:
                 self.out.print(renderable)
+            for warning in done.warnings:
+                _tell(self.out, "warning", warning, "yellow")
         return done.exit_code
 
     def ready(self, data: dict[str, Any]) -> None:
@@ -67,9 +72,17 @@ class Terminal:
         if self.as_json and not self._is_told:
             sys.stdout.write(json.dumps(error_object(error), ensure_ascii=False) + "\n")
         else:
-            for line in str(error).splitlines():
-                self.err.print(f"packbench: {line}", style="red", markup=False, soft_wrap=True)
+            for problem in _problems(error):
+                _tell(self.err, "packbench", problem, "red")
         return error.exit_code
+
+
+def _tell(console: Console, who: str, problem: Problem, colour: str) -> None:
+    """A problem in one sentence, and the line that it is about."""
+    for line in str(problem).splitlines():
+        console.print(f"{who}: {line}", style=colour, markup=False, soft_wrap=True)
+    if (shown := snippet(problem, console.width, f"bold {colour}")) is not None:
+        console.print(shown, soft_wrap=True)
 
 
 def problem_object(problem: Problem) -> dict[str, Any]:
@@ -87,8 +100,11 @@ def problem_object(problem: Problem) -> dict[str, Any]:
 
 def error_object(error: PackbenchError) -> dict[str, Any]:
     """The JSON of an error (DESIGN 10)."""
-    problems = error.problems if isinstance(error, InputError) else (Problem(str(error)),)
-    return {"ok": False, "code": error.exit_code, "errors": [problem_object(problem) for problem in problems]}
+    return {"ok": False, "code": error.exit_code, "errors": [problem_object(problem) for problem in _problems(error)]}
+
+
+def _problems(error: PackbenchError) -> tuple[Problem, ...]:
+    return error.problems if isinstance(error, InputError) else (Problem(str(error)),)
 
 
 def language() -> Lang:

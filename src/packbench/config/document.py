@@ -34,6 +34,7 @@ _OCTAL = re.compile(r"[-+]?0[0-9]+(?:\.[0-9]*)?")
 _RADIX = re.compile(r"[-+]?0[xob][0-9a-fA-F_]+")
 _UNDERSCORE = re.compile(r"[-+]?[0-9][0-9_]*_[0-9_.]*")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _BOOL_WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
@@ -58,6 +59,8 @@ class Document:
     texts: Mapping[Path, str]
     """Scalars as the author wrote them (quotes removed)."""
     problems: tuple[Problem, ...] = ()
+    lines: tuple[str, ...] = ()
+    """The file's lines, as marks count them."""
 
     def nearest(self, path: Path) -> Path:
         """The deepest existing value on the way to `path`; parts the file does not have are left out."""
@@ -81,7 +84,12 @@ class Document:
     ) -> Problem:
         """A Problem about `path`, pointing at it (or at the value `at`)."""
         mark = self.mark(path if at is None else at, key=key)
-        return Problem(message, self.file, mark.line, mark.column, field_text(path), found, expected)
+        where = field_text(path)
+        return Problem(message, self.file, mark.line, mark.column, where, found, expected, self.line(mark))
+
+    def line(self, mark: Mark) -> str | None:
+        """The line that a mark is on; None where the file has none."""
+        return _line(self.lines, mark.line)
 
     def found(self, path: Path) -> str:
         """What stands at `path`, for people."""
@@ -127,13 +135,14 @@ def load_document(text: str, file: str) -> Document:
     Raises InputError when the text is no YAML at all; typing traps are kept in `problems`, so that
     validation reports them together with everything else that is wrong with the file.
     """
-    if tabs := _tabs(text, file):
+    lines = source_lines(text)
+    if tabs := _tabs(lines, file):
         raise InputError(tabs)
-    reader = _Reader(file)
+    reader = _Reader(file, lines)
     try:
         data = reader.read(text)
     except yaml.MarkedYAMLError as error:
-        raise InputError([*reader.problems, _syntax_problem(error, text, file)]) from error
+        raise InputError([*reader.problems, _syntax_problem(error, lines, file)]) from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         problem = Problem("not readable as YAML", file, 1, 1, "(file)", "a character YAML does not allow", "UTF-8 text")
         raise InputError(problem) from error
@@ -144,37 +153,48 @@ def load_document(text: str, file: str) -> Document:
         MappingProxyType(reader.keys),
         MappingProxyType(reader.texts),
         tuple(reader.problems),
+        lines,
     )
 
 
-def _tabs(text: str, file: str) -> list[Problem]:
+def source_lines(text: str) -> tuple[str, ...]:
+    """A text's lines as YAML counts them, by its own kinds of line break; a byte order mark is no column."""
+    return tuple(_LINE_BREAK.split(text.removeprefix("\ufeff")))
+
+
+def _line(lines: tuple[str, ...], number: int) -> str | None:
+    return lines[number - 1] if 0 < number <= len(lines) else None
+
+
+def _tabs(lines: tuple[str, ...], file: str) -> list[Problem]:
     problems: list[Problem] = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         indent = line[: len(line) - len(line.lstrip(" \t"))]
         if "\t" in indent:
             column = indent.index("\t") + 1
             problems.append(
-                Problem("YAML is indented with spaces", file, number, column, "(indent)", "a tab", "spaces")
+                Problem("YAML is indented with spaces", file, number, column, "(indent)", "a tab", "spaces", line)
             )
     return problems
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, lines: tuple[str, ...], file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark is not None else 1
+    number = mark.line + 1 if mark is not None else 1
     column = mark.column + 1 if mark is not None else 1
-    lines = text.split("\n")
-    rest = lines[line - 1][column - 1 :].strip() if 0 < line <= len(lines) else ""
+    line = _line(lines, number)
+    rest = (line or "")[column - 1 :].strip()
     found = repr(rest[:40]) if rest else "the end of the line"
     detail = " ".join(part for part in (error.context, error.problem) if part)
-    return Problem("not readable as YAML", file, line, column, "(syntax)", found, f"valid YAML ({detail})")
+    return Problem("not readable as YAML", file, number, column, "(syntax)", found, f"valid YAML ({detail})", line)
 
 
 class _Reader:
     """Builds plain data from libyaml's events and notes every place on the way."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, lines: tuple[str, ...]) -> None:
         self.file = file
+        self.lines = lines
         self.values: dict[Path, Mark] = {}
         self.keys: dict[Path, Mark] = {}
         self.texts: dict[Path, str] = {}
@@ -196,10 +216,9 @@ class _Reader:
         return data
 
     def refuse(self, event: Any, path: Path, found: str, expected: str, message: str = "") -> None:
-        mark = event.start_mark
-        self.problems.append(
-            Problem(message, self.file, mark.line + 1, mark.column + 1, field_text(path), found, expected)
-        )
+        number, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line = _line(self.lines, number)
+        self.problems.append(Problem(message, self.file, number, column, field_text(path), found, expected, line))
 
     def node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         mark = event.start_mark

@@ -171,11 +171,8 @@ def _limits_against_cells(model: PackModel, limits: LimitSet, document: Document
         value = getattr(limits, name)
         key = LIMIT_KEYS[name]
         if value is None:
-            mark = document.mark(("limits",), key=True)
             missing = f"the maker's {key}"
-            problems.append(
-                Problem("required", document.file, mark.line, mark.column, f"limits.{key}", "nothing", missing)
-            )
+            problems.append(document.problem("required", ("limits", key), "nothing", missing, at=("limits",), key=True))
         elif value < bound if upper else value > bound:
             expected = f"{'at least' if upper else 'at most'} {text}, {bound:g} V"
             problems.append(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from packbench.config.document import Document, Path, field_text
+from packbench.config.document import Document, Path
 from packbench.core.errors import InputError, Problem
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -106,7 +106,8 @@ def _problem(model: type[BaseModel], document: Document, base: Path, detail: Any
         owner = _model_at(model, loc[:-1])
         near = document.nearest(path)
         at = near if near in document.keys else path
-        return _at_key(document, path, at, _description(owner, str(loc[-1])) or "a value")
+        expected = _description(owner, str(loc[-1])) or "a value"
+        return document.problem("required", path, "nothing", expected, at=at, key=True)
     shown = document.nearest(path)
     if "found" in context and "expected" in context:
         return document.problem(str(context.get("message", "")), shown, context["found"], context["expected"])
@@ -124,12 +125,6 @@ def _without_shadows(details: Sequence[Any]) -> list[Any]:
         if detail["type"] != "missing" or not difflib.get_close_matches(str(loc[-1]), beside, n=1):
             kept.append(detail)
     return kept
-
-
-def _at_key(document: Document, path: Path, at: Path, expected: str) -> Problem:
-    mark = document.mark(at, key=True)
-    text = field_text(path)
-    return Problem("required", document.file, mark.line, mark.column, text, "nothing", expected)
 
 
 def _expected(kind: str, context: dict[str, Any], model: type[BaseModel], loc: Path) -> str | None:

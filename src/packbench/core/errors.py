@@ -17,6 +17,7 @@ It exists so that the command line can turn every failure into one sentence and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as _field
 
 
 class PackbenchError(Exception):
@@ -38,6 +39,8 @@ class Problem:
     field: str | None = None
     found: str | None = None
     expected: str | None = None
+    source_line: str | None = _field(default=None, compare=False, repr=False)
+    """The line as it was read, for a person: the file may be another by the time it is shown, or gone."""
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
