@@ -25,7 +25,7 @@ from packbench_sim.wiring import memory_transports, wire_devices
 from packbench_sim.world import World, build_parts
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-POLL_S, BMS_POLL_S, STALE_S = 5.0, 1.0, 15.0
+POLL_S, BMS_POLL_S, STALE_S = 5.0, 1.0, 35.0
 """As configs/benches/sim-neware.yaml states them."""
 CAPACITY = """profile: short-capacity
 title: {en: Short capacity, zh: 短容量}

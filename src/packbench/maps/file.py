@@ -102,6 +102,7 @@ class _LineEntry(StrictModel):
     turnaround_ms: float = Key(default=0.0, ge=0)
     reply_timeout_ms: float = Key(default=1000.0, gt=0)
     baudrate: int = Key(default=115_200, gt=0)
+    exchanges: int = Key(default=0, ge=0)
 
 
 class _CapabilitiesEntry(StrictModel):
@@ -182,6 +183,7 @@ def load_device(text: str, file: str) -> DeviceType:
             turnaround_ns=round(entry.line.turnaround_ms * 1e6),
             reply_timeout_ns=round(entry.line.reply_timeout_ms * 1e6),
             baudrate=entry.line.baudrate,
+            exchanges=entry.line.exchanges,
         ),
         capabilities=Capabilities(**entry.capabilities.model_dump()),
         confirmed=Confirmed(entry.confirmed.frames, entry.confirmed.peers),

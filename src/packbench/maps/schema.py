@@ -121,6 +121,8 @@ class Line:
     """Worst delay of a reply: after a time-out the line stays quiet this long."""
     reply_timeout_ns: int = 1_000_000_000
     baudrate: int = 115_200
+    exchanges: int = 0
+    """Questions of one reading; 0: as many as its map has polled blocks."""
 
 
 @dataclass(frozen=True, slots=True)
