@@ -16,7 +16,7 @@ from packbench.analysis.importer import analyze_file
 from packbench.app.job import read_source
 from packbench.config.document import load_document
 from packbench.config.pack import load_pack
-from packbench.profile.compiler import compile_profile
+from packbench.profile.language.compiler import compile_profile
 
 NEBULA = Path(__file__).parents[1] / "data" / "pulsebat"
 STEP = (

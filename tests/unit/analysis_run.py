@@ -13,16 +13,17 @@ from packbench.core.records import StepRecord
 from packbench.core.specs import Accuracy, BenchSpec, DeviceSpec, Instrument, PackSpec
 from packbench.profile.plan import (
     Agreement,
-    CccvCharge,
-    CcDischarge,
     CellLimit,
     Condition,
+    ConstantCurrent,
+    ConstantVoltage,
     End,
     LoopEnd,
     Plan,
     RecordRule,
     Rest,
     ResultRule,
+    Test,
 )
 
 
@@ -68,21 +69,23 @@ def bench(**changes):
 
 PACK = PackSpec("made-up-4s", "4s", "nmc", 4, 1, RATED_AH, 740.0, 2.8, 4.2, 1, 1000.0, LimitSet())
 LIMITS = Limits(17.2, 10.0, 4.25, 2.5, 50.0, 50.0, 55.0, 0.0, 2.0, 0.8, origin=(("cell_voltage_max_v", "pack"),))
-AGREEMENT = Agreement(step=2, within_ah=1.5, cycles=2)
+AGREEMENT = Agreement(step=2, within=1.5, cycles=2)
 TIMES: dict[str, Any] = {"record": RecordRule(10_000_000_000), "max_time_ns": 10**14}
 
 
 def plan(min_soh=None, until=None):
-    cutoff = Condition("cell_min", "<=", 2.8, 0, None, "cell_min <= 2.8 V")
+    cutoff = Condition((Test("cell_min", "<=", 2.8),), 0, None, "cell_min <= 2.8 V")
     return Plan(
         "made-up", "Made up", "虚构",
         (
-            CccvCharge(
+            ConstantVoltage(
+                sign=1,
                 label="charge", kind="cccv_charge", current_a=16.7, voltage_v=16.8, end_current_a=2.5,
                 cell_limit=CellLimit(4.2, "taper", 2.5), **TIMES,
             ),
             Rest(label="rest", kind="rest", **TIMES),
-            CcDischarge(
+            ConstantCurrent(
+                sign=-1,
                 label="discharge", kind="cc_discharge", current_a=CURRENT_A, clamp_voltage_v=10.0,
                 until=until or (cutoff,), **TIMES,
             ),

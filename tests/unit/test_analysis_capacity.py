@@ -7,7 +7,7 @@ import pytest
 from tests.unit import analysis_run as made
 
 from packbench.core.records import Gap, Trip
-from packbench.profile.plan import Condition
+from packbench.profile.plan import Condition, Test
 
 
 def changed_step(run, number, **changes):
@@ -157,7 +157,7 @@ def test_samples_that_do_not_fit_the_count_are_invalid():
 
 
 def test_a_discharge_that_time_ended_is_no_capacity():
-    by_time = Condition("step_time", ">=", 14400.0, 0, None, "step_time >= 4 h")
+    by_time = Condition((Test("step_time", ">=", 14400.0),), 0, None, "step_time >= 4 h")
     plan = made.plan(until=(*made.plan().steps[2].until, by_time))
     invalid(changed_step(made.made_up_run(plan=plan), 4, end_reason="step_time >= 4 h", end_cell=None), "cut-off")
 

@@ -11,8 +11,8 @@ from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.core.limits import merge_limits
-from packbench.profile.check import check_plan
-from packbench.profile.compiler import compile_profile
+from packbench.profile.checking.check import check_plan
+from packbench.profile.language.compiler import compile_profile
 from packbench_sim.cells import plant_options
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -25,8 +25,8 @@ from packbench.core.step_program import (
 )
 from packbench.drivers.neware_bts import NewareBts
 from packbench.drivers.protocols import ProgramRow
-from packbench.profile.compiler import compile_profile
-from packbench.profile.to_neware import to_step_program
+from packbench.profile.exchange.neware import to_step_program
+from packbench.profile.language.compiler import compile_profile
 from packbench.wire.neware.frames import NewareRefused
 from packbench.wire.neware.replies import Acknowledged
 from packbench.wire.neware.requests import MAX_ROWS, ChannelAction

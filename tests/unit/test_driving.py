@@ -92,9 +92,7 @@ def test_a_program_is_handed_over_before_anything_is_energised_and_takes_no_set_
 
 
 def moved(before: Expectation, t_s: float, program: ProgramState, plan: Plan = WHOLE) -> Expectation:
-    sample = seen(t_s, program).cycler
-    assert sample is not None
-    return following().expected(before, plan, sample)
+    return following().expected(before, plan, seen(t_s, program))
 
 
 def test_a_step_is_expected_from_the_first_reading_that_shows_it() -> None:
@@ -115,9 +113,7 @@ def test_a_reading_from_before_an_order_says_nothing_of_it() -> None:
 
 
 def test_a_reading_without_a_program_changes_nothing() -> None:
-    sample = seen(20, None).cycler
-    assert sample is not None
-    assert following().expected(OFF, WHOLE, sample) is OFF
+    assert following().expected(OFF, WHOLE, seen(20, None)) is OFF
 
 
 def judged(*moments: tuple[float, ProgramState, float, float]) -> str | None:
@@ -126,7 +122,7 @@ def judged(*moments: tuple[float, ProgramState, float, float]) -> str | None:
     for t_s, program, current_a, voltage_v in moments:
         moment = seen(t_s, program, current_a, voltage_v)
         assert moment.cycler is not None
-        expected = following().expected(expected, WHOLE, moment.cycler)
+        expected = following().expected(expected, WHOLE, moment)
         board = BoardSample(moment.t_ns, "closed", True)
         state = judge(state, moment._replace(board=board), CELL, expected)
     return None if state.latched is None else state.latched.trip.rule

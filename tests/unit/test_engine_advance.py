@@ -15,15 +15,16 @@ from packbench.engine.state import EngineState
 from packbench.profile.plan import (
     Agreement,
     AnyStep,
-    CccvCharge,
-    CcDischarge,
     CellLimit,
     Condition,
+    ConstantCurrent,
+    ConstantVoltage,
     End,
     LoopEnd,
     Plan,
     RecordRule,
     Rest,
+    Test,
 )
 
 S = 1_000_000_000
@@ -32,7 +33,7 @@ HOUR = 3600 * S
 
 
 def condition(variable: str, operator: str, value: float, for_s: float = 0, goto: int | None = None) -> Condition:
-    return Condition(variable, operator, value, int(for_s * S), goto, f"{variable} {operator} {value:g}")  # type: ignore[arg-type]
+    return Condition((Test(variable, operator, value),), int(for_s * S), goto, f"{variable} {operator} {value:g}")  # type: ignore[arg-type]
 
 
 def rest(seconds: float, label: str = "rest") -> Rest:
@@ -41,8 +42,9 @@ def rest(seconds: float, label: str = "rest") -> Rest:
     )
 
 
-def discharge(current_a: float = 10.0, *until: Condition) -> CcDischarge:
-    return CcDischarge(
+def discharge(current_a: float = 10.0, *until: Condition) -> ConstantCurrent:
+    return ConstantCurrent(
+        sign=-1,
         label="discharge",
         kind="cc_discharge",
         until=until or (condition("cell_min", "<=", 3.0),),
@@ -110,13 +112,14 @@ def test_rest_then_discharge_then_end() -> None:
 
 def test_charge_is_the_trapezoid_of_the_samples_own_times() -> None:
     the_plan = plan(discharge(), end())
-    # Uneven sampling of a linear ramp: the trapezoid is exact there, a rectangle is not.
+    # Uneven sampling of a linear ramp: the trapezoid is exact there, a rectangle is not. The first reading after
+    # the command counts for the whole interval before it: what flowed before was another current.
     times = [0.0, 0.7, 1.0, 2.5, 4.0]
     views = [snapshot(t, -3.0 * t) for t in times]
     views.append(snapshot(4.5, -13.5, (2.9, 3.5)))
     _, effects = drive(the_plan, [*views, snapshot(5, 0.0)])
     record = next(effect.record for effect in effects if isinstance(effect, StepEnded))
-    assert record.charge_ah == pytest.approx(-3.0 * 4.5**2 / 2 / 3600, rel=1e-12)
+    assert record.charge_ah == pytest.approx(-(3.0 * 4.5**2 / 2 + 2.1 * 0.7 / 2) / 3600, rel=1e-12)
     assert record.energy_wh < 0
 
 
@@ -127,7 +130,7 @@ def test_the_tail_is_counted_apart() -> None:
         [snapshot(0, -10.0), snapshot(1, -10.0, (2.9, 3.5)), snapshot(1.5, -10.0), snapshot(2.0, 0.0)],
     )
     record = next(effect.record for effect in effects if isinstance(effect, StepEnded))
-    assert record.charge_ah == pytest.approx(-5.0 / 3600)
+    assert record.charge_ah == pytest.approx(-10.0 / 3600)
     assert record.tail_ah == pytest.approx(-(5.0 + 2.5) / 3600)
 
 
@@ -139,7 +142,7 @@ def test_a_bms_reading_between_two_cycler_readings_ends_on_its_own_time() -> Non
     low = bms_sample(round(1.4 * S), np.array([2.9, 3.6]), (25.0,))
     state, _ = advance(the_plan, state, late._replace(t_ns=round(1.4 * S), bms=low), round(1.4 * S))
     assert state.step.closing is not None
-    assert state.step.closing.charge_ah == pytest.approx(-(5.0 + 4.0) / 3600)
+    assert state.step.closing.charge_ah == pytest.approx(-(10.0 + 4.0) / 3600)
 
 
 def test_for_needs_an_unbroken_stretch() -> None:
@@ -160,9 +163,10 @@ def test_goto() -> None:
     assert [effect.label for effect in effects if isinstance(effect, StepBegan)] == ["discharge", "landed"]
 
 
-def charge(action: str) -> CccvCharge:
+def charge(action: str) -> ConstantVoltage:
     limit = CellLimit(4.2, "taper", 1.0) if action == "taper" else CellLimit(4.2, "end")
-    return CccvCharge(
+    return ConstantVoltage(
+        sign=1,
         label="charge",
         kind="cccv_charge",
         record=RECORD,
@@ -214,7 +218,7 @@ def test_cv_ends_at_the_end_current_but_not_during_the_ramp() -> None:
 
 
 def looped(repeat: int, within_ah: float) -> Plan:
-    agreement = Agreement(step=0, within_ah=within_ah, cycles=2)
+    agreement = Agreement(step=0, within=within_ah, cycles=2)
     loop = LoopEnd(
         label="loop", kind="loop", record=RECORD, max_time_ns=HOUR, start=0, repeat=repeat, agreement=agreement
     )

@@ -15,14 +15,15 @@ from packbench.engine.follow import BEGINS_WITHIN_NS, expected_drive, follow, st
 from packbench.engine.state import EngineState
 from packbench.profile.plan import (
     AnyStep,
-    CccvCharge,
-    CcDischarge,
     Condition,
+    ConstantCurrent,
+    ConstantVoltage,
     End,
     LoopEnd,
     Plan,
     RecordRule,
     Rest,
+    Test,
 )
 
 S = 1_000_000_000
@@ -31,7 +32,7 @@ HOUR = 3600 * S
 
 
 def condition(variable: str, operator: str, value: float) -> Condition:
-    return Condition(variable, operator, value, 0, None, f"{variable} {operator} {value:g}")  # type: ignore[arg-type]
+    return Condition((Test(variable, operator, value),), 0, None, f"{variable} {operator} {value:g}")  # type: ignore[arg-type]
 
 
 def rest(seconds: float) -> Rest:
@@ -39,15 +40,17 @@ def rest(seconds: float) -> Rest:
     return Rest(label="rest", kind="rest", until=until, record=RECORD, max_time_ns=round((seconds + 60) * S))
 
 
-def charge() -> CccvCharge:
-    return CccvCharge(
+def charge() -> ConstantVoltage:
+    return ConstantVoltage(
+        sign=1,
         label="charge", kind="cccv_charge", record=RECORD, max_time_ns=HOUR,
         current_a=8.0, voltage_v=4.2, end_current_a=1.0,
     )  # fmt: skip
 
 
-def discharge(*until: Condition) -> CcDischarge:
-    return CcDischarge(
+def discharge(*until: Condition) -> ConstantCurrent:
+    return ConstantCurrent(
+        sign=-1,
         label="discharge", kind="cc_discharge", until=until or (condition("voltage", "<=", 2.7),), record=RECORD,
         max_time_ns=HOUR, current_a=5.0, clamp_voltage_v=2.5,
     )  # fmt: skip
@@ -300,7 +303,7 @@ def test_rounds_are_counted_as_the_plan_has_them() -> None:
     state, effects = go(the_plan, *readings, seen(105, FINISHED))
     assert effects[-1] == Finish("pass", "the profile's end")
     assert [(each.step, each.cycle) for each in records(effects)] == [(1, 1), (2, 1), (1, 2), (2, 2)]
-    assert [index for index, _ in state.step.capacities] == [0, 1, 0, 1]
+    assert {index: record.cycle for index, record in state.step.past.items()} == {0: 2, 1: 2}
     # A round fewer than the plan's, and a round too many.
     _, effects = go(the_plan, *readings[:4], seen(55, FINISHED))
     assert aborted(effects) == "the program finished early, at step 2 (rest)"
@@ -368,8 +371,8 @@ def test_temperatures_are_the_step_s_own() -> None:
 
 def test_what_is_expected_is_what_the_running_step_wants() -> None:
     the_plan = plan(charge(), discharge(), rest(60.0), loop(0, 2), end())
-    assert expected_drive(the_plan, at(1, 5.0)) == Drive(8.0, 4.2)
-    assert expected_drive(the_plan, at(2, 5.0)) == Drive(-5.0, 2.5)
+    assert expected_drive(the_plan, at(1, 5.0), seen(1, None)) == Drive(8.0, 4.2)
+    assert expected_drive(the_plan, at(2, 5.0), seen(1, None)) == Drive(-5.0, 2.5)
     for nothing in (at(3, 5.0), at(4, 5.0), at(5, 5.0), at(6, 5.0), at(0, 5.0), at(None, None), IDLE, FINISHED):
-        assert expected_drive(the_plan, nothing) is None
-    assert expected_drive(the_plan, at(1, 5.0)._replace(status="paused")) is None
+        assert expected_drive(the_plan, nothing, seen(1, None)) is None
+    assert expected_drive(the_plan, at(1, 5.0)._replace(status="paused"), seen(1, None)) is None

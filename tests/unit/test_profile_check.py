@@ -12,10 +12,10 @@ from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.core.limits import LimitSet, merge_limits
-from packbench.profile.check import check_plan
-from packbench.profile.compiler import compile_profile
-from packbench.profile.estimate import estimate_plan
-from packbench.profile.plan import CcDischarge, LoopEnd, Plan
+from packbench.profile.checking.check import check_plan
+from packbench.profile.checking.estimate import estimate_plan
+from packbench.profile.language.compiler import compile_profile
+from packbench.profile.plan import ConstantCurrent, LoopEnd, Plan
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -87,7 +87,7 @@ def test_a_limit_that_nobody_states_refuses():
 def test_plans_made_by_other_hands_are_checked_too():
     plan = plan_of(DISCHARGE % "30 A")
     step = plan.steps[0]
-    assert isinstance(step, CcDischarge)
+    assert isinstance(step, ConstantCurrent)
     bad = replace(
         plan,
         steps=(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.core.limits import LimitSet
-from packbench.profile.compiler import compile_profile
-from packbench.profile.plan import Agreement, CcCharge, CccvCharge, CcDischarge, CellLimit, End, LoopEnd, Rest
+from packbench.profile.language.compiler import compile_profile
+from packbench.profile.plan import Agreement, CellLimit, ConstantCurrent, ConstantVoltage, End, LoopEnd, Rest
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MIN_NS = 60_000_000_000
@@ -35,18 +35,18 @@ def test_residual_capacity_number_by_number():
     text = read("profiles/gbt34015-residual-capacity.yaml")
     plan = compile_profile(text, "g.yaml", PACK)
     charge, rested, discharge, empty, loop, end = plan.steps
-    assert isinstance(charge, CccvCharge)
+    assert isinstance(charge, ConstantVoltage)
     assert charge.current_a == pytest.approx(50.0)  # 150 Ah / 3 h
     assert charge.voltage_v == pytest.approx(403.2)  # 96 x 4.2 V
     assert charge.end_current_a == pytest.approx(7.5)  # 0.05 x 150 A
     assert charge.cell_limit == CellLimit(4.2, "taper", 7.5)
     assert charge.record.dt_ns == 5_000_000_000
     assert isinstance(rested, Rest)
-    assert [(c.variable, c.operator, c.value) for c in rested.until] == [("step_time", ">=", 1800.0)]
+    assert [(t.variable, t.operator, t.value) for c in rested.until for t in c.tests] == [("step_time", ">=", 1800.0)]
     assert rested.max_time_ns == 31 * MIN_NS
-    assert isinstance(discharge, CcDischarge)
+    assert isinstance(discharge, ConstantCurrent)
     assert discharge.current_a == pytest.approx(30.0)  # 150 Ah / 5 h
-    assert [(c.variable, c.operator, c.value, c.text) for c in discharge.until] == [
+    assert [(t.variable, t.operator, t.value, c.text) for c in discharge.until for t in c.tests] == [
         ("cell_min", "<=", 2.8, "cell_min <= cell_cutoff"),
         ("voltage", "<=", pytest.approx(268.8), "voltage <= pack_cutoff"),
     ]
@@ -70,11 +70,11 @@ def test_the_same_profile_follows_the_pack():
     cell = load_pack(read("packs/lmo-25ah.yaml"), "lmo.yaml")
     plan = compile_profile(read("profiles/gbt34015-residual-capacity.yaml"), "g.yaml", cell)
     charge, discharge = plan.steps[0], plan.steps[2]
-    assert isinstance(charge, CccvCharge) and isinstance(discharge, CcDischarge)
+    assert isinstance(charge, ConstantVoltage) and isinstance(discharge, ConstantCurrent)
     assert charge.current_a == pytest.approx(25 / 3)
     assert discharge.current_a == pytest.approx(5.0)
     assert charge.voltage_v == pytest.approx(4.2)
-    assert [condition.value for condition in discharge.until] == [2.7, 2.7]
+    assert [condition.tests[0].value for condition in discharge.until] == [2.7, 2.7]
 
 
 def test_a_pure_function_of_its_text():
@@ -89,7 +89,7 @@ def test_defaults():
         "  - cc_charge: {current: C/2, until: voltage >= pack_full}\n  - rest: {until: cell_spread <= 5 mV}\n"
     )
     charge, rest, end = plan.steps
-    assert isinstance(charge, CcCharge)
+    assert isinstance(charge, ConstantCurrent)
     assert charge.clamp_voltage_v == pytest.approx((403.2 + 406.0) / 2)
     assert charge.record.dt_ns == 5_000_000_000
     assert charge.record.dv_v is None
@@ -115,15 +115,24 @@ def test_values_reach_their_fields():
         HEAD + "limits: {temperature_max: 45 degC, charge_current_max: 0.5C}\n",
     )
     step = plan.steps[0]
-    assert isinstance(step, CcDischarge)
+    assert isinstance(step, ConstantCurrent)
     assert (step.clamp_voltage_v, step.max_time_ns) == (300.0, MIN_NS)
     assert (step.record.dt_ns, step.record.dv_v, step.record.di_a) == (500_000_000, 0.01, 2.0)
     assert step.protect == LimitSet(temperature_max_c=40.0, discharge_current_max_a=50.0)
     assert step.protect_delay_ns == 2_000_000_000
     ah, hot, time_over = step.until
-    assert (ah.variable, ah.value, ah.for_ns, ah.goto) == ("step_ah", 10.0, 1_000_000_000, 1)
-    assert (hot.variable, hot.operator, hot.value, hot.goto) == ("temperature_max", ">", 39.0, None)
-    assert (time_over.variable, time_over.value, time_over.text) == ("step_time", 20.0, "step_time >= 20 s")
+    assert (ah.tests[0].variable, ah.tests[0].value, ah.for_ns, ah.goto) == ("step_ah", 10.0, 1_000_000_000, 1)
+    assert (hot.tests[0].variable, hot.tests[0].operator, hot.tests[0].value, hot.goto) == (
+        "temperature_max",
+        ">",
+        39.0,
+        None,
+    )
+    assert (time_over.tests[0].variable, time_over.tests[0].value, time_over.text) == (
+        "step_time",
+        20.0,
+        "step_time >= 20 s",
+    )
     assert plan.limits == LimitSet(temperature_max_c=45.0, charge_current_max_a=75.0)
 
 

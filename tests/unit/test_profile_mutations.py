@@ -12,8 +12,8 @@ from tests.unit.profile_mutants import BASE, LEGAL, TABLE, Broken
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
-from packbench.profile.check import check_plan
-from packbench.profile.compiler import compile_profile
+from packbench.profile.checking.check import check_plan
+from packbench.profile.language.compiler import compile_profile
 
 ROOT = Path(__file__).parents[2] / "configs"
 PACK = load_pack((ROOT / "packs/nmc-96s.yaml").read_text(encoding="utf-8"), "nmc-96s.yaml")

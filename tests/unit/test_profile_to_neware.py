@@ -11,9 +11,9 @@ from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.core.limits import LIMIT_NAMES, Limits, LimitSet, merge_limits
 from packbench.core.step_program import CccvStep, CcStep, CycleStep, Protections, Recording, RestStep
-from packbench.profile.compiler import compile_profile
+from packbench.profile.exchange.neware import to_step_program
+from packbench.profile.language.compiler import compile_profile
 from packbench.profile.plan import Plan
-from packbench.profile.to_neware import to_step_program
 from packbench.wire.neware.steps import from_neware_xml, to_neware_xml
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -18,7 +18,7 @@ from packbench.config.document import load_document
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.maps.schema import DeviceType
-from packbench.profile.compiler import compile_profile
+from packbench.profile.language.compiler import compile_profile
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 BENCH, PACK, PROFILE = (

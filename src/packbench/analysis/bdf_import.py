@@ -26,7 +26,7 @@ from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import merge_limits
 from packbench.core.result import Note, Result
-from packbench.profile.compiler import compile_profile
+from packbench.profile.language.compiler import compile_profile
 from packbench.profile.plan import End, LoopEnd, Plan
 from packbench.store.bdf import (
     CURRENT,

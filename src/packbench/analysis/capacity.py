@@ -33,7 +33,8 @@ from packbench.core.limits import Limits
 from packbench.core.records import Gap, StepRecord, Trip
 from packbench.core.result import Contribution, Measured, Note, Result, WeakestCell
 from packbench.core.specs import Accuracy, BenchSpec, PackSpec
-from packbench.profile.plan import CcCharge, CccvCharge, CcDischarge, Plan
+from packbench.profile.amounts import constant
+from packbench.profile.plan import ConstantCurrent, ConstantPower, ConstantVoltage, DirectedStep, Plan
 
 CROSS_CHECK_REL = 1e-3
 """Stored samples against the engine's totals (invariant I8)."""
@@ -157,7 +158,7 @@ def _agreeing(run: RunInputs, discharges: list[StepRecord]) -> tuple[list[StepRe
         return discharges[-1:], True
     last = discharges[-rule.agreement.cycles :]
     values = [abs(record.charge_ah) for record in last]
-    return last, len(last) == rule.agreement.cycles and max(values) - min(values) <= rule.agreement.within_ah
+    return last, len(last) == rule.agreement.cycles and max(values) - min(values) <= rule.agreement.within
 
 
 def _count(run: RunInputs, record: StepRecord) -> Counted:
@@ -209,11 +210,14 @@ def _ended_at(record: StepRecord, limit_v: float) -> bool:
 def _charge_limit_v(run: RunInputs, record: StepRecord) -> float:
     """The voltage at which a charge ended: the cell's limit, or the pack's."""
     step = run.plan.steps[record.step - 1]
-    if isinstance(step, CcCharge | CccvCharge):
+    stated: float | None = None
+    if isinstance(step, ConstantCurrent | ConstantVoltage | ConstantPower):
         if record.end_cell is not None and step.cell_limit is not None:
-            return step.cell_limit.voltage_v
-        if record.end_cell is None:
-            return step.voltage_v if isinstance(step, CccvCharge) else step.clamp_voltage_v
+            stated = constant(step.cell_limit.voltage_v)
+        elif record.end_cell is None:
+            stated = constant(step.voltage_v if isinstance(step, ConstantVoltage) else step.clamp_voltage_v)
+    if stated is not None:
+        return stated
     return run.pack.cell_full_v if record.end_cell is not None else record.voltage_end_v
 
 
@@ -222,8 +226,10 @@ def _cutoff_v(run: RunInputs, record: StepRecord) -> float:
     step = run.plan.steps[record.step - 1]
     wanted = "voltage" if record.end_cell is None else "cell_min"
     for condition in step.until:
-        if condition.variable == wanted and condition.operator in ("<=", "<"):
-            return condition.value
+        for test in condition.tests:
+            value_v = constant(test.value)
+            if test.variable == wanted and not test.rising and value_v is not None:
+                return value_v
     return run.pack.cell_cutoff_v if record.end_cell is not None else record.voltage_end_v
 
 
@@ -258,10 +264,10 @@ def _reasons(
     if not agreed and rule.agreement is not None:
         reasons.append(
             Reason(
-                f"no {rule.agreement.cycles} consecutive capacities within {rule.agreement.within_ah:.4g} Ah "
+                f"no {rule.agreement.cycles} consecutive capacities within {rule.agreement.within:.4g} Ah "
                 f"in {len(discharges)} discharges",
                 f"{len(discharges)} 次放电中没有连续 {rule.agreement.cycles} 次容量相差不超过 "
-                f"{rule.agreement.within_ah:.4g} Ah",
+                f"{rule.agreement.within:.4g} Ah",
             )
         )
     for each in counted:
@@ -283,7 +289,9 @@ def _end_reasons(run: RunInputs, each: Counted) -> list[Reason]:
     """A discharge that did not end on a cut-off voltage is no capacity."""
     step = run.plan.steps[each.record.step - 1]
     met = next((one for one in step.until if one.text == each.record.end_reason), None)
-    if isinstance(step, CcDischarge) and met is not None and met.variable not in ("voltage", "cell_min"):
+    cut_off = ("voltage", "cell_min", "cell_any")
+    by_voltage = met is None or any(test.variable in cut_off for test in met.tests)
+    if isinstance(step, DirectedStep) and step.sign < 0 and not by_voltage:
         cycle, reason = each.record.cycle, each.record.end_reason
         return [
             Reason(

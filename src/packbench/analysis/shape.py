@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 from packbench.core.limits import LIMIT_NAMES, Limits
-from packbench.core.records import Gap, StepRecord, Trip
-from packbench.core.result import StepResult
+from packbench.core.records import Gap, ReadOut, StepRecord, Trip
+from packbench.core.result import ReadOutResult, StepResult
 
 NS = 1e9
 LIMIT_UNITS = {"_v": "V", "_a": "A", "_c": "degC", "_k_min": "K/min"}
@@ -33,6 +33,19 @@ def step_result(record: StepRecord) -> StepResult:
         cell_min_end_v=_finite(record.cell_min_end_v),
         cell_max_end_v=_finite(record.cell_max_end_v),
         temperature_max_c=_finite(record.temperature_max_c),
+        overshoot=record.overshoot,
+        met_after_s=None if record.met_ns is None else (record.met_ns - record.started_ns) / NS,
+        read_outs=tuple(_read_out(read_out) for read_out in record.read_outs),
+    )
+
+
+def _read_out(read_out: ReadOut) -> ReadOutResult:
+    return ReadOutResult(
+        read_out.piece,
+        read_out.at_ns / NS,
+        read_out.voltage_v,
+        read_out.current_a,
+        _finite(read_out.resistance_ohm),
     )
 
 

@@ -18,7 +18,7 @@ from packbench.app.job import Job, apply_settings, effective_limits
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.result import Result
-from packbench.profile.compiler import compile_profile
+from packbench.profile.language.compiler import compile_profile
 from packbench.report.build import RESULT_NAME, write_report
 from packbench.report.inputs import Columns, ReportInputs
 from packbench.report.json_out import result_to_json

@@ -5,6 +5,7 @@ Owns the reading of the three files.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from dataclasses import replace as _replaced
 from math import isfinite
@@ -19,9 +20,9 @@ from packbench.core.limits import Limits, LimitSet, merge_limits
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.core.step_program import StepProgram
 from packbench.files import ConfigKind, find_config, list_configs
-from packbench.profile.check import check_plan
-from packbench.profile.compiler import compile_profile
-from packbench.profile.plan import Plan
+from packbench.profile.checking.check import check_plan
+from packbench.profile.language.compiler import compile_profile
+from packbench.profile.plan import Most, Plan, SourceFile
 from packbench.store.meta import Source
 
 
@@ -60,16 +61,23 @@ def read_text(path: Path) -> str:
         raise InputError(Problem(error.strerror or "cannot be read", file=str(path))) from error
 
 
-def load_job(profile: str, pack: str, bench: str | None, settings: tuple[str, ...] = ()) -> Job:
+def load_job(
+    profile: str,
+    pack: str,
+    bench: str | None,
+    settings: tuple[str, ...] = (),
+    parameters: tuple[tuple[str, str], ...] = (),
+) -> Job:
     """Read, compile and check. Every error of every file is reported at once.
 
     `bench` None: the one that the pack file names.
     `settings`: `plant.KEY=VALUE` or `ambient_c=VALUE`, for simulations.
+    `parameters`: (name, value) pairs that replace defaults of the profile's own parameters.
     """
     pack_source = read_source("packs", pack)
     pack_spec, ambient_c = apply_settings(load_pack(pack_source.text, pack_source.name), settings)
     profile_source = read_source("profiles", profile)
-    plan = compile_profile(profile_source.text, profile_source.name, pack_spec)
+    plan = compile_profile(profile_source.text, profile_source.name, pack_spec, find_beside, dict(parameters))
     bench_name = bench or pack_spec.default_bench
     if bench_name is None:
         known = ", ".join(list_configs("benches"))
@@ -87,6 +95,7 @@ def load_job(profile: str, pack: str, bench: str | None, settings: tuple[str, ..
 
     require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
     limits = effective_limits(plan, pack_spec, bench_spec)
+    plan = _replaced(plan, most=most_of(limits, pack_spec, bench_spec))
     return Job(
         plan,
         pack_spec,
@@ -105,6 +114,27 @@ def effective_limits(plan: Plan, pack: PackSpec, bench: BenchSpec) -> Limits:
     """The tightest of profile, pack and the bench's layers."""
     layers: dict[str, LimitSet] = {"profile": plan.limits, "pack": pack.limits, **bench.limits}
     return merge_limits(layers)
+
+
+def most_of(limits: Limits, pack: PackSpec, bench: BenchSpec) -> Most:
+    """What no set-point may go beyond, also one that a formula comes to during the run."""
+    return Most(
+        charge_current_a=limits.charge_current_max_a,
+        discharge_current_a=limits.discharge_current_max_a,
+        voltage_max_v=limits.pack_voltage_max_v,
+        voltage_min_v=limits.pack_voltage_min_v,
+        power_w=min(pack.max_power_w, float(bench.cycler.settings.get("rated_power_w", pack.max_power_w))),
+    )
+
+
+def find_beside(name: str, beside: str) -> SourceFile:
+    """A file that a profile names: beside it, else among the profiles. Raises InputError when there is none."""
+    here = Path(beside).parent / name
+    path = next((known for known in (here, here.with_name(f"{here.name}.yaml")) if known.is_file()), None)
+    if path is None:
+        path = find_config("profiles", name)
+    text = read_text(path)
+    return SourceFile(_shown(path), text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def apply_settings(pack: PackSpec, settings: tuple[str, ...]) -> tuple[PackSpec, float | None]:

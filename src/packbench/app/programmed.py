@@ -17,9 +17,10 @@ from packbench.core.limits import Limits
 from packbench.core.specs import BenchSpec
 from packbench.core.step_program import StepProgram
 from packbench.drivers.factory import PROGRAMMED
+from packbench.profile.amounts import constant
+from packbench.profile.checking.pen import Pen
+from packbench.profile.exchange.neware import to_step_program
 from packbench.profile.plan import Plan
-from packbench.profile.setpoints import Pen
-from packbench.profile.to_neware import to_step_program
 from packbench.run.driving import program_lag_ns
 
 STEPPED_POLL_NS = 500_000_000
@@ -51,8 +52,10 @@ def _unseen(plan: Plan, bench: BenchSpec) -> list[Problem]:
     for index, step in enumerate(plan.steps):
         pen = Pen(index, plan.source_file, plan.places)
         for position, condition in enumerate(step.until):
-            if condition.variable == "step_time" and condition.value < least_s:
-                found = f"a step of {condition.value:g} s"
+            test = condition.alone
+            value_s = None if test is None or test.variable != "step_time" else constant(test.value)
+            if value_s is not None and value_s < least_s:
+                found = f"a step of {value_s:g} s"
                 expected = f"at least {least_s:g} s: {bench.name}'s poll of the cycler and its set-point delay"
                 problems.append(pen.write(f"until.{position}", "over before a reading shows it", found, expected))
     return problems

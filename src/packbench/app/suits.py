@@ -14,8 +14,8 @@ from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
 from packbench.maps.schema import DeviceType
-from packbench.profile.plan import CcDischarge, Plan
-from packbench.profile.setpoints import Pen
+from packbench.profile.checking.pen import Pen
+from packbench.profile.plan import Plan, discharges
 from packbench.store.meta import Source
 
 OFF_WAIT_NS = 50_000_000
@@ -120,7 +120,7 @@ def _ratings(cycler: DeviceType, bench: BenchSpec, document: Document) -> list[P
 
 def _directions(types: DeviceTypes, plan: Plan) -> list[Problem]:
     """A discharge that the cycler cannot take, or that the BMS's protocol does not know."""
-    step = next((index for index, step in enumerate(plan.steps) if isinstance(step, CcDischarge)), None)
+    step = next((index for index, step in enumerate(plan.steps) if discharges(step)), None)
     if step is None:
         return []
     pen = Pen(step, plan.source_file, plan.places)

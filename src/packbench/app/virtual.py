@@ -264,7 +264,8 @@ def _truth(job: Job, steps: list[PlantStep], wall_seconds: float) -> Truth:
     counted = discharges[-1:]
     if rule.agreement is not None:
         counted = discharges[-rule.agreement.cycles :]
-        if not agree(rule.agreement, tuple((rule.agreement.step, step.discharged_ah) for step in counted)):
+        rounds = tuple((rule.agreement.step, step.discharged_ah, step.discharged_wh) for step in counted)
+        if not agree(rule.agreement, rounds):
             return Truth(None, None, None, wall_seconds)
     return Truth(
         sum(step.discharged_ah for step in counted) / len(counted),

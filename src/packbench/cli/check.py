@@ -13,7 +13,7 @@ from packbench.app.job import load_job
 from packbench.cli.console import Done, Terminal, problem_object
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
-from packbench.profile.estimate import estimate_plan
+from packbench.profile.checking.estimate import estimate_plan
 
 DEFAULT_PACK = "nmc-96s"
 

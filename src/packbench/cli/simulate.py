@@ -16,7 +16,7 @@ from packbench.cli.console import STOPPED, Done, Terminal
 from packbench.cli.progress import Progress
 from packbench.cli.words import Subparsers, add_run_options, paths_text
 from packbench.cli.words import command as make_command
-from packbench.profile.estimate import estimate_plan
+from packbench.profile.checking.estimate import estimate_plan
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import LiveView, step_table, summary
 

@@ -85,11 +85,17 @@ def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`one of a, b, c`, and the nearest one when `word` looks like a slip."""
+    """`one of a, b, c`, and the nearest one or two when `word` looks like a slip."""
     names = sorted(known)
     listing = f"one of {', '.join(names)}" if names else "nothing here"
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"{listing} (did you mean {near[0]!r}?)" if near else listing
+    near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
+    if len(near) == 2 and _likeness(word, near[0]) > _likeness(word, near[1]) + 0.15:
+        near.pop()
+    return f"{listing} (did you mean {' or '.join(repr(name) for name in near)}?)" if near else listing
+
+
+def _likeness(word: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, word, name).ratio()
 
 
 def _problem(model: type[BaseModel], document: Document, base: Path, detail: Any) -> Problem:

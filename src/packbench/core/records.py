@@ -38,6 +38,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadOut:
+    """Voltage and resistance at a stated time after an edge of current, between the two samples around it."""
+
+    piece: int
+    """Of the train, from 1, counted on through its repeats."""
+    at_ns: int
+    """After the edge."""
+    voltage_v: float
+    current_a: float
+    resistance_ohm: float
+    """Change of voltage over change of current since just before the edge."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """One executed step, as it ended."""
 
@@ -68,6 +82,9 @@ class StepRecord:
     imbalance_limited: bool
     overshoot: float | None = None
     """By how much the ending quantity had passed its limit on that sample, in its own unit."""
+    met_ns: int | None = None
+    """When it met its limit, between the last two samples by their own times; from the start of the run."""
+    read_outs: tuple[ReadOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,20 @@ class WeakestCell:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadOutResult:
+    """One read-out of a pulse."""
+
+    piece: int
+    """Of the train, from 1, counted on through its repeats."""
+    at_s: float
+    """After the piece's edge."""
+    voltage_v: float
+    current_a: float
+    resistance_ohm: float | None
+    """Change of voltage over change of current since just before the edge; None: the current did not change."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """One executed step in the result."""
 
@@ -79,6 +93,12 @@ class StepResult:
     cell_min_end_v: float | None
     cell_max_end_v: float | None
     temperature_max_c: float | None
+    overshoot: float | None = None
+    """By how much the ending quantity had passed its bound on the last sample, in its own unit."""
+    met_after_s: float | None = None
+    """From the step's start to the instant at which its bound was met, between two samples."""
+    read_outs: tuple[ReadOutResult, ...] = ()
+    """Of a pulse: voltage and resistance at the stated times after each edge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,3 +200,5 @@ class Snapshot(NamedTuple):
     board: BoardSample | None
     pack_voltage_v: float = float("nan")
     """The cycler's voltage referred to the pack's terminals (sense point and cable, bench file)."""
+    chamber: ChamberSample | None = None
+    meter: MeterSample | None = None

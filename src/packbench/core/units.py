@@ -4,7 +4,7 @@ Owns the table of units and the grammar of a quantity. Must not know files or li
 `config`), nor what a value is for. It exists so that no number enters the program without its
 unit, and no unit that could mean two things (`m`, `C`) is ever guessed.
 
-Results are SI with this project's suffixes: V, A, W, s, Ah, Wh, degC, K, K/min, ohm, fractions.
+Results are SI with this project's suffixes: V, A, W, s, Ah, Wh, degC, K, K/min, V/s, ohm, fractions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Dimension = Literal[
     "temperature",
     "temperature_difference",
     "temperature_rate",
+    "voltage_rate",
     "resistance",
     "ratio",
 ]
@@ -58,6 +59,13 @@ UNITS: dict[str, tuple[Dimension, float]] = {
     "K/min": ("temperature_rate", 1.0),
     "K/s": ("temperature_rate", 60.0),
     "K/h": ("temperature_rate", 1.0 / 60.0),
+    "V/s": ("voltage_rate", 1.0),
+    "mV/s": ("voltage_rate", 1e-3),
+    "V/min": ("voltage_rate", 1.0 / 60.0),
+    "mV/min": ("voltage_rate", 1e-3 / 60.0),
+    "V/h": ("voltage_rate", 1.0 / 3600.0),
+    "mV/h": ("voltage_rate", 1e-3 / 3600.0),
+    "mV/d": ("voltage_rate", 1e-3 / 86400.0),
     "ohm": ("resistance", 1.0),
     "mohm": ("resistance", 1e-3),
     "uohm": ("resistance", 1e-6),
@@ -78,6 +86,7 @@ EXPECTED: dict[Dimension, str] = {
     "temperature": "a temperature with its unit, such as 25 degC",
     "temperature_difference": "a temperature difference with its unit, such as 2 K",
     "temperature_rate": "a rate of temperature with its unit, such as 0.1 K/min",
+    "voltage_rate": "a rate of voltage with its unit, such as 0.1 mV/min",
     "resistance": "a resistance with its unit, such as 2 mohm",
     "ratio": "a ratio with its sign, such as 3 % or 50 ppm",
 }

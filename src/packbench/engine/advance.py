@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from packbench.core.samples import Snapshot
-from packbench.engine.conditions import READERS, Reading, cell_behind, first_met
-from packbench.engine.effects import Effect, Finish, OutputOff, StepBegan, StepEnded
-from packbench.engine.state import NOT_HELD, EngineState, StepState
+from packbench.engine.conditions import cell_behind, first_met
+from packbench.engine.control import Asked
+from packbench.engine.effects import Effect, Finish, StepEnded
+from packbench.engine.entering import beyond, enter, left_loops
+from packbench.engine.meeting import met_at, overshoot
+from packbench.engine.readings import Reading
+from packbench.engine.state import EngineState, StepState
 from packbench.engine.steps import LOGIC, Ending
 from packbench.engine.walk import (
     before_first,
@@ -20,28 +24,32 @@ from packbench.engine.walk import (
     metered,
     overdue,
     record_of,
+    slopes_of,
     started,
     stop,
     temperatures,
-    through_loops,
 )
-from packbench.profile.plan import Condition, End, LoopEnd, Plan
+from packbench.profile.plan import End, Pause, Plan
+
+__all__ = ["advance", "answer", "start", "stop"]
 
 SETTLED_A = 1.0
 """Below this the output counts as off (the faults catalogue's |I| < 1 A)."""
 SETTLE_NS = 2_000_000_000
 """The tail of a step is counted this long at most."""
 
+Outcome = tuple[EngineState, tuple[Effect, ...]]
 
-def start(plan: Plan, snapshot: Snapshot, now_ns: int) -> tuple[EngineState, tuple[Effect, ...]]:
-    """Begin the first step."""
+
+def start(plan: Plan, snapshot: Snapshot, now_ns: int, index: int = 0) -> Outcome:
+    """Begin the first step, or the one at `index` when what lies before it has been done (prelude)."""
     effects: list[Effect] = []
-    step = _enter(plan, before_first(now_ns), 0, now_ns, effects)
-    return started(step, snapshot, now_ns), tuple(effects)
+    state = started(before_first(now_ns), snapshot, now_ns)
+    return _entered(plan, state, snapshot, index, now_ns, effects)
 
 
-def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> tuple[EngineState, tuple[Effect, ...]]:
-    """Take in a reading. Called for every new sample of any source."""
+def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    """Take in a moment. Called for every new sample of any source, and at the instants that `due_ns` names."""
     if state.step.finished:
         return state, ()
     state = metered(state, snapshot)
@@ -51,29 +59,67 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
         effects.append(StepEnded(replace(step.closing, tail_ah=state.meter.ah)))
         step = replace(step, closing=None)
         state = state._replace(step=step)
-    planned = plan.steps[step.index]
-    if isinstance(planned, End):
+    running = step.running
+    assert running is not None
+    if isinstance(running, End):
         if step.closing is None:
-            effects.append(Finish(planned.verdict, "the profile's end"))
+            reason = running.reason_en or "the profile's end"
+            effects.append(Finish(running.verdict, reason, tuple(step.variables.items())))
             state = state._replace(step=replace(step, finished=True))
         return state, tuple(effects)
-    assert not isinstance(planned, LoopEnd)
-    met, held = first_met(planned.until, step.held_since_ns, Reading(state, snapshot, now_ns))
+    met, held = first_met(running.until, step.held_since_ns, Reading(state, snapshot, now_ns))
     if met is not None:
-        ending = Ending(met.text, cell_behind(met, snapshot), overshoot=_overshoot(met, state, snapshot, now_ns))
-        return _leave(plan, state, snapshot, now_ns, ending, met.goto, effects)
-    outcome = LOGIC[type(planned)].watch(planned, step, snapshot, now_ns)
+        over = None if met.for_ns else overshoot(met, state, snapshot, now_ns)
+        at_ns = None if met.for_ns else met_at(met, state, snapshot, now_ns)
+        ending = Ending(met.text, cell_behind(met, snapshot), overshoot=over, goto=met.goto, met_ns=at_ns)
+        return _leave(plan, _watched(state, snapshot, now_ns), snapshot, now_ns, ending, effects)
+    outcome = LOGIC[type(running)].watch(running, step, snapshot, now_ns)
+    if outcome.control is not None:
+        step = replace(step, control=outcome.control)
+        state = state._replace(step=step)
     if outcome.ending is not None:
-        return _leave(plan, state, snapshot, now_ns, outcome.ending, None, effects)
+        return _leave(plan, state, snapshot, now_ns, outcome.ending, effects)
     if (reason := overdue(plan, state, now_ns)) is not None:
         return stop(plan, state, snapshot, now_ns, reason)
     if outcome.drive is not None:
+        if (reason := beyond(outcome.drive, plan.most)) is not None:
+            return stop(plan, state, snapshot, now_ns, f"step {running.label}: {reason}")
         effects.append(outcome.drive)
-        step = replace(step, drive=outcome.drive, taper=outcome.taper, held_since_ns=held)
-        state = state._replace(step=step)
+        step = replace(step, drive=outcome.drive, held_since_ns=held)
+        state = state._replace(meter=state.meter.commanded_at(now_ns))
     elif held is not step.held_since_ns:
-        state = state._replace(step=replace(step, held_since_ns=held))
-    return state, tuple(effects)
+        step = replace(step, held_since_ns=held)
+    return EngineState(
+        step,
+        state.meter,
+        state.started_ns,
+        state.temperature_min_c,
+        state.temperature_max_c,
+        snapshot,
+        state.meter,
+        state.slopes,
+    ), tuple(effects)
+
+
+def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word: str) -> Outcome:
+    """Take in the operator's answer to the pause that runs; a word that is none of its answers changes nothing."""
+    step = state.step
+    running = step.running
+    if step.finished or not isinstance(running, Pause) or not isinstance(step.control, Asked):
+        return state, ()
+    words = [one.word for one in running.answers] or ["ok"]
+    if word not in words:
+        return state, ()
+    state = state._replace(step=replace(step, control=Asked(word)))
+    return advance(plan, state, snapshot, now_ns)
+
+
+def _watched(state: EngineState, snapshot: Snapshot, now_ns: int) -> EngineState:
+    """The state with what the step itself makes of its last reading (a read-out, say)."""
+    running = state.step.running
+    assert running is not None and not isinstance(running, End)
+    outcome = LOGIC[type(running)].watch(running, state.step, snapshot, now_ns)
+    return state if outcome.control is None else state._replace(step=replace(state.step, control=outcome.control))
 
 
 def _settled(step: StepState, snapshot: Snapshot, now_ns: int) -> bool:
@@ -84,57 +130,31 @@ def _settled(step: StepState, snapshot: Snapshot, now_ns: int) -> bool:
 
 
 def _leave(
-    plan: Plan,
-    state: EngineState,
-    snapshot: Snapshot,
-    now_ns: int,
-    ending: Ending,
-    goto: int | None,
-    effects: list[Effect],
-) -> tuple[EngineState, tuple[Effect, ...]]:
+    plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, ending: Ending, effects: list[Effect]
+) -> Outcome:
     """End the step, and enter the next one."""
     step = state.step
     if step.closing is not None:
         effects.append(StepEnded(replace(step.closing, tail_ah=state.meter.ah)))
-    state = state._replace(meter=state.meter.held(now_ns))
+    state = state._replace(meter=state.meter.commanded_at(now_ns))
     record = record_of(plan, state, snapshot, now_ns, ending)
-    leaving = replace(left(step, record), closing=record)
+    leaving = replace(left(plan, step, record), closing=record)
+    goto = ending.goto
     if goto is not None:
-        # A loop that is jumped out of begins anew when it is entered again.
-        inside = tuple(entry for entry in leaving.loop_counts if not _jumped_out_of(plan, entry[0], step.index, goto))
-        leaving = replace(leaving, loop_counts=inside)
-    entered = _enter(plan, leaving, step.index + 1 if goto is None else goto, now_ns, effects)
-    return EngineState(entered, state.meter.restarted(), state.started_ns, *temperatures(snapshot)), tuple(effects)
+        leaving = left_loops(plan, leaving, step.index, goto)
+    index = step.index + 1 if goto is None else goto
+    left_state = EngineState(leaving, state.meter.restarted(), state.started_ns, *temperatures(snapshot))
+    return _entered(plan, left_state, snapshot, index, now_ns, effects)
 
 
-def _jumped_out_of(plan: Plan, loop_end: int, index: int, goto: int) -> bool:
-    """Whether a jump from `index` to `goto` leaves the loop that ends at `loop_end`."""
-    loop = plan.steps[loop_end]
-    assert isinstance(loop, LoopEnd)
-    return loop.start <= index <= loop_end and not loop.start <= goto <= loop_end
-
-
-def _enter(plan: Plan, step: StepState, index: int, now_ns: int, effects: list[Effect]) -> StepState:
-    """Begin the step at `index`, going through loop ends, which take no time."""
-    step, index = through_loops(plan, step, index, effects)
-    planned = plan.steps[index]
-    drive, taper = (None, None) if isinstance(planned, End) else LOGIC[type(planned)].begin(planned, now_ns)
-    number = step.number + 1
-    effects.append(StepBegan(number, index + 1, planned.label, step.cycle))
-    effects.append(drive if drive is not None else OutputOff())
-    return replace(
-        step,
-        index=index,
-        number=number,
-        started_ns=now_ns,
-        drive=drive,
-        taper=taper,
-        held_since_ns=(NOT_HELD,) * len(planned.until),
-    )
-
-
-def _overshoot(met: Condition, state: EngineState, snapshot: Snapshot, now_ns: int) -> float | None:
-    """By how much the ending quantity had passed its bound; None where the bound is a waiting time."""
-    if met.for_ns:
-        return None
-    return abs(READERS[met.variable](Reading(state, snapshot, now_ns)) - met.value)
+def _entered(
+    plan: Plan, state: EngineState, snapshot: Snapshot, index: int, now_ns: int, effects: list[Effect]
+) -> Outcome:
+    """The state in the next step; a step that may not begin ends the run."""
+    step, wrong = enter(plan, state, snapshot, index, now_ns, effects)
+    meter = state.meter if step.drive is None else state.meter._replace(commanded=True)
+    state = state._replace(step=step, meter=meter, slopes=slopes_of(step))
+    if wrong is None:
+        return state, tuple(effects)
+    state, stopping = stop(plan, state, snapshot, now_ns, wrong)
+    return state, (*effects, *stopping)

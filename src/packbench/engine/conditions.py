@@ -1,70 +1,18 @@
-"""End conditions: reading a variable and comparing it.
+"""End conditions: comparing readings with their bounds, and how long that has held.
 
-Owns what each variable of the profile language means on a snapshot. Adding one is one line in
-`READERS`. A variable whose source is absent reads NaN, and every comparison with NaN is false:
-absence never ends a step by itself (staleness is the safety rules' business).
+Owns the comparison and the debounce. What a variable means is `readings`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from packbench.core.samples import Snapshot
-from packbench.engine.state import NOT_HELD, EngineState
-from packbench.profile.plan import Condition, Variable
+from packbench.engine.evaluate import value_of
+from packbench.engine.readings import READERS, Reading, reader_of
+from packbench.engine.state import NOT_HELD
+from packbench.profile.plan import SLOPE_WINDOW_NS, Condition, Test
 
-NAN = float("nan")
-
-
-class Reading(NamedTuple):
-    """What a condition looks at."""
-
-    state: EngineState
-    snapshot: Snapshot
-    now_ns: int
-
-
-def _current(reading: Reading) -> float:
-    cycler = reading.snapshot.cycler
-    return NAN if cycler is None else abs(cycler.current_a)
-
-
-def _power(reading: Reading) -> float:
-    cycler = reading.snapshot.cycler
-    return NAN if cycler is None else abs(cycler.current_a * reading.snapshot.pack_voltage_v)
-
-
-def _bms(attribute: str) -> Callable[[Reading], float]:
-    def read(reading: Reading) -> float:
-        bms = reading.snapshot.bms
-        return NAN if bms is None else getattr(bms, attribute)
-
-    return read
-
-
-def _spread(reading: Reading) -> float:
-    bms = reading.snapshot.bms
-    return NAN if bms is None else bms.cell_max_v - bms.cell_min_v
-
-
-READERS: dict[Variable, Callable[[Reading], float]] = {
-    "voltage": lambda reading: reading.snapshot.pack_voltage_v,
-    "current": _current,
-    "power": _power,
-    "step_time": lambda reading: (reading.now_ns - reading.state.step.started_ns) / 1e9,
-    "test_time": lambda reading: (reading.now_ns - reading.state.started_ns) / 1e9,
-    "step_ah": lambda reading: abs(reading.state.meter.ah),
-    "step_wh": lambda reading: abs(reading.state.meter.wh),
-    "cycle_ah": lambda reading: abs(reading.state.step.cycle_ah + reading.state.meter.ah),
-    "cycle_wh": lambda reading: abs(reading.state.step.cycle_wh + reading.state.meter.wh),
-    "cell_max": _bms("cell_max_v"),
-    "cell_min": _bms("cell_min_v"),
-    "cell_spread": _spread,
-    "temperature_max": _bms("temperature_max_c"),
-    "temperature_min": _bms("temperature_min_c"),
-    "cycle": lambda reading: float(reading.state.step.cycle),
-}
+_LOWEST = frozenset({"cell_min"})
+_HIGHEST = frozenset({"cell_max"})
 
 
 def holds(operator: str, value: float, bound: float) -> bool:
@@ -76,13 +24,45 @@ def holds(operator: str, value: float, bound: float) -> bool:
     return value > bound if operator == ">" else value < bound
 
 
+def left_of(test: Test, reading: Reading) -> float:
+    """The value of the test's variable."""
+    if test.left is not None:
+        return value_of(test.left, reading)
+    reader = READERS.get(test.variable)
+    if reader is not None:
+        return reader(reading)
+    if test.variable == "cell_any":
+        return READERS["cell_max" if test.rising else "cell_min"](reading)
+    return reader_of(test.variable)(reading)
+
+
+def is_met(test: Test, reading: Reading) -> bool:
+    """Whether a test is true at a moment."""
+    bound = test.value if isinstance(test.value, float) else value_of(test.value, reading)
+    return holds(test.operator, left_of(test, reading), bound)
+
+
+def condition_holds(condition: Condition, reading: Reading) -> bool:
+    """Whether all tests of a condition are true at a moment."""
+    if condition.window_ns != SLOPE_WINDOW_NS:
+        reading = reading._replace(window_ns=condition.window_ns)
+    return all(is_met(test, reading) for test in condition.tests)
+
+
 def cell_behind(condition: Condition, snapshot: Snapshot) -> int | None:
     """The cell that made a condition true, from 1; None when no single cell did."""
-    if snapshot.bms is None:
+    bms = snapshot.bms
+    if bms is None:
         return None
-    if condition.variable == "cell_min":
-        return snapshot.bms.cell_min_index
-    return snapshot.bms.cell_max_index if condition.variable == "cell_max" else None
+    for test in condition.tests:
+        name = test.variable
+        if name == "cell_any":
+            name = "cell_max" if test.rising else "cell_min"
+        if name in _LOWEST:
+            return bms.cell_min_index
+        if name in _HIGHEST:
+            return bms.cell_max_index
+    return None
 
 
 def first_met(
@@ -94,9 +74,8 @@ def first_met(
     """
     changed: list[int] | None = None
     for position, condition in enumerate(conditions):
-        value = READERS[condition.variable](reading)
         since_ns = held_since_ns[position]
-        if not holds(condition.operator, value, condition.value):
+        if not condition_holds(condition, reading):
             if since_ns != NOT_HELD:
                 changed = changed if changed is not None else list(held_since_ns)
                 changed[position] = NOT_HELD

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from packbench.core.records import StepRecord
+from packbench.profile.plan import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,23 @@ class Launch:
 @dataclass(frozen=True, slots=True)
 class OutputOff:
     """No current."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetChamber:
+    """Have the chamber hold a temperature; None: stop conditioning."""
+
+    temperature_c: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the operator; whoever answers calls `advance.answer`."""
+
+    label: str
+    prompt_en: str
+    prompt_zh: str
+    answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,8 @@ class Finish:
     verdict: str
     """What the profile's own end step says: "pass", "fail" or "aborted"."""
     reason: str
+    variables: tuple[tuple[str, float], ...] = ()
+    """The profile's own, as they stood at its end, in the project's units."""
 
 
-Effect = Drive | Launch | OutputOff | StepBegan | StepEnded | Note | Finish
+Effect = Drive | Launch | OutputOff | SetChamber | Ask | StepBegan | StepEnded | Note | Finish

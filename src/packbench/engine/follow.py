@@ -15,9 +15,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from packbench.core.samples import CyclerSample, ProgramState, Snapshot
-from packbench.engine.conditions import READERS, Reading
+from packbench.engine.conditions import left_of
 from packbench.engine.effects import Drive, Effect, Finish, Launch, OutputOff, StepBegan, StepEnded
+from packbench.engine.evaluate import value_of
 from packbench.engine.meter import Meter
+from packbench.engine.readings import Reading
 from packbench.engine.state import EngineState, StepState
 from packbench.engine.steps import LOGIC, Ending
 from packbench.engine.walk import (
@@ -31,7 +33,8 @@ from packbench.engine.walk import (
     temperatures,
     through_loops,
 )
-from packbench.profile.plan import CccvCharge, Condition, End, LoopEnd, Plan
+from packbench.profile.amounts import constant
+from packbench.profile.plan import Condition, ConstantVoltage, End, InstantStep, Plan, Test
 
 BEGINS_WITHIN_NS = 60_000_000_000
 """The start may take 30 s to be answered, and readings are seconds old (configs/devices/neware-bts8.yaml)."""
@@ -51,12 +54,14 @@ def start(plan: Plan, snapshot: Snapshot, now_ns: int) -> Outcome:
     return started(before_first(now_ns), snapshot, now_ns), (Launch(),)
 
 
-def expected_drive(plan: Plan, program: ProgramState) -> Drive | None:
+def expected_drive(plan: Plan, program: ProgramState, snapshot: Snapshot) -> Drive | None:
     """What the cycler should be doing by its own word of where it stands; None: nothing flows."""
     if program.status != "running" or program.step is None or not 1 <= program.step <= len(plan.steps):
         return None
     planned = plan.steps[program.step - 1]
-    return None if isinstance(planned, LoopEnd | End) else LOGIC[type(planned)].begin(planned, 0)[0]
+    if isinstance(planned, InstantStep | End):
+        return None
+    return LOGIC[type(planned)].begin(planned, snapshot, snapshot.t_ns).drive
 
 
 def follow(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
@@ -154,23 +159,28 @@ def _ended(plan: Plan, state: EngineState, ended_ns: int, effects: list[Effect])
         return None
     record = record_of(plan, state, step.seen, ended_ns, Ending(nearest.text))
     effects.append(StepEnded(record))
-    return left(step, record)
+    return left(plan, step, record)
 
 
 def _ends(plan: Plan, index: int) -> tuple[Condition, ...]:
     """The ends of a step's own."""
     planned = plan.steps[index]
-    if not isinstance(planned, CccvCharge):
+    end_a = constant(planned.end_current_a) if isinstance(planned, ConstantVoltage) else None
+    if not isinstance(planned, ConstantVoltage) or end_a is None:
         return planned.until
-    text = f"current <= {planned.end_current_a:g} A at {planned.voltage_v:g} V"
-    return (*planned.until, Condition("current", "<=", planned.end_current_a, 0, None, text))
+    text = f"current <= {end_a:g} A at {constant(planned.voltage_v):g} V"
+    return (*planned.until, Condition((Test("current", "<=", end_a),), 0, None, text))
 
 
 def _way_left(end: Condition, reading: Reading) -> float:
-    """How far a step was from an end, as a part of what may lie between two readings; 0: it had come to it."""
-    value = READERS[end.variable](reading)
-    short = end.value - value if end.operator in (">=", ">") else value - end.value
-    between = LATE_S if end.variable == "step_time" else NEAR[end.variable] * end.value
+    """How far a step was from an end, as a part of what may lie between two readings; 0: it had come to it.
+
+    A step program's ends are single tests against numbers (profile/exchange/neware.py refuses others).
+    """
+    (test,) = end.tests
+    value, bound = left_of(test, reading), value_of(test.value, reading)
+    short = bound - value if test.rising else value - bound
+    between = LATE_S if test.variable == "step_time" else NEAR[test.variable] * bound
     return max(short / between, 0.0)
 
 

@@ -6,23 +6,28 @@ moves the meters, builds one small object and shares the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from packbench.core.records import StepRecord
 from packbench.core.samples import Snapshot
+from packbench.engine.control import Control
 from packbench.engine.effects import Drive
 from packbench.engine.meter import Meter
+from packbench.engine.slopes import NO_SLOPES, Slopes
+from packbench.profile.plan import AnyStep
 
 NOT_HELD = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Taper:
-    """Where the stepping-down of a charge current stands (engine/taper.py)."""
+def _nothing() -> Mapping[str, float]:
+    return MappingProxyType({})
 
-    current_a: float
-    changed_ns: int
+
+def _no_records() -> Mapping[int, StepRecord]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +44,27 @@ class StepState:
     """What was commanded; None: output off."""
     held_since_ns: tuple[int, ...]
     """Per end condition, since when it has been true; NOT_HELD when it is not."""
-    taper: Taper | None = None
+    running: AnyStep | None = None
+    """The plan's step with its formulas worked out; None: none runs."""
+    control: Control | None = None
+    """What the step itself remembers."""
     loop_counts: tuple[tuple[int, int], ...] = ()
     """(index of a LoopEnd, rounds done) of every loop entered."""
-    capacities: tuple[tuple[int, float], ...] = ()
-    """(index of the step, magnitude in Ah) of every charge-moving step so far, in order."""
+    rounds: tuple[tuple[int, float, float], ...] = ()
+    """(index of the step, magnitudes in Ah and Wh) of the steps that agreements compare, in order."""
+    variables: Mapping[str, float] = field(default_factory=_nothing)
+    """The profile's own, in the project's units."""
+    past: Mapping[int, StepRecord] = field(default_factory=_no_records)
+    """The last record of each step, by its index."""
     closing: StepRecord | None = None
     """The step before, whose output has not settled yet."""
     cycle_ah: float = 0.0
     """Of the cycle's ended steps, signed."""
     cycle_wh: float = 0.0
+    cycle_started_ns: int = 0
+    test_ah: float = 0.0
+    """Of all ended steps, signed."""
+    test_wh: float = 0.0
     finished: bool = False
     seen: Snapshot | None = None
     """The newest moment that certainly belongs to the step, where the cycler's readings say which one runs."""
@@ -63,3 +79,7 @@ class EngineState(NamedTuple):
     started_ns: int
     temperature_min_c: float
     temperature_max_c: float
+    before: Snapshot | None = None
+    """The moment before this one, to find when a bound was met between the two."""
+    meter_before: Meter | None = None
+    slopes: Slopes = NO_SLOPES

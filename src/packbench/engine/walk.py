@@ -1,4 +1,4 @@
-"""What stepping (`advance`) and following (`follow`) share: counting, the way through loops, records, the stop.
+"""What stepping (`advance`) and following (`follow`) share: counting, steps that take no time, records, the stop.
 
 Owns how a step is counted and closed and what comes after it, whoever decides that it is over. Must not decide
 that itself. It exists so that a step's record means the same whether the bench or the cycler ended the step.
@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from packbench.core.records import StepRecord
+from packbench.core.records import ReadOut, StepRecord
 from packbench.core.samples import Snapshot
+from packbench.engine.control import Wave
 from packbench.engine.effects import Effect, Finish, Note, OutputOff, StepEnded
 from packbench.engine.meter import Meter
+from packbench.engine.slopes import NO_SLOPES, Point, Slopes
 from packbench.engine.state import EngineState, StepState
-from packbench.engine.steps import Ending
+from packbench.engine.steps.logic import Ending
 from packbench.profile.plan import Agreement, End, LoopEnd, Plan
 
 
 def before_first(now_ns: int) -> StepState:
     """No step has begun: number 0."""
-    return StepState(index=0, number=0, cycle=1, started_ns=now_ns, drive=None, held_since_ns=())
+    return StepState(
+        index=0, number=0, cycle=1, started_ns=now_ns, drive=None, held_since_ns=(), cycle_started_ns=now_ns
+    )
 
 
 def started(step: StepState, snapshot: Snapshot, now_ns: int) -> EngineState:
@@ -39,7 +43,15 @@ def metered(state: EngineState, snapshot: Snapshot) -> EngineState:
         low_c = low_c if low_c <= bms.temperature_min_c else bms.temperature_min_c
         high_c = high_c if high_c >= bms.temperature_max_c else bms.temperature_max_c
     meter = state.meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v)
-    return EngineState(state.step, meter, state.started_ns, low_c, high_c)
+    slopes = state.slopes
+    if slopes.window_ns:
+        slopes = slopes.extended(Point(cycler.t_ns, snapshot.pack_voltage_v, high_of(snapshot)))
+    return EngineState(state.step, meter, state.started_ns, low_c, high_c, state.before, state.meter_before, slopes)
+
+
+def high_of(snapshot: Snapshot) -> float:
+    """The hottest sensor, in degC; NaN without one."""
+    return float("nan") if snapshot.bms is None else snapshot.bms.temperature_max_c
 
 
 def temperatures(snapshot: Snapshot) -> tuple[float, float]:
@@ -48,43 +60,88 @@ def temperatures(snapshot: Snapshot) -> tuple[float, float]:
     return (float("nan"), float("nan")) if bms is None else (bms.temperature_min_c, bms.temperature_max_c)
 
 
-def left(step: StepState, record: StepRecord) -> StepState:
-    """The step's state with what its record adds to the cycle's totals."""
+def slopes_of(state: StepState) -> Slopes:
+    """The empty points of a step that begins, as long as its conditions ask for rates."""
+    windows = [
+        condition.window_ns
+        for condition in (() if state.running is None else state.running.until)
+        if any("/dt" in test.variable for test in condition.tests)
+    ]
+    if not windows:
+        return NO_SLOPES
+    return Slopes(max(windows), min(windows) // 10)
+
+
+def left(plan: Plan, step: StepState, record: StepRecord) -> StepState:
+    """The step's state with what its record adds to the totals and to what is remembered of it."""
+    rounds = step.rounds
+    keep = _compared(plan).get(step.index)
+    if keep:
+        rounds = (*rounds, (step.index, abs(record.charge_ah), abs(record.energy_wh)))
+        own = [entry for entry in rounds if entry[0] == step.index]
+        if len(own) > keep:
+            rounds = tuple(entry for entry in rounds if entry is not own[0])
     return replace(
         step,
-        capacities=(*step.capacities, (step.index, abs(record.charge_ah))),
+        rounds=rounds,
+        past={**step.past, step.index: record},
         cycle_ah=step.cycle_ah + record.charge_ah,
         cycle_wh=step.cycle_wh + record.energy_wh,
+        test_ah=step.test_ah + record.charge_ah,
+        test_wh=step.test_wh + record.energy_wh,
     )
 
 
+def _compared(plan: Plan) -> dict[int, int]:
+    """How many rounds of which steps agreements look at."""
+    found: dict[int, int] = {}
+    for step in plan.steps:
+        if isinstance(step, LoopEnd) and step.agreement is not None:
+            agreement = step.agreement
+            found[agreement.step] = max(found.get(agreement.step, 0), agreement.cycles)
+    return found
+
+
 def through_loops(plan: Plan, step: StepState, index: int, effects: list[Effect]) -> tuple[StepState, int]:
-    """From `index` on to the next step that takes time; loop ends take none."""
+    """From `index` on to the next step that takes time, where nothing but loops lies between (step programs)."""
     while isinstance(planned := plan.steps[index], LoopEnd):
-        step, index = _loop(planned, step, index, effects)
+        step, index = around(planned, step, index, effects, met=False, now_ns=step.started_ns)
     return step, index
 
 
-def _loop(planned: LoopEnd, step: StepState, index: int, effects: list[Effect]) -> tuple[StepState, int]:
-    """Go round again, or on."""
+def around(
+    planned: LoopEnd, step: StepState, index: int, effects: list[Effect], *, met: bool, now_ns: int
+) -> tuple[StepState, int]:
+    """Go round again, or on. `met`: one of the loop's conditions holds."""
     counts = dict(step.loop_counts)
     done = counts.get(index, 0) + 1
-    agreed = planned.agreement is not None and agree(planned.agreement, step.capacities)
-    if agreed or done >= planned.repeat:
+    agreed = planned.agreement is not None and agree(planned.agreement, step.rounds)
+    if agreed or met or done >= planned.repeat:
         if planned.agreement is not None:
             text = f"after {done} rounds the capacities {'agree' if agreed else 'still do not agree'}"
+            effects.append(Note("loop_done", text))
+        elif planned.until:
+            text = f"after {done} rounds its condition {'holds' if met else 'still does not hold'}"
             effects.append(Note("loop_done", text))
         counts[index] = 0
         return replace(step, loop_counts=tuple(counts.items())), index + 1
     counts[index] = done
-    again = replace(step, loop_counts=tuple(counts.items()), cycle=step.cycle + 1, cycle_ah=0.0, cycle_wh=0.0)
+    again = replace(
+        step,
+        loop_counts=tuple(counts.items()),
+        cycle=step.cycle + 1,
+        cycle_ah=0.0,
+        cycle_wh=0.0,
+        cycle_started_ns=now_ns,
+    )
     return again, planned.start
 
 
-def agree(agreement: Agreement, capacities: tuple[tuple[int, float], ...]) -> bool:
-    """Whether the last N capacities of the agreement's step lie within its tolerance."""
-    values = [ah for index, ah in capacities if index == agreement.step][-agreement.cycles :]
-    return len(values) == agreement.cycles and max(values) - min(values) <= agreement.within_ah
+def agree(agreement: Agreement, rounds: tuple[tuple[int, float, float], ...]) -> bool:
+    """Whether the last N capacities (energies) of the agreement's step lie within its tolerance."""
+    place = 1 if agreement.quantity == "ah" else 2
+    values = [entry[place] for entry in rounds if entry[0] == agreement.step][-agreement.cycles :]
+    return len(values) == agreement.cycles and max(values) - min(values) <= agreement.within
 
 
 def record_of(plan: Plan, state: EngineState, snapshot: Snapshot, ended_ns: int, ending: Ending) -> StepRecord:
@@ -112,7 +169,13 @@ def record_of(plan: Plan, state: EngineState, snapshot: Snapshot, ended_ns: int,
         temperature_max_c=state.temperature_max_c,
         imbalance_limited=ending.imbalance_limited,
         overshoot=ending.overshoot,
+        met_ns=None if ending.met_ns is None else ending.met_ns - state.started_ns,
+        read_outs=_read_outs(step),
     )
+
+
+def _read_outs(step: StepState) -> tuple[ReadOut, ...]:
+    return step.control.read_outs if isinstance(step.control, Wave) else ()
 
 
 def stop(
@@ -127,7 +190,7 @@ def stop(
     state = state._replace(meter=state.meter.held(now_ns))
     if state.step.number and not isinstance(plan.steps[state.step.index], End):
         effects.append(StepEnded(record_of(plan, state, snapshot, now_ns, Ending(reason))))
-    effects.append(Finish("aborted", reason))
+    effects.append(Finish("aborted", reason, tuple(state.step.variables.items())))
     return state._replace(step=replace(state.step, finished=True, drive=None, closing=None)), tuple(effects)
 
 

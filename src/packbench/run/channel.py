@@ -80,6 +80,8 @@ class Channel:
         self._balancing: bool | None = None
         self._implausible: dict[str, bool] = {}
         self._last_row: Row | None = None
+        self._due_ns: int | None = None
+        """When the engine is asked again, reading or not."""
 
     @property
     def latched(self) -> Latched | None:
@@ -97,6 +99,7 @@ class Channel:
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=snapshot.t_ns)
         self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns)
+        self._look_again_when_due(self.engine, snapshot.t_ns)
         self._outbox.effects(effects)
 
     def on_cycler(self, sample: CyclerSample) -> None:
@@ -108,7 +111,7 @@ class Channel:
             new = self._cycler is None or sample.t_ns > self._cycler.t_ns
             self._cycler = sample
             if new:
-                self.expected = self._driving.expected(self.expected, self._plan, sample)
+                self.expected = self._driving.expected(self.expected, self._plan, self.snapshot())
             self._decide(record=new)
 
     def on_bms(self, sample: BmsSample) -> None:
@@ -184,6 +187,8 @@ class Channel:
             return
         after, effects = self._driving.advance(self._plan, engine, snapshot, snapshot.t_ns)
         self.engine = after
+        if after.step is not engine.step:
+            self._look_again_when_due(after, snapshot.t_ns)
         ended = after.step.number != engine.step.number
         # What the engine passed over as no step's own is not recorded either.
         counted = record and snapshot.cycler is not None and after.meter.t_ns >= snapshot.cycler.t_ns
@@ -193,6 +198,19 @@ class Channel:
             self._outbox.observe(snapshot, after)
         if effects:
             self._outbox.effects(effects)
+
+    def _look_again_when_due(self, engine: EngineState, now_ns: int) -> None:
+        """Have the clock call at the next instant at which time alone ends or changes something."""
+        due_ns = self._driving.due_ns(self._plan, engine)
+        if due_ns is not None and due_ns > now_ns and due_ns != self._due_ns:
+            self._due_ns = due_ns
+            self._clock.call_at(due_ns, self._on_due)
+
+    def _on_due(self) -> None:
+        """An instant that was asked for; one that has been replaced since says nothing."""
+        if self._due_ns is not None and self._clock.now_ns() >= self._due_ns:
+            self._due_ns = None
+            self._decide(record=False)
 
     def _trip(self, latched: Latched, snapshot: Snapshot) -> None:
         """Stop the engine where it stands; the actor has already been told to stop the current."""

@@ -14,7 +14,7 @@ from packbench.core.samples import CyclerSample, Snapshot
 from packbench.core.specs import BenchSpec
 from packbench.core.step_program import StepProgram
 from packbench.drivers.protocols import Cycler, Identity, ProgrammedCycler, Setpoint
-from packbench.engine import advance, follow
+from packbench.engine import advance, due, follow
 from packbench.engine.effects import Effect
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Plan
@@ -77,7 +77,11 @@ class Driving(Protocol):
         """The engine's next moment."""
         ...
 
-    def expected(self, before: Expectation, plan: Plan, sample: CyclerSample) -> Expectation:
+    def due_ns(self, plan: Plan, state: EngineState) -> int | None:
+        """The next instant at which it wants to be asked, sample or not; None: samples are enough."""
+        ...
+
+    def expected(self, before: Expectation, plan: Plan, snapshot: Snapshot) -> Expectation:
         """What a new reading changes in what is expected of the cycler."""
         ...
 
@@ -96,6 +100,7 @@ class Stepping:
         self.release = cycler.release
         self.start = advance.start
         self.advance = advance.advance
+        self.due_ns = due.due_ns
 
     async def match(self, voltage_v: float) -> float | None:
         await self.apply(Setpoint(0.0, voltage_v))
@@ -104,7 +109,7 @@ class Stepping:
     async def launch(self) -> None:
         raise AssertionError("this cycler has no program: the engine that steps it asks for none")
 
-    def expected(self, before: Expectation, plan: Plan, sample: CyclerSample) -> Expectation:
+    def expected(self, before: Expectation, plan: Plan, snapshot: Snapshot) -> Expectation:
         """Nothing: it is what was commanded, since when that was acknowledged (run/actor.py)."""
         return before
 
@@ -140,17 +145,22 @@ class Following:
     async def apply(self, setpoint: Setpoint) -> None:
         raise AssertionError("this cycler takes no set-point: the engine that follows it commands none")
 
+    def due_ns(self, plan: Plan, state: EngineState) -> int | None:
+        """Its readings say when a step is over."""
+        return None
+
     async def release(self) -> None:
         """Nobody took it away: a program that has ended leaves the channel free."""
 
-    def expected(self, before: Expectation, plan: Plan, sample: CyclerSample) -> Expectation:
+    def expected(self, before: Expectation, plan: Plan, snapshot: Snapshot) -> Expectation:
         """What the running step wants, from the first reading that shows it. One from before an order says nothing.
 
         That the program may be at that step is the engine's to check, in the same turn.
         """
-        if sample.program is None or sample.t_ns <= before.commanded_ns:
+        sample = snapshot.cycler
+        if sample is None or sample.program is None or sample.t_ns <= before.commanded_ns:
             return before
-        drive = follow.expected_drive(plan, sample.program)
+        drive = follow.expected_drive(plan, sample.program, snapshot)
         wanted = (None, None) if drive is None else (drive.current_a, drive.voltage_v)
         if wanted == (before.current_a, before.clamp_v):
             return before

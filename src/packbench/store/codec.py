@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
-from packbench.core.records import Event, Gap, StepRecord, Trip
+from packbench.core.records import Event, Gap, ReadOut, StepRecord, Trip
 
 STEP_ENDED: Final = "step_ended"
 TRIP: Final = "trip"
 GAP: Final = "gap"
 
-_Record = TypeVar("_Record", StepRecord, Trip, Gap)
+_Record = TypeVar("_Record", StepRecord, ReadOut, Trip, Gap)
 
 
 def step_event(step: StepRecord) -> Event:
@@ -39,7 +39,9 @@ def gap_event(gap: Gap) -> Event:
 
 def step_from(data: Mapping[str, Any]) -> StepRecord:
     """The step that `step_event` wrote."""
-    return _from_data(StepRecord, data)
+    record = _from_data(StepRecord, {**data, "read_outs": ()})
+    read_outs = tuple(_from_data(ReadOut, item) for item in data.get("read_outs", ()))
+    return replace(record, read_outs=read_outs) if read_outs else record
 
 
 def trip_from(data: Mapping[str, Any]) -> Trip:
@@ -52,10 +54,13 @@ def gap_from(data: Mapping[str, Any]) -> Gap:
     return _from_data(Gap, data)
 
 
-def _to_data(record: StepRecord | Trip | Gap) -> dict[str, Any]:
+def _to_data(record: StepRecord | ReadOut | Trip | Gap) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for item in fields(record):
         value = getattr(record, item.name)
+        if item.name == "read_outs":
+            data[item.name] = [_to_data(read_out) for read_out in value]
+            continue
         data[item.name] = None if isinstance(value, float) and not math.isfinite(value) else value
     return data
 

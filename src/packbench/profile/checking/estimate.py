@@ -27,7 +27,19 @@ from typing import Literal
 
 from packbench.config.chemistry import CHEMISTRIES
 from packbench.core.specs import BenchSpec, PackSpec
-from packbench.profile.plan import AnyStep, CcCharge, CccvCharge, CcDischarge, Condition, End, LoopEnd, Plan, Rest
+from packbench.profile.amounts import constant
+from packbench.profile.plan import (
+    AnyStep,
+    Condition,
+    ConstantCurrent,
+    ConstantVoltage,
+    DirectedStep,
+    End,
+    InstantStep,
+    LoopEnd,
+    Plan,
+    Rest,
+)
 
 Case = Literal["min", "expected", "max"]
 
@@ -95,7 +107,7 @@ class _Walk:
                     index = step.start
                     continue
                 rounds[index] = 0
-            else:
+            elif not isinstance(step, InstantStep):
                 self.step(step, index)
             index += 1
 
@@ -103,10 +115,8 @@ class _Walk:
         return step.agreement.cycles if step.agreement is not None and self.case != "max" else step.repeat
 
     def step(self, step: AnyStep, index: int) -> None:
-        if isinstance(step, CcCharge | CccvCharge):
-            seconds = self.charge(step)
-        elif isinstance(step, CcDischarge):
-            seconds = self.discharge(step)
+        if isinstance(step, ConstantCurrent | ConstantVoltage):
+            seconds = self.charge(step) if step.sign > 0 else self.discharge(step)
         else:
             seconds = self.limited(step, 0.0 if self.case == "min" else step.max_time_ns / 1e9)
         self.warm(_current(step), seconds)
@@ -115,7 +125,7 @@ class _Walk:
 
     def limited(self, step: AnyStep, seconds: float) -> float:
         """`seconds`, as the step's conditions and its max_time shorten it."""
-        bounds = [condition.value for condition in step.until if _is_time(condition)]
+        bounds = [end_s for condition in step.until if (end_s := _time(condition)) is not None]
         if isinstance(step, Rest) and bounds:
             seconds = min(bounds)
         for bound in bounds:
@@ -124,25 +134,26 @@ class _Walk:
             seconds = 0.0
         return min(seconds, step.max_time_ns / 1e9)
 
-    def charge(self, step: CcCharge | CccvCharge) -> float:
+    def charge(self, step: ConstantCurrent | ConstantVoltage) -> float:
         missing_ah = self.capacity_ah - self.stored_ah
         end_a = _end_current(step)
         tail_ah = missing_ah * _TAIL[self.case] if end_a is not None else 0.0
-        seconds = (missing_ah - tail_ah) / step.current_a * 3600.0
-        if end_a is not None and tail_ah > 0.0 and end_a < step.current_a:
-            seconds += tail_ah * math.log(step.current_a / end_a) / (step.current_a - end_a) * 3600.0
+        seconds = (missing_ah - tail_ah) / _current(step) * 3600.0
+        if end_a is not None and tail_ah > 0.0 and end_a < _current(step):
+            seconds += tail_ah * math.log(_current(step) / end_a) / (_current(step) - end_a) * 3600.0
         return self.moved(step, missing_ah, seconds, 1.0)
 
-    def discharge(self, step: CcDischarge) -> float:
-        return self.moved(step, self.stored_ah, self.stored_ah / step.current_a * 3600.0, -1.0)
+    def discharge(self, step: ConstantCurrent | ConstantVoltage) -> float:
+        return self.moved(step, self.stored_ah, self.stored_ah / _current(step) * 3600.0, -1.0)
 
-    def moved(self, step: CcCharge | CccvCharge | CcDischarge, charge_ah: float, seconds: float, sign: float) -> float:
+    def moved(self, step: ConstantCurrent | ConstantVoltage, charge_ah: float, seconds: float, sign: float) -> float:
         """Book a step that would move `charge_ah` in `seconds` if nothing cut it short."""
         allowed_s = self.limited(step, seconds)
         for condition in step.until:
-            if condition.variable == "step_ah" and condition.operator in (">=", ">"):
-                allowed_s = min(allowed_s, condition.value / step.current_a * 3600.0)
-        moved_ah = charge_ah if allowed_s >= seconds else min(charge_ah, step.current_a * allowed_s / 3600.0)
+            test = condition.alone
+            if test is not None and test.variable == "step_ah" and test.rising:
+                allowed_s = min(allowed_s, (constant(test.value) or 0.0) / _current(step) * 3600.0)
+        moved_ah = charge_ah if allowed_s >= seconds else min(charge_ah, _current(step) * allowed_s / 3600.0)
         self.stored_ah += sign * moved_ah
         self.throughput_ah += moved_ah
         return allowed_s
@@ -161,13 +172,13 @@ class _Walk:
 def estimate_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None) -> Estimate:
     """Bounds of a plan's duration (s), throughput (Ah, Wh) and hottest cell (degC); see the module."""
     walks: dict[Case, _Walk] = {}
-    first = next((step for step in plan.steps if isinstance(step, CcCharge | CccvCharge | CcDischarge)), None)
+    first = next((step for step in plan.steps if isinstance(step, DirectedStep)), None)
     for case, fraction in _CAPACITY.items():
         capacity_ah = fraction * pack.rated_capacity_ah
         start_soc = 0.5
         if case != "expected":
             # Full makes a charge short and a discharge long.
-            start_soc = 1.0 if isinstance(first, CcDischarge) == (case == "max") else 0.0
+            start_soc = 1.0 if (first is not None and first.sign < 0) == (case == "max") else 0.0
         walk = _Walk(case, plan, pack, capacity_ah, capacity_ah * start_soc)
         walk.run()
         walks[case] = walk
@@ -184,27 +195,38 @@ def estimate_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None) ->
 
 
 def _current(step: AnyStep) -> float:
-    return step.current_a if isinstance(step, CcCharge | CccvCharge | CcDischarge) else 0.0
+    if not isinstance(step, ConstantCurrent | ConstantVoltage):
+        return 0.0
+    return constant(step.current_a) or 1.0
 
 
-def _is_time(condition: Condition) -> bool:
-    return condition.variable == "step_time" and condition.operator in (">=", ">")
+def _time(condition: Condition) -> float | None:
+    test = condition.alone
+    if test is None or test.variable != "step_time" or not test.rising:
+        return None
+    return constant(test.value)
 
 
-def _end_current(step: CcCharge | CccvCharge) -> float | None:
+def _end_current(step: ConstantCurrent | ConstantVoltage) -> float | None:
     """The current at which a tail ends; None when the step has no tail."""
-    ends = [step.end_current_a] if isinstance(step, CccvCharge) else []
+    ends: list[float] = []
+    if isinstance(step, ConstantVoltage) and (end_a := constant(step.end_current_a)) is not None:
+        ends.append(end_a)
     if step.cell_limit is not None and step.cell_limit.action == "taper":
-        ends.append(step.cell_limit.end_current_a)
+        ends.append(constant(step.cell_limit.end_current_a) or 0.0)
     return min(ends) if ends else None
 
 
 def _anytime(condition: Condition, pack: PackSpec) -> bool:
     """Whether a condition may end a step before charge counting says so."""
-    if _is_time(condition) or condition.variable in ("step_ah", "step_wh"):
+    test = condition.alone
+    if test is None:
+        return True
+    if _time(condition) is not None or test.variable in ("step_ah", "step_wh"):
         return False
-    scale = pack.series if condition.variable == "voltage" else 1
-    if condition.variable in ("voltage", "cell_min", "cell_max"):
+    scale = pack.series if test.variable == "voltage" else 1
+    value = constant(test.value)
+    if value is not None and test.variable in ("voltage", "cell_min", "cell_max"):
         bounds = (pack.cell_full_v * scale, pack.cell_cutoff_v * scale)
-        return not any(math.isclose(condition.value, bound, rel_tol=1e-6) for bound in bounds)
+        return not any(math.isclose(value, bound, rel_tol=1e-6) for bound in bounds)
     return True

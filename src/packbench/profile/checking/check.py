@@ -13,16 +13,23 @@ from packbench.config.validation import sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LIMIT_NAMES, Limits, LimitSet, merge_limits
 from packbench.core.specs import BenchSpec, PackSpec
+from packbench.profile.amounts import constant
+from packbench.profile.checking.bounds import SLACK, limit_problems
+from packbench.profile.checking.flow import flow_problems
+from packbench.profile.checking.pen import Pen
+from packbench.profile.checking.setpoints import step_problems
 from packbench.profile.plan import (
     AnyStep,
-    CcCharge,
-    CccvCharge,
-    CcDischarge,
+    ConstantCurrent,
+    ConstantVoltage,
+    DirectedStep,
+    DrivenStep,
     End,
-    LoopEnd,
+    InstantStep,
+    Pause,
     Plan,
+    Rest,
 )
-from packbench.profile.setpoints import SLACK, Pen, limit_problems, step_problems, too_much
 
 RECORD_MAX_NS = 15_000_000_000
 """GB 38031-2025 6.4: log interval <= 15 s [S]."""
@@ -61,30 +68,13 @@ def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limit
     for index, step in enumerate(plan.steps):
         errors += step_problems(step, index, pack, layers, file, places)
         errors += limit_problems(step.protect, index, "protect", pack, file, places)
-        errors += _structure(plan, step, Pen(index, file, places))
         if bench is not None:
             errors += _against_cycler(step, Pen(index, file, places), pack, bench)
+    errors += flow_problems(plan)
     if bench is not None:
         errors += _pack_on_bench(pack, bench, Pen(-1, file, places))
     warnings = _warnings(plan, pack, bench)
     return Report(tuple(sort_problems(errors)), tuple(sort_problems(warnings)))
-
-
-def _structure(plan: Plan, step: AnyStep, pen: Pen) -> list[Problem]:
-    """Jumps land, loops end, every step can end: again, for plans that no loader has read."""
-    problems: list[Problem] = []
-    for position, condition in enumerate(step.until):
-        if condition.goto is not None and not pen.index < condition.goto < len(plan.steps):
-            expected = f"a later step, at most {len(plan.steps)}"
-            problems.append(pen.write(f"until.{position}.goto", "goto nowhere", f"step {condition.goto + 1}", expected))
-    if isinstance(step, LoopEnd):
-        if not 0 <= step.start < pen.index:
-            problems.append(pen.write("", "empty loop", f"start {step.start + 1}", f"1 to {pen.index}"))
-        if step.repeat < 1:
-            problems.append(pen.write("repeat", "", str(step.repeat), "1 or more"))
-    elif not isinstance(step, End) and step.max_time_ns <= 0:
-        problems.append(pen.write("max_time", "", f"{step.max_time_ns} ns", "more than 0"))
-    return problems
 
 
 def _merged(plan: Plan, pack: PackSpec, bench: BenchSpec) -> tuple[Limits | None, list[Problem]]:
@@ -107,18 +97,25 @@ def _layers(limits: Limits | None) -> dict[str, LimitSet]:
 
 def _against_cycler(step: AnyStep, pen: Pen, pack: PackSpec, bench: BenchSpec) -> list[Problem]:
     """Set-points within what the cycler can do."""
-    if not isinstance(step, CcCharge | CccvCharge | CcDischarge):
+    if not isinstance(step, ConstantCurrent | ConstantVoltage):
         return []
-    ratings = bench.cycler.settings
-    problems = too_much(step, pen, ratings.get("rated_current_a"), f"the rating of {bench.name}'s cycler")
-    top_v = step.voltage_v if isinstance(step, CccvCharge) else pack.cell_full_v * pack.series
-    power_w = step.current_a * top_v
+    current_a = constant(step.current_a)
+    if current_a is None:
+        return []
+    ratings, problems = bench.cycler.settings, list[Problem]()
+    rated_a = ratings.get("rated_current_a")
+    if rated_a is not None and current_a > rated_a * (1 + SLACK):
+        expected = f"at most {rated_a:g} A, the rating of {bench.name}'s cycler"
+        problems.append(pen.write("current", "set-point beyond a limit", f"{current_a:g} A", expected))
+    held_v = constant(step.voltage_v) if isinstance(step, ConstantVoltage) and step.sign > 0 else None
+    top_v = held_v if held_v is not None else pack.cell_full_v * pack.series
+    power_w = current_a * top_v
     for most_w, whose in (
         (ratings.get("rated_power_w"), f"the rating of {bench.name}'s cycler"),
         (pack.max_power_w, "the pack's max_power"),
     ):
         if most_w is not None and power_w > most_w * (1 + SLACK):
-            found = f"{step.current_a:g} A, at {top_v:g} V {power_w:.0f} W"
+            found = f"{current_a:g} A, at {top_v:g} V {power_w:.0f} W"
             problems.append(pen.write("current", "set-point beyond a limit", found, f"at most {most_w:g} W, {whose}"))
     return problems
 
@@ -136,7 +133,7 @@ def _warnings(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> list[Probl
     warnings: list[Problem] = []
     for index, step in enumerate(plan.steps):
         pen = Pen(index, plan.source_file, plan.places)
-        if isinstance(step, LoopEnd | End):
+        if isinstance(step, InstantStep | End | Pause):
             continue
         if step.record.dt_ns > RECORD_MAX_NS:
             found = f"a sample every {step.record.dt_ns / 1e9:g} s"
@@ -145,22 +142,40 @@ def _warnings(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> list[Probl
             found = f"a sample every {step.record.dt_ns / 1e9:g} s"
             expected = f"at least the cycler's poll period, {bench.cycler.poll_period_ns / 1e9:g} s"
             warnings.append(pen.write("record.dt", "recording faster than polling", found, expected))
-        if isinstance(step, CcCharge | CccvCharge):
-            watched = any(condition.variable == "cell_max" for condition in step.until)
-            if step.cell_limit is None and not watched and pack.series > 1:
-                expected = "on_cell_limit, or until cell_max: the weakest cell fills first"
-                warnings.append(pen.write("", "no per-cell limit", "a charge that watches the pack alone", expected))
+        if isinstance(step, DirectedStep):
+            warnings += _cells(step, pen, pack)
+        if isinstance(step, ConstantVoltage):
             warnings += _end_current(step, pen, bench)
-        elif isinstance(step, CcDischarge):
-            warnings += _discharge_warnings(step, pen, pack)
-        else:
+        if isinstance(step, Rest):
             warnings += _rest(plan, step, index, pen, pack)
     return warnings
 
 
-def _end_current(step: CcCharge | CccvCharge, pen: Pen, bench: BenchSpec | None) -> list[Problem]:
+def _cells(step: DirectedStep, pen: Pen, pack: PackSpec) -> list[Problem]:
+    """A step with current that watches the pack alone, or a cell below the maker's cut-off."""
+    charging = step.sign > 0
+    names = ("cell_max", "cell_any") if charging else ("cell_min", "cell_any")
+    tests = [(at, test) for at, until in enumerate(step.until) for test in until.tests if test.variable in names]
+    watching = [(at, test) for at, test in tests if test.rising == charging]
+    cell_limit = None if not isinstance(step, ConstantCurrent | ConstantVoltage) else step.cell_limit
+    if pack.series > 1 and not watching and cell_limit is None:
+        if charging:
+            expected = "on_cell_limit, or until cell_max: the weakest cell fills first"
+            return [pen.write("", "no per-cell limit", "a charge that watches the pack alone", expected)]
+        expected = "until cell_min <= cell_cutoff: the weakest cell empties first"
+        return [pen.write("", "no per-cell limit", "a discharge that watches the pack alone", expected)]
+    warnings: list[Problem] = []
+    for at, test in () if charging else watching:
+        value_v = constant(test.value)
+        if value_v is not None and value_v < pack.cell_cutoff_v * (1 - SLACK):
+            expected = f"at least the maker's cut-off, {pack.cell_cutoff_v:g} V"
+            warnings.append(pen.write(f"until.{at}", "below the maker's cut-off", f"{value_v:g} V", expected))
+    return warnings
+
+
+def _end_current(step: ConstantVoltage, pen: Pen, bench: BenchSpec | None) -> list[Problem]:
     """An end current that the cycler's own error hides."""
-    least_a = step.end_current_a if isinstance(step, CccvCharge) else None
+    least_a = constant(step.end_current_a)
     if bench is None or least_a is None:
         return []
     try:
@@ -173,29 +188,19 @@ def _end_current(step: CcCharge | CccvCharge, pen: Pen, bench: BenchSpec | None)
     return [pen.write("end_current", "within the cycler's error", f"{least_a:g} A", expected)]
 
 
-def _discharge_warnings(step: CcDischarge, pen: Pen, pack: PackSpec) -> list[Problem]:
-    falling = [condition for condition in step.until if condition.operator in ("<=", "<")]
-    cell = [condition for condition in falling if condition.variable == "cell_min"]
-    if not cell and pack.series > 1:
-        expected = "until cell_min <= cell_cutoff: the weakest cell empties first"
-        return [pen.write("", "no per-cell limit", "a discharge that watches the pack alone", expected)]
-    warnings: list[Problem] = []
-    for position, condition in enumerate(step.until):
-        if condition in cell and condition.value < pack.cell_cutoff_v * (1 - SLACK):
-            expected = f"at least the maker's cut-off, {pack.cell_cutoff_v:g} V"
-            warnings.append(
-                pen.write(f"until.{position}", "below the maker's cut-off", f"{condition.value:g} V", expected)
-            )
-    return warnings
-
-
-def _rest(plan: Plan, step: AnyStep, index: int, pen: Pen, pack: PackSpec) -> list[Problem]:
+def _rest(plan: Plan, step: Rest, index: int, pen: Pen, pack: PackSpec) -> list[Problem]:
     """A rest between two steps with current that is shorter than the standard's."""
     least_ns = REST_PACK_NS if pack.series > 1 else REST_CELL_NS
-    active = (CcCharge, CccvCharge, CcDischarge)
-    if plan.result is None or index == 0 or not isinstance(plan.steps[index - 1], active):
+    if plan.result is None or index == 0 or not isinstance(plan.steps[index - 1], DrivenStep):
         return []  # a profile without a result measures nothing that a rest could spoil
-    timed = [c.value for c in step.until if c.variable == "step_time" and c.operator in (">=", ">")]
+    timed = [
+        seconds
+        for condition in step.until
+        if (test := condition.alone) is not None
+        and test.variable == "step_time"
+        and test.rising
+        and (seconds := constant(test.value)) is not None
+    ]
     if not timed or min(timed) * 1e9 >= least_ns:
         return []
     clause = "7.2.2, a pack" if pack.series > 1 else "7.1.1, a cell"

@@ -8,12 +8,20 @@ at the profile's stated end current, which is what makes the cell full by the pr
 
 from __future__ import annotations
 
-from packbench.engine.state import Taper
+from dataclasses import dataclass
 
 STEP_RATIO = 0.7
 """A house rule: about six steps from I3 to 0.05 I1."""
 SETTLE_NS = 3_000_000_000
 """Least time between two steps: longer than a cycler's ramp and one BMS reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taper:
+    """Where the stepping-down of a charge current stands."""
+
+    current_a: float
+    changed_ns: int
 
 
 def next_current(taper: Taper, cell_max_v: float, limit_v: float, end_current_a: float, now_ns: int) -> Taper | None:

@@ -25,19 +25,19 @@ from packbench.core.step_program import (
     RestStep,
     StepProgram,
 )
+from packbench.profile.amounts import Amount, Formula
+from packbench.profile.checking.pen import Pen
 from packbench.profile.plan import (
     NO_LIMITS,
     AnyStep,
-    CcCharge,
-    CccvCharge,
-    CcDischarge,
-    Condition,
+    ConstantCurrent,
+    ConstantVoltage,
     End,
     LoopEnd,
     Plan,
     Rest,
+    Test,
 )
-from packbench.profile.setpoints import Pen
 
 _THERE = "what a cycler that runs programs by itself can do"
 
@@ -118,45 +118,57 @@ class _Translator:
                     self.refuse("", "a rest without a time", "for: 30 min")
                     return None
                 return RestStep(ends.time_s)
-            case CcCharge():
-                return self._constant_current(step, charge=True)
-            case CcDischarge():
-                return self._constant_current(step, charge=False)
-            case CccvCharge():
+            case ConstantCurrent():
+                return self._constant_current(step, charge=step.sign > 0)
+            case ConstantVoltage(kind="cccv_charge"):
                 return self._cccv(step)
             case LoopEnd():
                 if step.agreement is not None:
                     self.refuse("until", "a loop that ends when capacities agree", "a loop with repeat alone")
+                elif step.until:
+                    self.refuse("until", "a loop that ends by a condition", "a loop with repeat alone")
                 return CycleStep(step.start + 1, step.repeat)
             case End():
                 last = index == len(self._plan.steps) - 1
                 if not last or step.verdict != "pass":
                     self.refuse("", f"an end with verdict {step.verdict}", "one end, the last step, verdict pass")
                 return None
+            case _:
+                self.refuse("", f"a {step.kind} step", _THERE)
+                return None
 
-    def _constant_current(self, step: CcCharge | CcDischarge, *, charge: bool) -> ProgramStep | None:
+    def _constant_current(self, step: ConstantCurrent, *, charge: bool) -> ProgramStep | None:
         ends = self._ends(step, rising=charge)
         self._no_cell_limit(step)
         if ends.current_a is not None:
             self.refuse("until", "a constant current that ends by its current", "a voltage, a charge or a time")
-        clamp_v = step.clamp_voltage_v
+        clamp_v, current_a = self._number("clamp", step.clamp_voltage_v), self._number("current", step.current_a)
         # Such a cycler ends a step at a voltage, where one that is stepped holds its clamp and goes on.
         if ends.voltage_v is None or (ends.voltage_v > clamp_v if charge else ends.voltage_v < clamp_v):
             expected = f"until: voltage {'>=' if charge else '<='} a value up to the clamp, {clamp_v:g} V"
             self.refuse("until", "a step that may come to its clamp and go on", expected)
             return None
-        end_v = self._at_terminals(ends.voltage_v, step.current_a if charge else -step.current_a)
-        return CcStep("charge" if charge else "discharge", step.current_a, end_v, ends.time_s, ends.capacity_ah)
+        end_v = self._at_terminals(ends.voltage_v, current_a if charge else -current_a)
+        return CcStep("charge" if charge else "discharge", current_a, end_v, ends.time_s, ends.capacity_ah)
 
-    def _cccv(self, step: CccvCharge) -> ProgramStep | None:
+    def _cccv(self, step: ConstantVoltage) -> ProgramStep | None:
         ends = self._ends(step, rising=True)
         self._no_cell_limit(step)
-        if ends.voltage_v is not None and ends.voltage_v <= step.voltage_v:
+        voltage_v, current_a = self._number("voltage", step.voltage_v), self._number("current", step.current_a)
+        if ends.voltage_v is not None and ends.voltage_v <= voltage_v:
             self.refuse("until", "a CC-CV charge that ends by a voltage", "its end_current, a charge or a time")
-        end_a = step.end_current_a if ends.current_a is None else max(step.end_current_a, ends.current_a)
+        end_a = self._number("end_current", step.end_current_a or 0.0)
+        end_a = end_a if ends.current_a is None else max(end_a, ends.current_a)
         # The drop of the end current: the pack ends at its voltage, and is below it until then.
-        held_v = self._at_terminals(step.voltage_v, end_a)
-        return CccvStep(step.current_a, held_v, end_a, ends.time_s, ends.capacity_ah)
+        held_v = self._at_terminals(voltage_v, end_a)
+        return CccvStep(current_a, held_v, end_a, ends.time_s, ends.capacity_ah)
+
+    def _number(self, attribute: str, amount: Amount) -> float:
+        """An amount that is known before the run; a formula is none that such a cycler could work out."""
+        if isinstance(amount, Formula):
+            self.refuse(attribute, amount.text, "a number: such a cycler computes nothing")
+            return 1.0
+        return amount
 
     def _at_terminals(self, pack_v: float, current_a: float) -> float:
         """A pack voltage at the cycler's sense point, within the run's limits, which are its protections there."""
@@ -167,8 +179,8 @@ class _Translator:
             self.problems.append(self._pen.write("until", "beyond the limits in force", found, expected))
         return terminal_v
 
-    def _no_cell_limit(self, step: CcCharge | CccvCharge | CcDischarge) -> None:
-        if not isinstance(step, CcDischarge) and step.cell_limit is not None:
+    def _no_cell_limit(self, step: ConstantCurrent | ConstantVoltage) -> None:
+        if step.cell_limit is not None:
             self.refuse("on_cell_limit", f"to {step.cell_limit.action} at a cell's limit", _THERE)
 
     def _ends(self, step: AnyStep, *, rising: bool | None) -> _Ends:
@@ -176,11 +188,12 @@ class _Translator:
         ends = _Ends()
         for position, condition in enumerate(step.until):
             where = f"until.{position}"
+            test = condition.alone
             if condition.goto is not None:
                 self.refuse(where, f"{condition.text}, with a goto", "the next step")
             elif condition.for_ns:
                 self.refuse(where, f"{condition.text} for {condition.for_ns / 1e9:g} s", "an end at once")
-            elif not _sort(condition, ends, rising):
+            elif test is None or not _sort(test, self._number(where, test.value), ends, rising):
                 self.refuse(where, condition.text, _THERE)
         return ends
 
@@ -189,14 +202,14 @@ class _Translator:
         self.problems.append(self._pen.write(attribute, "a step program cannot carry this", found, expected))
 
 
-def _sort(condition: Condition, ends: _Ends, rising: bool | None) -> bool:
+def _sort(test: Test, value: float, ends: _Ends, rising: bool | None) -> bool:
     """Put one condition where it belongs; False: no such end is known to the cycler.
 
     Of several of a kind the one that comes first counts. What cannot come about (a voltage that a charge
     starts below and would have to fall under) is none of the cycler's ends either.
     """
-    upward, value = condition.operator in (">=", ">"), condition.value
-    match condition.variable:
+    upward = test.rising
+    match test.variable:
         case "step_time" if upward:
             ends.time_s = value if ends.time_s is None else min(ends.time_s, value)
         case "step_ah" if upward and rising is not None:

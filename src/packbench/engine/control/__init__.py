@@ -1,0 +1,14 @@
+"""What steps remember and regulate by: the taper at a cell's limit, waveforms, power, our own constant voltage.
+
+One file a controller: its state, and how a reading changes it. Pure, as everything in the engine.
+"""
+
+from packbench.engine.control.asked import Asked
+from packbench.engine.control.soaking import Soaking
+from packbench.engine.control.source import Source
+from packbench.engine.control.taper import Taper
+from packbench.engine.control.wave import Wave
+
+Control = Taper | Wave | Source | Soaking | Asked
+
+__all__ = ["Asked", "Control", "Soaking", "Source", "Taper", "Wave"]

@@ -1,0 +1,141 @@
+"""What each variable of the profile language means at a moment.
+
+Owns `READERS`; adding a variable is one line there and one in profile/amounts.py. A variable whose source is
+absent reads NaN, and every comparison with NaN is false: absence never ends a step by itself (staleness is the
+safety rules' business).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from packbench.core.samples import Snapshot
+from packbench.engine.state import EngineState
+from packbench.profile.amounts import READINGS, cell_number
+from packbench.profile.plan import SLOPE_WINDOW_NS
+
+NAN = float("nan")
+
+
+class Reading(NamedTuple):
+    """What a condition or a formula looks at."""
+
+    state: EngineState
+    snapshot: Snapshot
+    now_ns: int
+    window_ns: int = SLOPE_WINDOW_NS
+    """Over which rates are taken."""
+
+
+Reader = Callable[[Reading], float]
+
+
+def _current(reading: Reading) -> float:
+    cycler = reading.snapshot.cycler
+    return NAN if cycler is None else abs(cycler.current_a)
+
+
+def _power(reading: Reading) -> float:
+    cycler = reading.snapshot.cycler
+    return NAN if cycler is None else abs(cycler.current_a * reading.snapshot.pack_voltage_v)
+
+
+def _bms(attribute: str) -> Reader:
+    def read(reading: Reading) -> float:
+        bms = reading.snapshot.bms
+        return NAN if bms is None else getattr(bms, attribute)
+
+    return read
+
+
+def _spread(reading: Reading) -> float:
+    bms = reading.snapshot.bms
+    return NAN if bms is None else bms.cell_max_v - bms.cell_min_v
+
+
+def _temperature_spread(reading: Reading) -> float:
+    bms = reading.snapshot.bms
+    return NAN if bms is None else bms.temperature_max_c - bms.temperature_min_c
+
+
+def _soc(reading: Reading) -> float:
+    bms = reading.snapshot.bms
+    return NAN if bms is None or bms.soc is None else bms.soc
+
+
+def _chamber(reading: Reading) -> float:
+    chamber = reading.snapshot.chamber
+    return NAN if chamber is None else chamber.temperature_c
+
+
+def _insulation(reading: Reading) -> float:
+    meter = reading.snapshot.meter
+    return NAN if meter is None else meter.values.get("insulation_ohm", NAN)
+
+
+def _voltage_rate(reading: Reading) -> float:
+    past = reading.state.slopes.since(reading.now_ns, reading.window_ns)
+    if past is None:
+        return NAN
+    return (reading.snapshot.pack_voltage_v - past.voltage_v) / ((reading.now_ns - past.t_ns) / 1e9)
+
+
+def _temperature_rate(reading: Reading) -> float:
+    past, bms = reading.state.slopes.since(reading.now_ns, reading.window_ns), reading.snapshot.bms
+    if past is None or bms is None:
+        return NAN
+    return (bms.temperature_max_c - past.temperature_c) / ((reading.now_ns - past.t_ns) / 60e9)
+
+
+READERS: dict[str, Reader] = {
+    "voltage": lambda reading: reading.snapshot.pack_voltage_v,
+    "current": _current,
+    "power": _power,
+    "step_time": lambda reading: (reading.now_ns - reading.state.step.started_ns) / 1e9,
+    "cycle_time": lambda reading: (reading.now_ns - reading.state.step.cycle_started_ns) / 1e9,
+    "test_time": lambda reading: (reading.now_ns - reading.state.started_ns) / 1e9,
+    "step_ah": lambda reading: abs(reading.state.meter.ah),
+    "step_wh": lambda reading: abs(reading.state.meter.wh),
+    "cycle_ah": lambda reading: abs(reading.state.step.cycle_ah + reading.state.meter.ah),
+    "cycle_wh": lambda reading: abs(reading.state.step.cycle_wh + reading.state.meter.wh),
+    "test_ah": lambda reading: abs(reading.state.step.test_ah + reading.state.meter.ah),
+    "test_wh": lambda reading: abs(reading.state.step.test_wh + reading.state.meter.wh),
+    "cell_max": _bms("cell_max_v"),
+    "cell_min": _bms("cell_min_v"),
+    "cell_spread": _spread,
+    "temperature_max": _bms("temperature_max_c"),
+    "temperature_min": _bms("temperature_min_c"),
+    "temperature_spread": _temperature_spread,
+    "chamber_temperature": _chamber,
+    "insulation": _insulation,
+    "soc": _soc,
+    "cycle": lambda reading: float(reading.state.step.cycle),
+    "dV/dt": _voltage_rate,
+    "abs(dV/dt)": lambda reading: abs(_voltage_rate(reading)),
+    "dT/dt": _temperature_rate,
+}
+"""`cell_any` is cell_max or cell_min, by its operator (conditions)."""
+
+assert {*READERS, "cell_any"} == set(READINGS), "the language and the engine know the same variables"
+
+TIMES = frozenset({"step_time", "cycle_time", "test_time"})
+"""Variables that move without a reading."""
+CELLS = frozenset({"cell_max", "cell_min", "cell_spread", "cell_any", "soc"})
+"""Variables that the BMS reads, besides temperatures."""
+
+
+def reader_of(variable: str) -> Reader:
+    """The reader of a variable, `cell_N` included. Raises KeyError for an unknown one."""
+    number = cell_number(variable)
+    return READERS[variable] if number is None or variable in READERS else _cell(number)
+
+
+def _cell(number: int) -> Reader:
+    def read(reading: Reading) -> float:
+        bms = reading.snapshot.bms
+        if bms is None or number > bms.cell_voltages_v.size:
+            return NAN
+        return bms.cell_voltages_v.item(number - 1)
+
+    return read

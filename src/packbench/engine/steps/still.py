@@ -1,0 +1,65 @@
+"""Steps without current: rest, soak, pause."""
+
+from __future__ import annotations
+
+from packbench.core.samples import Snapshot
+from packbench.engine.control import Asked, Soaking
+from packbench.engine.control.soaking import NEVER, watched
+from packbench.engine.effects import Ask, SetChamber
+from packbench.engine.state import StepState
+from packbench.engine.steps.logic import NOTHING, Beginning, Ending, Outcome
+from packbench.profile.amounts import constant
+from packbench.profile.plan import Pause, Rest, Soak
+
+
+class RestLogic:
+    """Output off; only `until` ends it."""
+
+    def begin(self, step: Rest, snapshot: Snapshot, now_ns: int) -> Beginning:
+        return Beginning()
+
+    def watch(self, step: Rest, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+        return NOTHING
+
+    def due_ns(self, step: Rest, state: StepState) -> int | None:
+        return None
+
+
+class SoakLogic:
+    """The chamber at the temperature, until every sensor has been near it for long enough."""
+
+    def begin(self, step: Soak, snapshot: Snapshot, now_ns: int) -> Beginning:
+        return Beginning(control=Soaking(), effects=(SetChamber(constant(step.temperature_c)),))
+
+    def watch(self, step: Soak, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+        assert isinstance(state.control, Soaking)
+        target_c = constant(step.temperature_c)
+        assert target_c is not None
+        sensors = () if snapshot.bms is None else snapshot.bms.temperatures_c
+        soaking = watched(state.control, sensors, target_c, step.within_k, now_ns)
+        if soaking.since_ns != NEVER and now_ns - soaking.since_ns >= step.stable_ns:
+            held = f"every sensor within {step.within_k:g} K of {target_c:g} degC for {step.stable_ns / 1e9:g} s"
+            return Outcome(ending=Ending(held))
+        return NOTHING if soaking is state.control else Outcome(control=soaking)
+
+    def due_ns(self, step: Soak, state: StepState) -> int | None:
+        assert isinstance(state.control, Soaking)
+        return None if state.control.since_ns == NEVER else state.control.since_ns + step.stable_ns
+
+
+class PauseLogic:
+    """Output off, and a question; its answer ends it."""
+
+    def begin(self, step: Pause, snapshot: Snapshot, now_ns: int) -> Beginning:
+        return Beginning(control=Asked(), effects=(Ask(step.label, step.prompt_en, step.prompt_zh, step.answers),))
+
+    def watch(self, step: Pause, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+        assert isinstance(state.control, Asked)
+        word = state.control.answer
+        if word is None:
+            return NOTHING
+        goto = next((answer.goto for answer in step.answers if answer.word == word), None)
+        return Outcome(ending=Ending(f"answered {word}", goto=goto))
+
+    def due_ns(self, step: Pause, state: StepState) -> int | None:
+        return None

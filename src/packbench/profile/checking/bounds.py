@@ -1,0 +1,80 @@
+"""Limits against each other: nested, possible, and the tightest of several with its owner.
+
+Owns the comparison of whole sets of limits. Must not know a step's set-points (`setpoints`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from packbench.config.chemistry import CHEMISTRIES
+from packbench.config.fields import LIMIT_KEYS, LIMIT_PAIRS, limit_unit
+from packbench.core.errors import Problem
+from packbench.core.limits import LIMIT_NAMES, LimitSet
+from packbench.core.specs import PackSpec
+from packbench.profile.checking.pen import Pen, Places
+
+SLACK = 1e-9
+"""Relative slack of comparisons between products of the same file's numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The tightest of several layers of limits, with the layer each one comes from."""
+
+    limits: LimitSet
+    origin: Mapping[str, str]
+
+    def of(self, name: str) -> tuple[float | None, str]:
+        """A limit and whose it is, in words."""
+        return getattr(self.limits, name), f"the {self.origin.get(name, 'run')}'s {LIMIT_KEYS[name]}"
+
+
+def tightest(layers: Mapping[str, LimitSet]) -> Bounds:
+    """Merge layers; a limit that nobody states stays None (refusing that is `merge_limits`' business)."""
+    values: dict[str, float] = {}
+    origin: dict[str, str] = {}
+    for name in LIMIT_NAMES:
+        for layer, limits in layers.items():
+            value = getattr(limits, name)
+            if value is not None and (name not in values or wider(name, values[name], value)):
+                values[name], origin[name] = value, layer
+    return Bounds(LimitSet(**values), origin)
+
+
+def limit_problems(
+    limits: LimitSet, index: int, attribute: str, pack: PackSpec, file: str, places: Places
+) -> list[Problem]:
+    """Limits that are impossible, outside the chemistry, or wider than the pack's own."""
+    pen = Pen(index, file, places)
+    problems: list[Problem] = []
+    for low_name, high_name in LIMIT_PAIRS:
+        low, high = getattr(limits, low_name), getattr(limits, high_name)
+        if low is not None and high is not None and low >= high:
+            unit = limit_unit(low_name)
+            expected = f"less than {LIMIT_KEYS[high_name]}, {high:g} {unit}"
+            problems.append(
+                pen.write(f"{attribute}.{LIMIT_KEYS[low_name]}", "impossible limit", f"{low:g} {unit}", expected)
+            )
+    window = CHEMISTRIES[pack.chemistry]
+    for name in LIMIT_NAMES:
+        value, outer = getattr(limits, name), getattr(pack.limits, name)
+        if value is None:
+            continue
+        key, unit = LIMIT_KEYS[name], limit_unit(name)
+        cells = pack.series if name.startswith("pack_voltage") else 1
+        low_v, high_v = window.cell_min_v * cells, window.cell_max_v * cells
+        if name.startswith(("pack_voltage", "cell_voltage")) and not low_v <= value <= high_v:
+            expected = f"{low_v:g} to {high_v:g} V, what {cells} {pack.chemistry} cell(s) in series can take"
+            problems.append(pen.write(f"{attribute}.{key}", "impossible limit", f"{value:g} V", expected))
+        elif outer is not None and wider(name, value, outer):
+            expected = f"within the pack's own limit, {outer:g} {unit}"
+            problems.append(pen.write(f"{attribute}.{key}", "limit not nested", f"{value:g} {unit}", expected))
+    return problems
+
+
+def wider(name: str, value: float, outer: float) -> bool:
+    """Whether a limit allows more than the outer one, beyond rounding."""
+    slack = SLACK * abs(outer)
+    return value < outer - slack if "_min_" in name else value > outer + slack

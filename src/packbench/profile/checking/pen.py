@@ -1,0 +1,38 @@
+"""Writes Problems that point at the profile's own lines.
+
+Owns the way from a step's attribute back to the text that states it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from packbench.core.errors import Problem
+from packbench.profile.plan import Place
+
+Places = Mapping[tuple[int, str], Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """Writes Problems about one step (or about the profile, index -1), pointing at its lines."""
+
+    index: int
+    file: str
+    places: Places
+
+    def write(self, attribute: str, message: str, found: str, expected: str) -> Problem:
+        """A Problem about an attribute, at its own place or the nearest one around it."""
+        key = attribute
+        while (place := self.places.get((self.index, key))) is None and key:
+            key = key.rpartition(".")[0]
+        # What the file does not have is named under the nearest thing it has; a list that the file
+        # writes as one value has no items.
+        missing = [part for part in attribute[len(key) :].split(".") if part and not part.isdigit()]
+        if place is None:
+            around = f"steps[{self.index + 1}]" if self.index >= 0 else ""
+            field = ".".join(part for part in (around, attribute) if part)
+            return Problem(message, self.file, None, None, field, found, expected)
+        field = ".".join([place.field, *missing])
+        return Problem(message, place.file or self.file, place.line, place.column, field, found, expected)

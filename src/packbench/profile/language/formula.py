@@ -1,0 +1,258 @@
+"""The grammar of formulas: `0.1 * $capacity`, `cell_full - 50 mV`, `ah(discharge) / 3 h`.
+
+Owns the way from text to a tree. Must not know a pack, what a name stands for or whether dimensions fit:
+that is `resolve`. It exists so that a profile can compute from what it has measured, and so that what it
+may compute stays small enough to be bounded before a run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from packbench.core.units import EXPECTED, UNITS, Dimension, Rate, UnitError, parse_rate, parse_time_ns
+from packbench.profile.amounts import PAST, READINGS, PastQuantity, cell_number
+
+FORMULA_EXPECTED = "a formula, such as 0.1 * $capacity, cell_full - 50 mV or ah(discharge) / 3 h"
+
+WORDS: dict[str, Dimension] = {
+    "pack_full": "voltage",
+    "pack_cutoff": "voltage",
+    "cell_full": "voltage",
+    "cell_cutoff": "voltage",
+    "rated": "charge",
+    "rated_energy": "energy",
+    "Pmax": "power",
+}
+"""What the pack file states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with its unit, in the project's own; `dimension` None: a plain number."""
+
+    value: float
+    dimension: Dimension | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateNumber:
+    """A current relative to the rated capacity."""
+
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of `WORDS`, or a reading."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """`$name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """`ah(label)`, `resistance(label, 10 s)`."""
+
+    quantity: PastQuantity
+    label: str
+    at_ns: int | None = None
+    piece: int | None = None
+    """Of a resistance: of which piece of the train, from 1; None: the first that has the read-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operator or a function on others."""
+
+    operator: Literal["+", "-", "*", "/", "neg", "abs", "min", "max"]
+    operands: tuple[Tree, ...]
+
+
+Tree = Number | RateNumber | Word | Name | PastCall | Operation
+
+_UNIT_WORDS = sorted((*UNITS, "%Pmax", "I1", "I3", "I5", "It", "C"), key=len, reverse=True)
+_UNIT = "|".join(re.escape(unit) for unit in _UNIT_WORDS)
+_TOKEN = re.compile(
+    rf"""\s*(?:
+    (?P<over>C\s*/\s*[0-9]+(?:\.[0-9]+)?(?![\w.]))
+    |(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?:\s*(?P<unit>{_UNIT})(?![\w/%]))?
+    |(?P<rate>I[135t](?!\w))
+    |(?P<user>\$(?:[a-z0-9]+(?:[-_][a-z0-9]+)*\.)*[a-z][a-z0-9_]*)
+    |(?P<past>(?:{"|".join(PAST)})\s*\(\s*(?P<arguments>[^()]*)\))
+    |(?P<slope>dV/dt|dT/dt)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<sign>[-+*/(),])
+    )""",
+    re.VERBOSE,
+)
+_LABEL = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
+_FORMULA_MARKS = re.compile(r"[$(*]| [-+/] ")
+_DEPTH_MAX = 30
+
+
+def looks_like_formula(text: str) -> bool:
+    """Whether a text that is no literal was meant to be computed."""
+    return _FORMULA_MARKS.search(text) is not None
+
+
+def parse_formula(text: str) -> Tree:
+    """Read a formula. Raises UnitError, saying where it stops being one."""
+    return _Parser(text).whole()
+
+
+@dataclass(slots=True)
+class _Token:
+    kind: str
+    text: str
+    tree: Tree | None = None
+
+
+class _Parser:
+    """Recursive descent over the tokens; sums of products of factors."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _tokens(text)
+        self._at = 0
+        self._depth = 0
+
+    def whole(self) -> Tree:
+        tree = self._sum()
+        if self._at < len(self._tokens):
+            raise self._refused(f"{self._tokens[self._at].text!r} after a complete formula")
+        return tree
+
+    def _sum(self) -> Tree:
+        self._depth += 1
+        if self._depth > _DEPTH_MAX:
+            raise self._refused("a formula nested too deeply")
+        tree = self._product()
+        while (sign := self._take("+", "-")) is not None:
+            tree = Operation("+" if sign == "+" else "-", (tree, self._product()))
+        self._depth -= 1
+        return tree
+
+    def _product(self) -> Tree:
+        tree = self._factor()
+        while (sign := self._take("*", "/")) is not None:
+            tree = Operation("*" if sign == "*" else "/", (tree, self._factor()))
+        return tree
+
+    def _factor(self) -> Tree:
+        if self._take("-") is not None:
+            return Operation("neg", (self._factor(),))
+        if self._take("(") is not None:
+            tree = self._sum()
+            self._close()
+            return tree
+        if self._at >= len(self._tokens):
+            raise self._refused("a formula that stops short")
+        token = self._tokens[self._at]
+        self._at += 1
+        if token.kind == "word" and token.text in ("abs", "min", "max"):
+            return self._function(token.text)
+        if token.tree is None:
+            raise self._refused(f"{token.text!r} where a value should be")
+        return token.tree
+
+    def _function(self, name: str) -> Tree:
+        if self._take("(") is None:
+            raise self._refused(f"{name} without its parentheses")
+        operands = [self._sum()]
+        while self._take(",") is not None:
+            operands.append(self._sum())
+        self._close()
+        if (name == "abs") != (len(operands) == 1):
+            raise self._refused(f"{name} of {len(operands)}")
+        operator: Literal["abs", "min", "max"] = "abs" if name == "abs" else "min" if name == "min" else "max"
+        return Operation(operator, tuple(operands))
+
+    def _close(self) -> None:
+        if self._take(")") is None:
+            raise self._refused("a parenthesis that nobody closes")
+
+    def _take(self, *signs: str) -> str | None:
+        if self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            if token.kind == "sign" and token.text in signs:
+                self._at += 1
+                return token.text
+        return None
+
+    def _refused(self, what: str) -> UnitError:
+        return UnitError(f"{self._text!r}: {what}", FORMULA_EXPECTED)
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    at = 0
+    while at < len(text) and text[at:].strip():
+        match = _TOKEN.match(text, at)
+        if match is None or match.end() == at:
+            raise UnitError(f"{text!r}: {text[at:].strip()!r} is not understood", FORMULA_EXPECTED)
+        at = match.end()
+        tokens.append(_token(text, match))
+    return tokens
+
+
+def _token(text: str, match: re.Match[str]) -> _Token:
+    kind = match.lastgroup or ""
+    if match["number"] is not None:
+        return _Token("value", match[0].strip(), _number(text, match["number"], match["unit"]))
+    if match["past"] is not None:
+        return _Token("value", match[0].strip(), _past(text, match))
+    word = match[0].strip()
+    if match["over"] is not None or match["rate"] is not None:
+        rate = parse_rate(word)
+        assert rate is not None
+        return _Token("value", word, RateNumber(rate))
+    if match["user"] is not None:
+        return _Token("value", word, Name(word[1:]))
+    if match["slope"] is not None:
+        return _Token("value", word, Word(word))
+    if match["word"] is not None:
+        known = word in WORDS or word in READINGS or cell_number(word) is not None
+        if not known and word not in ("abs", "min", "max"):
+            hint = "a variable of the profile is written with a $: "
+            raise UnitError(f"{text!r}: {word!r} is not known", f"{FORMULA_EXPECTED} ({hint}${word})")
+        return _Token("word", word, Word(word) if known else None)
+    return _Token(kind if kind == "sign" else "sign", word)
+
+
+def _number(text: str, number: str, unit: str | None) -> Tree:
+    value = float(number)
+    if unit is None:
+        return Number(value, None)
+    if unit == "%Pmax":
+        return Operation("*", (Number(value / 100.0, "ratio"), Word("Pmax")))
+    if unit in ("I1", "I3", "I5", "It", "C"):
+        rate = parse_rate(f"{number}{unit}")
+        if rate is None:
+            raise UnitError(repr(text), EXPECTED["current"])
+        return RateNumber(rate)
+    dimension, factor = UNITS[unit]
+    return Number(value * factor, dimension)
+
+
+def _past(text: str, match: re.Match[str]) -> PastCall:
+    name, _, _ = match["past"].partition("(")
+    quantity: PastQuantity = next(known for known in PAST if known == name.strip())
+    label, *more = (part.strip() for part in match["arguments"].split(","))
+    if not _LABEL.fullmatch(label):
+        raise UnitError(f"{text!r}: {quantity}({label})", f"{quantity}(the label of a step)")
+    if quantity != "resistance":
+        if more:
+            raise UnitError(f"{text!r}: {match['past'].strip()}", f"{quantity}({label})")
+        return PastCall(quantity, label)
+    if not 1 <= len(more) <= 2 or not all(re.fullmatch(r"[1-9][0-9]{0,4}", piece) for piece in more[1:]):
+        expected = f"resistance({label}, 10 s), or resistance({label}, 10 s, 3): which read-out, of which piece"
+        raise UnitError(f"{text!r}: {match['past'].strip()}", expected)
+    return PastCall(quantity, label, parse_time_ns(more[0]), int(more[1]) if more[1:] else None)

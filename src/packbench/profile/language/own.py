@@ -1,0 +1,116 @@
+"""What is wrong with one step by itself: no end, keys that exclude or require each other.
+
+Owns the rules between the keys of a step. Pure: a validated model and its place in, problems out.
+"""
+
+from __future__ import annotations
+
+from packbench.config.document import Document, Path
+from packbench.config.validation import StrictModel
+from packbench.core.errors import Problem
+from packbench.profile.language.schema import StepModel
+from packbench.profile.language.step_models import (
+    CccvModel,
+    ChamberModel,
+    ChargingModel,
+    CvModel,
+    LoopModel,
+    PieceModel,
+    PulseModel,
+    SoakModel,
+    TableModel,
+    WaveModel,
+)
+
+
+def own_problems(model: StrictModel, kind: str, path: Path, document: Document) -> list[Problem]:
+    """What is wrong with one step by itself."""
+    problems: list[Problem] = []
+    if isinstance(model, StepModel):
+        problems += _ends(model, kind, path, document)
+    if isinstance(model, ChargingModel):
+        problems += _cell_limit(model, path, document)
+    if isinstance(model, PulseModel):
+        for position, piece in enumerate(model.train):
+            problems += _piece(piece, (*path, "train", position), document)
+    if isinstance(model, TableModel):
+        problems += _one_of(model, ("file", "points"), path, document)
+        problems += _at_most_one(model, ("scale", "peak"), path, document)
+    if isinstance(model, ChamberModel) and model.stop == (model.temperature is not None):
+        expected = "temperature: a set-point, or stop: true"
+        problems.append(document.problem("chamber to do what?", path, document.found(path), expected, key=True))
+    if isinstance(model, LoopModel):
+        problems += _rounds(model, path, document)
+    return problems
+
+
+def _ends(model: StepModel, kind: str, path: Path, document: Document) -> list[Problem]:
+    problems: list[Problem] = []
+    own_end = isinstance(model, CccvModel | WaveModel | SoakModel) or (
+        isinstance(model, CvModel) and model.end_current is not None
+    )
+    by_cell = isinstance(model, ChargingModel) and model.on_cell_limit is not None
+    if not (own_end or by_cell or model.until or model.for_ is not None):
+        expected = "for: a time, or until: a condition"
+        problems.append(
+            document.problem("a step without an end", path, f"a {kind} that never ends", expected, key=True)
+        )
+    if model.for_ is not None and model.max_time is not None and model.max_time <= model.for_:
+        here = (*path, "max_time")
+        expected = "longer than `for`: max_time aborts the run, it does not end the step"
+        problems.append(document.problem("", here, document.found(here), expected))
+    return problems
+
+
+def _cell_limit(model: ChargingModel, path: Path, document: Document) -> list[Problem]:
+    limit = model.on_cell_limit
+    if limit is None:
+        return []
+    here, found = (*path, "on_cell_limit"), (*path, "on_cell_limit", "end_current")
+    if limit.action == "taper" and limit.end_current is None:
+        expected = "the current at which the taper ends, such as 0.05 I1"
+        return [document.problem("required", found, "nothing", expected, at=here, key=True)]
+    if limit.action == "end" and limit.end_current is not None:
+        expected = "no end_current: the step ends at once (or action: taper)"
+        return [document.problem("", found, document.found(found), expected, key=True)]
+    return []
+
+
+def _piece(piece: PieceModel, path: Path, document: Document) -> list[Problem]:
+    problems = _one_of(piece, ("charge", "discharge", "rest"), path, document)
+    if problems:
+        return problems
+    if piece.rest is not None and piece.for_ is not None:
+        here = (*path, "for")
+        return [document.problem("", here, document.found(here), "rest: its time, without for", key=True)]
+    if piece.rest is None and piece.for_ is None:
+        return [document.problem("required", (*path, "for"), "nothing", "how long, such as 10 s", at=path)]
+    return []
+
+
+def _one_of(model: StrictModel, keys: tuple[str, ...], path: Path, document: Document) -> list[Problem]:
+    if not any(getattr(model, key) is not None for key in keys):
+        return [document.problem("required", path, "none of them", f"one of {', '.join(keys)}", key=True)]
+    return _at_most_one(model, keys, path, document)
+
+
+def _at_most_one(model: StrictModel, keys: tuple[str, ...], path: Path, document: Document) -> list[Problem]:
+    stated = [key for key in keys if getattr(model, key) is not None]
+    if len(stated) < 2:
+        return []
+    found = f"both {stated[0]} and {stated[1]}"
+    return [document.problem("one too many", (*path, stated[1]), found, f"one of {', '.join(keys)}", key=True)]
+
+
+def _rounds(model: LoopModel, path: Path, document: Document) -> list[Problem]:
+    if model.repeat is None and not model.each:
+        expected = "how often at most: a whole number; or each: values, one a round"
+        return [document.problem("required", (*path, "repeat"), "nothing", expected, at=path, key=True)]
+    if model.repeat is not None and model.each:
+        here = (*path, "repeat")
+        return [document.problem("one too many", here, "both repeat and each", "each alone gives the rounds", key=True)]
+    counts = {name: len(values) for name, values in model.each.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        found = ", ".join(f"{name} of {count}" for name, count in counts.items())
+        return [document.problem("", (*path, "each"), found, "lists of one length, at least one value", key=True)]
+    return []

@@ -1,0 +1,178 @@
+"""The profile language as pydantic models: the file as a whole and what steps share.
+
+Owns the keys and their types. Must not know an order of steps, a label's target or a pack; that is the
+compiler's. The steps themselves are `step_models`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from packbench.config.document import list_of, mapping_of
+from packbench.config.fields import CurrentA, LimitsModel, Name, TemperatureC, TimeNs, VoltageV, reading, refuse
+from packbench.config.pack import TitleModel
+from packbench.config.validation import StrictModel
+from packbench.core.units import EXPECTED, UnitError, parse_quantity
+from packbench.profile.language.conditions import CONDITION_EXPECTED, ConditionText, parse_condition
+from packbench.profile.language.values import (
+    Value,
+    parse_any,
+    parse_magnitude,
+    parse_power,
+    parse_resistance,
+    parse_temperature,
+    parse_voltage,
+)
+
+PackVoltage = Annotated[Any, reading(lambda value: parse_voltage(value, "pack"))]
+CellVoltage = Annotated[Any, reading(lambda value: parse_voltage(value, "cell"))]
+Magnitude = Annotated[Any, reading(parse_magnitude)]
+PowerAmount = Annotated[Any, reading(parse_power)]
+ResistanceAmount = Annotated[Any, reading(parse_resistance)]
+TemperatureAmount = Annotated[Any, reading(parse_temperature)]
+AnyAmount = Annotated[Any, reading(parse_any)]
+ConditionTree = Annotated[Any, reading(parse_condition)]
+
+PACK_VOLTAGE = f"{EXPECTED['voltage']}, or pack_full or pack_cutoff"
+CELL_VOLTAGE = f"{EXPECTED['voltage']}, or cell_full or cell_cutoff"
+POWER = f"{EXPECTED['power']}, or 30 %Pmax"
+LABEL = "a name of lower-case letters, digits, - and _"
+VARIABLE = "a variable's name: lower-case letters, digits and _"
+
+_VARIABLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def parse_variable_name(value: Any) -> str:
+    """The name of one of the profile's own variables. Raises UnitError."""
+    if not isinstance(value, str) or not _VARIABLE_NAME.fullmatch(value) or len(value) > 40:
+        raise UnitError(repr(value), f"{VARIABLE} (written without the $ where it is given its value)")
+    return value
+
+
+VariableName = Annotated[str, reading(parse_variable_name)]
+
+
+def _as_conditions(value: Any) -> Any:
+    """`until` may be one condition or a list; a condition may be its text alone, or all/any."""
+    if value is None:
+        raise refuse("nothing", CONDITION_EXPECTED)
+    items = list_of(value)
+    if items is None:
+        items = [value]
+    return [_as_until(item) for item in items]
+
+
+def _as_until(item: Any) -> Any:
+    entry = mapping_of(item)
+    if entry is None:
+        return {"when": item}
+    groups = [word for word in ("all", "any") if word in entry]
+    if len(groups) == 1 and "when" not in entry:
+        rest = {key: value for key, value in entry.items() if key != groups[0]}
+        return {"when": {groups[0]: entry[groups[0]]}, **rest}
+    return entry
+
+
+def _fraction(value: Any) -> float:
+    fraction = parse_quantity(value, "ratio")
+    if not 0.0 < fraction <= 1.2:
+        raise UnitError(repr(value), "more than 0 % and at most 120 %, such as 80 %")
+    return fraction
+
+
+def _kelvin(value: Any) -> float:
+    kelvin = parse_quantity(value, "temperature_difference")
+    if kelvin <= 0.0:
+        raise UnitError(repr(value), f"{EXPECTED['temperature_difference']}, more than 0")
+    return kelvin
+
+
+Kelvin = Annotated[float, reading(_kelvin)]
+
+
+class UntilModel(StrictModel):
+    """One end condition."""
+
+    when: ConditionTree = Field(description=CONDITION_EXPECTED)
+    for_: TimeNs | None = Field(default=None, alias="for", description=EXPECTED["time"])
+    goto: str | None = Field(default=None, description="the label of a later step")
+    over: TimeNs | None = Field(default=None, description=f"the window of dV/dt: {EXPECTED['time']}")
+
+    @property
+    def condition(self) -> ConditionText:
+        """The parsed text."""
+        assert isinstance(self.when, ConditionText)
+        return self.when
+
+
+Until = Annotated[list[UntilModel], BeforeValidator(_as_conditions)]
+
+
+class AroundModel(StrictModel):
+    """Finer recording around every change of the set-point."""
+
+    before: TimeNs | None = Field(default=None, description=EXPECTED["time"])
+    after: TimeNs | None = Field(default=None, description=EXPECTED["time"])
+    dt: TimeNs = Field(description=EXPECTED["time"])
+
+
+class RecordModel(StrictModel):
+    """When a sample is written down, whichever comes first."""
+
+    dt: TimeNs | None = Field(default=None, description=EXPECTED["time"])
+    dV: VoltageV | None = Field(default=None, description=EXPECTED["voltage"])  # noqa: N815 - as the field writes it
+    dI: CurrentA | None = Field(default=None, description=EXPECTED["current"])  # noqa: N815 - as the field writes it
+    dT: Kelvin | None = Field(  # noqa: N815 - as the field writes it
+        default=None, description=EXPECTED["temperature_difference"]
+    )
+    around: AroundModel | None = Field(default=None, description="a mapping {before: ..., after: ..., dt: ...}")
+
+
+class ProtectModel(LimitsModel):
+    """Tighter limits for one step, in force once `delay` is over."""
+
+    delay: TimeNs | None = Field(default=None, description=EXPECTED["time"])
+
+
+class StepModel(StrictModel):
+    """What every step that takes time may say."""
+
+    label: Name | None = Field(default=None, description=LABEL)
+    until: Until = Field(default_factory=list[UntilModel], description=CONDITION_EXPECTED)
+    for_: TimeNs | None = Field(default=None, alias="for", description=EXPECTED["time"])
+    record: RecordModel | None = Field(default=None, description="a mapping {dt: ..., dV: ..., dI: ...}")
+    protect: ProtectModel | None = Field(default=None, description="a mapping of limits, and delay")
+    max_time: TimeNs | None = Field(default=None, description=EXPECTED["time"])
+
+
+class ResultModel(StrictModel):
+    """Which step gives the result, and when it is valid."""
+
+    capacity_of: str = Field(description="the label of a discharge step")
+    min_soh: Annotated[float, reading(_fraction)] | None = Field(default=None, description=EXPECTED["ratio"])
+    temperature: list[TemperatureC] | None = Field(
+        None, min_length=2, max_length=2, description="a list of two, such as [17 degC, 37 degC]"
+    )
+
+
+class ProfileModel(StrictModel):
+    """The file as a whole; `steps` are validated one by one (loader)."""
+
+    profile: Name = Field(description="the profile's name, such as quick-check")
+    title: TitleModel = Field(description="a mapping {en: ..., zh: ...}")
+    parameters: dict[VariableName, AnyAmount] = Field(
+        default_factory=dict[str, Any], description="a mapping of names to their defaults, such as {soc: 50 %}"
+    )
+    limits: LimitsModel | None = Field(default=None, description="a mapping of limits tighter than the pack's")
+    record: RecordModel | None = Field(default=None, description="a mapping {dt: ..., dV: ..., dI: ...}")
+    result: ResultModel | None = Field(default=None, description="a mapping {capacity_of: ...}")
+    steps: list[Any] = Field(min_length=1, description="a list of steps")
+
+
+def amount(value: Any) -> Value:
+    """The Value that a field of an amount's type holds."""
+    assert isinstance(value, Value)
+    return value
