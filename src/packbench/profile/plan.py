@@ -317,6 +317,8 @@ class Place:
     field: str
     file: str = ""
     """Of a sub-profile; empty: the profile's own file."""
+    source_line: str | None = None
+    """The whole line, as it was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,4 +35,5 @@ class Pen:
             field = ".".join(part for part in (around, attribute) if part)
             return Problem(message, self.file, None, None, field, found, expected)
         field = ".".join([place.field, *missing])
-        return Problem(message, place.file or self.file, place.line, place.column, field, found, expected)
+        file = place.file or self.file
+        return Problem(message, file, place.line, place.column, field, found, expected, place.source_line)

@@ -121,7 +121,7 @@ class _Compiler:
         data = document.at(path)
         mark = document.mark(path, key=not attribute)
         file = "" if unit.parent is None else document.file
-        self.places[index, attribute] = p.Place(mark.line, mark.column, field_text(path), file)
+        self.places[index, attribute] = p.Place(mark.line, mark.column, field_text(path), file, document.line(mark))
         for key in mapping_of(data) or {}:
             self._note(index, f"{attribute}.{key}" if attribute else key, (*path, key), unit)
         if attribute in ("until", "when", "train"):
@@ -130,10 +130,12 @@ class _Compiler:
 
     def _note_places(self, source: StepSource) -> None:
         if source.kind == "loop":
-            mark = source.unit.document.mark(source.path, key=True)
-            file = "" if source.unit.parent is None else source.unit.document.file
-            self.places[source.index, ""] = p.Place(mark.line, mark.column, field_text(source.path), file)
-            if source.unit.document.at((*source.path, "until")) is not None:
+            document = source.unit.document
+            mark = document.mark(source.path, key=True)
+            file = "" if source.unit.parent is None else document.file
+            where = field_text(source.path)
+            self.places[source.index, ""] = p.Place(mark.line, mark.column, where, file, document.line(mark))
+            if document.at((*source.path, "until")) is not None:
                 self._note(source.index, "until", (*source.path, "until"), source.unit)
         else:
             self._note(source.index, "", source.path, source.unit)
