@@ -86,6 +86,7 @@ def test_a_slow_line_makes_a_slow_cycle() -> None:
         (3 * 13 + 2 * 76) * 10 * (1 / 9600 - 1 / 115_200), abs=0.001
     )
     assert slow.cycle_s == pytest.approx(0.25 * 12), "0.25 s was stated for 115200 baud"
+    assert with_url("emulated:serial:///bus?baudrate=9600") == slow, "as the real one"
 
 
 def test_the_board_has_its_lease_to_meet() -> None:

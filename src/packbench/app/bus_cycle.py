@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from packbench.app.devices import DeviceTypes, line_names, scheme_of
+from packbench.app.devices import EMULATED, DeviceTypes, line_names, scheme_of
 from packbench.config.document import Document
 from packbench.core.errors import Problem
 from packbench.core.specs import BenchSpec, DeviceSpec
@@ -246,9 +246,9 @@ def _kept_up_ns(device: DeviceType, baudrate: int) -> int:
 
 def _baudrate(spec: DeviceSpec, device: DeviceType) -> int:
     """Of the line, or of the line behind a gateway as the device's file has it; 0: a network, that takes no time."""
-    scheme = scheme_of(spec)
-    if scheme in ("serial", "pty") and "://" in spec.url:
-        return parse_url(spec.url, default_baudrate=device.line.baudrate).serial.baudrate
+    scheme, url = scheme_of(spec), spec.url.removeprefix(EMULATED)
+    if scheme in ("serial", "pty") and "://" in url:
+        return parse_url(url, default_baudrate=device.line.baudrate).serial.baudrate
     return device.line.baudrate if scheme in ("serial", "pty", "rtu+tcp") else 0
 
 

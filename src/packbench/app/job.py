@@ -93,7 +93,7 @@ def load_job(
     from packbench.app.programmed import export
     from packbench.app.suits import require_suited
 
-    require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
+    remarks = require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
     limits = effective_limits(plan, pack_spec, bench_spec)
     plan = _replaced(plan, most=most_of(limits, pack_spec, bench_spec))
     return Job(
@@ -101,7 +101,7 @@ def load_job(
         pack_spec,
         bench_spec,
         limits,
-        report.warnings,
+        (*report.warnings, *remarks),
         profile_source,
         pack_source,
         bench_source,

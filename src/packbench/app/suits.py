@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from packbench.app.bus_cycle import barely_met, freshness, unmet
 from packbench.app.devices import DeviceTypes, line_names, load_types
 from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
@@ -36,13 +37,17 @@ class Files:
     pack: Document
 
 
-def require_suited(plan: Plan, pack: PackSpec, bench: BenchSpec, pack_source: Source, bench_source: Source) -> None:
-    """Raises InputError with everything that the bench's devices cannot do."""
+def require_suited(
+    plan: Plan, pack: PackSpec, bench: BenchSpec, pack_source: Source, bench_source: Source
+) -> list[Problem]:
+    """Raises InputError with everything that the bench's devices cannot do; returns what a reviewer would remark on."""
     files = Files(
         load_document(bench_source.text, bench_source.name), load_document(pack_source.text, pack_source.name)
     )
-    if problems := unsuited(load_types(bench), bench, pack, plan, files):
+    types = load_types(bench)
+    if problems := unsuited(types, bench, pack, plan, files):
         raise InputError(problems)
+    return barely_met(freshness(types, bench), files.bench)
 
 
 def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, files: Files) -> list[Problem]:
@@ -51,6 +56,7 @@ def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, f
         *_periods(types, bench, files.bench),
         *_patience(types, bench, files.bench),
         *_off_waits(types, bench, files.bench),
+        *unmet(freshness(types, bench), files.bench),
         *_ratings(types.cycler, bench, files.bench),
         *_directions(types, plan),
         *_cells(types, bench, pack, files),
