@@ -145,6 +145,24 @@ def test_a_bms_reading_between_two_cycler_readings_ends_on_its_own_time() -> Non
     assert state.step.closing.charge_ah == pytest.approx(-(10.0 + 4.0) / 3600)
 
 
+@pytest.mark.parametrize("variable", ["voltage", "cell_min", "cell_1"])
+def test_a_reading_from_before_a_step_does_not_end_it(variable: str) -> None:
+    """A ladder: the smaller current begins where the greater one had gone too low, on the reading that showed it."""
+    bound = 6.6 if variable == "voltage" else 3.0
+    rungs = [discharge(current_a, condition(variable, "<=", bound)) for current_a in (10.0, 2.0)]
+    the_plan = plan(*rungs, end())
+    low = snapshot(2, -10.0, (2.99, 3.5))
+    state, _ = drive(the_plan, [snapshot(0), snapshot(1, -10.0), low])
+    assert (state.step.number, state.step.started_ns) == (2, 2 * S)
+    for passed_s in (0.0, 0.3):  # another source speaks, and the cycler and the cells have said nothing since
+        state, _ = advance(the_plan, state, low, round((2 + passed_s) * S))
+        assert state.step.number == 2
+    state, _ = advance(the_plan, state, snapshot(3, -2.0, (3.1, 3.6)), 3 * S)
+    assert state.step.number == 2
+    state, _ = advance(the_plan, state, snapshot(4, -2.0, (2.99, 3.5)), 4 * S)
+    assert state.step.number == 3
+
+
 def test_for_needs_an_unbroken_stretch() -> None:
     held = condition("current", "<=", 2.0, for_s=5)
     the_plan = plan(discharge(10.0, held), end())
@@ -184,6 +202,17 @@ def test_a_cell_at_its_limit_ends_the_charge_as_imbalance_limited() -> None:
     assert record.imbalance_limited
     assert record.end_cell == 2
     assert record.overshoot == pytest.approx(0.01)
+
+
+def test_a_cell_that_was_at_its_limit_before_a_charge_does_not_end_it() -> None:
+    the_plan = plan(replace(charge("end"), label="fast"), replace(charge("end"), current_a=2.0), end())
+    high = snapshot(2, 10.0, (3.6, 4.21))
+    state, _ = drive(the_plan, [snapshot(0), snapshot(1, 10.0), high])
+    assert state.step.number == 2
+    state, _ = advance(the_plan, state, high, round(2.3 * S))
+    assert state.step.number == 2
+    state, _ = advance(the_plan, state, snapshot(3, 2.0, (3.6, 4.21)), 3 * S)
+    assert state.step.number == 3
 
 
 def test_a_cell_at_its_limit_tapers_the_current_and_never_raises_it() -> None:

@@ -67,7 +67,8 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
             effects.append(Finish(running.verdict, reason, tuple(step.variables.items())))
             state = state._replace(step=replace(step, finished=True))
         return state, tuple(effects)
-    met, held = first_met(running.until, step.held_since_ns, Reading(state, snapshot, now_ns))
+    reading = Reading(state, snapshot, now_ns, since_ns=step.started_ns)
+    met, held = first_met(running.until, step.held_since_ns, reading)
     if met is not None:
         over = None if met.for_ns else overshoot(met, state, snapshot, now_ns)
         at_ns = None if met.for_ns else met_at(met, state, snapshot, now_ns)

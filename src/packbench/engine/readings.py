@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from packbench.core.samples import Snapshot
+from packbench.core.samples import BmsSample, Snapshot
 from packbench.engine.state import EngineState
 from packbench.profile.amounts import READINGS, cell_number
 from packbench.profile.plan import SLOPE_WINDOW_NS
@@ -26,6 +26,8 @@ class Reading(NamedTuple):
     now_ns: int
     window_ns: int = SLOPE_WINDOW_NS
     """Over which rates are taken."""
+    since_ns: int = -1
+    """What the cycler and the BMS read no later than this is not looked at: it is of the step before."""
 
 
 Reader = Callable[[Reading], float]
@@ -33,34 +35,46 @@ Reader = Callable[[Reading], float]
 
 def _current(reading: Reading) -> float:
     cycler = reading.snapshot.cycler
-    return NAN if cycler is None else abs(cycler.current_a)
+    return NAN if cycler is None or cycler.t_ns <= reading.since_ns else abs(cycler.current_a)
 
 
 def _power(reading: Reading) -> float:
     cycler = reading.snapshot.cycler
-    return NAN if cycler is None else abs(cycler.current_a * reading.snapshot.pack_voltage_v)
+    if cycler is None or cycler.t_ns <= reading.since_ns:
+        return NAN
+    return abs(cycler.current_a * reading.snapshot.pack_voltage_v)
+
+
+def _voltage(reading: Reading) -> float:
+    cycler = reading.snapshot.cycler
+    return NAN if cycler is None or cycler.t_ns <= reading.since_ns else reading.snapshot.pack_voltage_v
+
+
+def _bms_sample(reading: Reading) -> BmsSample | None:
+    bms = reading.snapshot.bms
+    return None if bms is None or bms.t_ns <= reading.since_ns else bms
 
 
 def _bms(attribute: str) -> Reader:
     def read(reading: Reading) -> float:
-        bms = reading.snapshot.bms
+        bms = _bms_sample(reading)
         return NAN if bms is None else getattr(bms, attribute)
 
     return read
 
 
 def _spread(reading: Reading) -> float:
-    bms = reading.snapshot.bms
+    bms = _bms_sample(reading)
     return NAN if bms is None else bms.cell_max_v - bms.cell_min_v
 
 
 def _temperature_spread(reading: Reading) -> float:
-    bms = reading.snapshot.bms
+    bms = _bms_sample(reading)
     return NAN if bms is None else bms.temperature_max_c - bms.temperature_min_c
 
 
 def _soc(reading: Reading) -> float:
-    bms = reading.snapshot.bms
+    bms = _bms_sample(reading)
     return NAN if bms is None or bms.soc is None else bms.soc
 
 
@@ -89,7 +103,7 @@ def _temperature_rate(reading: Reading) -> float:
 
 
 READERS: dict[str, Reader] = {
-    "voltage": lambda reading: reading.snapshot.pack_voltage_v,
+    "voltage": _voltage,
     "current": _current,
     "power": _power,
     "step_time": lambda reading: (reading.now_ns - reading.state.step.started_ns) / 1e9,
@@ -133,7 +147,7 @@ def reader_of(variable: str) -> Reader:
 
 def _cell(number: int) -> Reader:
     def read(reading: Reading) -> float:
-        bms = reading.snapshot.bms
+        bms = _bms_sample(reading)
         if bms is None or number > bms.cell_voltages_v.size:
             return NAN
         return bms.cell_voltages_v.item(number - 1)

@@ -22,7 +22,7 @@ def watch_cells(
 ) -> Outcome:
     """What a reading of the cells changes."""
     bms = snapshot.bms
-    if limit is None or bms is None:
+    if limit is None or bms is None or bms.t_ns <= state.started_ns:
         return NOTHING
     limit_v = constant(limit.voltage_v)
     assert limit_v is not None
