@@ -18,6 +18,8 @@ from packbench.core.samples import FloatArray
 from packbench.core.specs import PackSpec
 from packbench_sim.chemistry import chemistry
 
+SOUND_OHM = 20_000_000.0
+"""[A] The insulation of a dry pack."""
 SPREAD_CUT = 3.0
 """Normal draws are cut at this many standard deviations: one cell in a pack is weak on purpose only."""
 
@@ -64,6 +66,8 @@ class PlantOptions:
     """False: the open-circuit voltage is the mean of both branches, whatever flowed before."""
     cycles: int = 0
     """What the BMS has counted so far."""
+    insulation_ohm: float = SOUND_OHM
+    """Between the pack and its case."""
 
 
 def plant_options(plant: Mapping[str, Any], series: int) -> PlantOptions:
@@ -100,6 +104,7 @@ def _impossible(options: PlantOptions, series: int) -> list[Problem]:
         ("imbalance_sd", options.imbalance_sd, 0.0 <= options.imbalance_sd < 0.2, "0 to 0.2"),
         ("initial_soc", options.initial_soc, 0.0 <= options.initial_soc <= 1.0, "0 to 1"),
         ("thermal_tau_s", options.thermal_tau_s, options.thermal_tau_s > 0.0, "above 0"),
+        ("insulation_ohm", options.insulation_ohm, options.insulation_ohm > 0.0, "above 0"),
     )
     problems = [
         Problem("", field=f"plant.{name}", found=str(value), expected=expected)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from packbench.clock import Clock
 from packbench.core.errors import ReplyTimeout
-from packbench.core.samples import BmsSample, CyclerSample, FloatArray, bms_sample
+from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, FloatArray, MeterSample, bms_sample
+from packbench.core.specs import DeviceSpec
 from packbench.drivers.protocols import Identity, Setpoint
+from packbench_sim.chamber import ClimateChamber
 from packbench_sim.plant import Plant
 
 
@@ -117,3 +119,67 @@ class DirectBms:
         if self._faults.bms_silent:
             await self._clock.sleep_until(self._clock.now_ns() + self._timeout_ns)
             raise ReplyTimeout("BMS: no reply")
+
+
+class DirectChamber:
+    """Implements drivers.protocols.Chamber over a chamber of its own, whose air is the plant's ambient."""
+
+    def __init__(self, plant: Plant, clock: Clock, spec: DeviceSpec) -> None:
+        self.chamber = ClimateChamber(plant.bench.ambient_c, plant.set_ambient)
+        """What is behind it."""
+        self._clock, self._spec = clock, spec
+        self._faults = plant.faults
+
+    async def identify(self) -> Identity:
+        """Who it is."""
+        await self._heard()
+        return Identity(f"{self._spec.device} (object level)", "SIM-CHAMBER", "1")
+
+    async def read(self) -> ChamberSample:
+        """One reading. Raises ReplyTimeout while comms.chamber_lost is active; its air goes on either way."""
+        t_ns = self._clock.now_ns()
+        temperature_c = self.chamber.temperature_c(t_ns)
+        await self._heard()
+        return ChamberSample(t_ns, temperature_c, self.chamber.goal_c, self.chamber.running)
+
+    async def hold(self, temperature_c: float) -> None:
+        """Set-point, and run."""
+        await self._heard()
+        t_ns = self._clock.now_ns()
+        self.chamber.set_goal(t_ns, temperature_c)
+        self.chamber.run(t_ns, True)
+
+    async def stop(self) -> None:
+        """Stop conditioning."""
+        await self._heard()
+        self.chamber.run(self._clock.now_ns(), False)
+
+    async def _heard(self) -> None:
+        if self._faults.chamber_silent:
+            await self._clock.sleep_until(self._clock.now_ns() + self._spec.reply_timeout_ns)
+            raise ReplyTimeout("chamber: no reply")
+
+
+class DirectMeter:
+    """Implements drivers.protocols.Meter: the plant's insulation as it is."""
+
+    quantities = frozenset({"insulation_ohm"})
+
+    def __init__(self, plant: Plant, clock: Clock, spec: DeviceSpec) -> None:
+        self._plant, self._clock, self._spec = plant, clock, spec
+
+    async def identify(self) -> Identity:
+        """Who it is."""
+        await self._heard()
+        return Identity(f"{self._spec.device} (object level)", "SIM-METER", "1")
+
+    async def read(self) -> MeterSample:
+        """One reading. Raises ReplyTimeout while comms.meter_lost is active."""
+        await self._heard()
+        t_ns = self._clock.now_ns()
+        return MeterSample(t_ns, {"insulation_ohm": self._plant.insulation_ohm(t_ns)})
+
+    async def _heard(self) -> None:
+        if self._plant.faults.meter_silent:
+            await self._clock.sleep_until(self._clock.now_ns() + self._spec.reply_timeout_ns)
+            raise ReplyTimeout("meter: no reply")

@@ -39,6 +39,12 @@ class Faults:
     """sensor.scale: the cycler's voltage reading is wrong by a factor of 10."""
     balancing: bool = False
     """pack.balancing: the BMS says that it balances."""
+    chamber_silent: bool = False
+    """comms.chamber_lost: the climate chamber answers nothing, and does what it was told last."""
+    meter_silent: bool = False
+    """comms.meter_lost: the insulation meter answers nothing."""
+    insulation_lost: bool = False
+    """pack.insulation: a leak of 50 kohm between the pack and its case."""
 
 
 FAULT_FLAGS: dict[str, str] = {
@@ -53,12 +59,16 @@ FAULT_FLAGS: dict[str, str] = {
     "sensor.frozen": "frozen",
     "sensor.scale": "scale_wrong",
     "pack.balancing": "balancing",
+    "comms.chamber_lost": "chamber_silent",
+    "comms.meter_lost": "meter_silent",
+    "pack.insulation": "insulation_lost",
 }
 """Fault id to the flag in `Faults`."""
 
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1
 COOLING_FAULT_K_MIN = 3.0
+LEAK_OHM = 50_000.0
 WEAK_CELL_BEYOND_V = 0.05
 """How far past the maker's limit sensor.weak_cell pushes its cell."""
 

@@ -20,7 +20,7 @@ from packbench_sim.bms import BmsModel
 from packbench_sim.contactor import ContactorModel
 from packbench_sim.cycler import CyclerModel, CyclerRating
 from packbench_sim.errors import InstrumentErrors, noise_generator
-from packbench_sim.faults import COOLING_FAULT_K_MIN, FAULT_FLAGS, WEAK_CELL_BEYOND_V, Faults, Injection
+from packbench_sim.faults import COOLING_FAULT_K_MIN, FAULT_FLAGS, LEAK_OHM, WEAK_CELL_BEYOND_V, Faults, Injection
 from packbench_sim.pack import SEGMENT_NS, PackModel
 
 FULL_SCALE_RAMP_S = 0.03
@@ -161,6 +161,11 @@ class Plant:
         """The air around the pack from t_ns on."""
         self.advance_to(t_ns)
         self.pack.set_surroundings(ambient_c, self.pack.heater_w)
+
+    def insulation_ohm(self, t_ns: int) -> float:
+        """Between the pack and its case, at an instant."""
+        self.advance_to(t_ns)
+        return LEAK_OHM if self.faults.insulation_lost else self.pack.options.insulation_ohm
 
     # -- faults -----------------------------------------------------------------------------
 

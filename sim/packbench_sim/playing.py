@@ -13,6 +13,7 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.specs import PackSpec
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.wire.modbus import Framing
+from packbench_sim.cells import SOUND_OHM
 from packbench_sim.parts import BmsPart, CyclerPart, WireDevice
 
 Silent = Callable[[int], bool]
@@ -22,6 +23,9 @@ Switches = Callable[[int, bool, bool], None]
 Surroundings = Callable[[int, float], None]
 """(instant, air temperature in degC): what a climate chamber does to the pack."""
 
+Insulation = Callable[[int], float]
+"""Instant to the resistance between pack and case, ohm."""
+
 
 def _no_switches(_t_ns: int, _charge: bool, _discharge: bool) -> None:
     """Nothing follows the switches."""
@@ -29,6 +33,11 @@ def _no_switches(_t_ns: int, _charge: bool, _discharge: bool) -> None:
 
 def _no_surroundings(_t_ns: int, _temperature_c: float) -> None:
     """Nothing follows the chamber."""
+
+
+def _sound(_t_ns: int) -> float:
+    """Nothing behind it that leaks to its case."""
+    return SOUND_OHM
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Playing:
     switches: Switches = _no_switches
     surroundings: Surroundings = _no_surroundings
     ambient_c: float = 25.0
+    insulation: Insulation = _sound
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     """Words of the device's own (`asleep=1`), by name; see `option`."""
 

@@ -12,7 +12,7 @@ from typing import cast
 
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
-from packbench.core.specs import BenchSpec, DeviceSpec
+from packbench.core.specs import BenchSpec
 from packbench.maps.schema import DeviceType, Scheme
 from packbench.transport.base import Transport
 from packbench_sim.devices.bus import BusDevices
@@ -87,24 +87,23 @@ def play(playing: Playing) -> WireDevice:
     return player.make(playing)
 
 
-def wire_devices(
-    world: World, bench: BenchSpec, cycler: DeviceType, bms: DeviceType, cell_tap: DeviceType | None = None
-) -> dict[str, WireDevice]:
-    """The bench's devices by role. Raises InputError for one that nobody emulates."""
+def wire_devices(world: World, bench: BenchSpec, types: Mapping[str, DeviceType]) -> dict[str, WireDevice]:
+    """The bench's devices by role; `types` of all but the board. Raises InputError for one that nobody emulates."""
     faults = world.plant.faults
-    played: dict[str, WireDevice] = {
-        "cycler": _played(world, bench.cycler, cycler, lambda _t_ns: faults.cycler_silent),
-        "bms": _played(world, bench.bms, bms, lambda _t_ns: faults.bms_silent),
-        "board": world.board,
-    }
-    if cell_tap is not None and bench.cell_tap is not None:
+    silent: dict[str, Silent] = {
+        "cycler": lambda _t_ns: faults.cycler_silent,
+        "bms": lambda _t_ns: faults.bms_silent,
         # A monitor of the bench's own: it goes on when the pack's BMS falls silent.
-        played["cell_tap"] = _played(world, bench.cell_tap.device, cell_tap, lambda _t_ns: False)
-    return played
-
-
-def _played(world: World, spec: DeviceSpec, device: DeviceType, silent: Silent) -> WireDevice:
-    return play(playing(world, device, spec.unit, scheme_of(spec.url), silent))
+        "cell_tap": lambda _t_ns: False,
+        "chamber": lambda _t_ns: faults.chamber_silent,
+        "meter": lambda _t_ns: faults.meter_silent,
+    }
+    return {
+        role: world.board
+        if role == "board"
+        else play(playing(world, types[role], spec.unit, scheme_of(spec.url), silent[role]))
+        for role, spec in bench.devices.items()
+    }
 
 
 def playing(
@@ -128,6 +127,7 @@ def playing(
         plant.set_switches,
         plant.set_ambient,
         plant.pack.ambient_c,
+        plant.insulation_ohm,
         options or {},
     )
 

@@ -16,7 +16,7 @@ from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
 from packbench.run.driving import Stepping
 from packbench_sim.board import Deadlines, DirectBoard, SimBoard
-from packbench_sim.direct import DirectBms, DirectCycler
+from packbench_sim.direct import DirectBms, DirectChamber, DirectCycler, DirectMeter
 from packbench_sim.errors import InstrumentErrors
 from packbench_sim.faults import Injection
 from packbench_sim.loop import VirtualClock
@@ -54,10 +54,13 @@ def build_parts(
 def direct_devices(world: World, clock: VirtualClock, limits: Limits) -> Devices:
     """Drivers without bytes: object level. No wire wakes the board here, so its deadlines are kept apart."""
     Deadlines(world.board, clock.now_ns, clock.call_at)
+    bench = world.plant.bench
     return Devices(
         Stepping(DirectCycler(world.plant, clock)),
         DirectBms(world.plant, clock),
-        DirectBoard(world.board, clock, board_settings(world.plant.bench, limits)),
+        DirectBoard(world.board, clock, board_settings(bench, limits)),
+        chamber=None if bench.chamber is None else DirectChamber(world.plant, clock, bench.chamber),
+        meter=None if bench.meter is None else DirectMeter(world.plant, clock, bench.meter),
     )
 
 

@@ -161,7 +161,7 @@ def run(job: Job, folder: Path, meddle: Meddle | None = None, *, age_s: float = 
         await clock.sleep_until(START_NS)
         world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=1)
         types = load_types(job.bench)
-        played = wire_devices(world, job.bench, types.cycler, types.bms)
+        played = wire_devices(world, job.bench, types.by_role)
         cycler = OldNews(world, age_s, **device) if age_s else NewareBtsDevice(world.plant.cycler, **device)
         played["cycler"] = cycler
         schemes = {role: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}

@@ -62,20 +62,25 @@ def test_devices_that_suit_are_no_problem() -> None:
 
 
 def test_a_poll_that_is_faster_than_the_device() -> None:
-    (problem,) = problems(able(EA, min_period_s=0.501))
+    problem, fast = problems(able(EA, min_period_s=0.501))
     assert problem == (
         "bench.yaml:12:11: devices.cycler.poll: faster than the device keeps up with: found 500 ms, "
         "expected at least 501 ms (ea-psb)"
     )
+    assert fast == (
+        "bench.yaml:13:16: devices.cycler.poll_fast: faster than the device keeps up with: found 100 ms, "
+        "expected at least 501 ms (ea-psb)"
+    )
+    assert problems(able(EA, min_period_s=0.5)) == [fast.replace("501 ms", "500 ms")]
     (problem,) = problems(bms=able(JK, min_period_s=1.001))
-    assert problem.startswith("bench.yaml:20:11: devices.bms.poll:")
+    assert problem.startswith("bench.yaml:21:11: devices.bms.poll:")
     assert problem.endswith("found 1 s, expected at least 1.001 s (jk-pb)")
-    assert problems(able(EA, min_period_s=0.5), able(JK, min_period_s=1.0)) == []
+    assert problems(able(EA, min_period_s=0.1), able(JK, min_period_s=1.0)) == []
 
 
 def test_a_tap_is_asked_as_often_as_the_bms() -> None:
     (problem,) = problems(tap=able(HV, min_period_s=2.0))
-    assert problem.startswith("bench.yaml:20:11: devices.bms.poll:")
+    assert problem.startswith("bench.yaml:21:11: devices.bms.poll:")
     assert problem.endswith("at least 2 s (modbus-hv-bms)")
 
 
@@ -83,7 +88,7 @@ def test_where_a_dead_bms_may_be_done_without_the_cells_must_not_grow_stale_mean
     alone = "    bms_required: false\n"
     (problem,) = problems(tap=HV, rules=alone)
     assert problem == (
-        "bench.yaml:22:18: devices.bms.stale_after: the cells would be stale while a dead BMS is asked: "
+        "bench.yaml:23:18: devices.bms.stale_after: the cells would be stale while a dead BMS is asked: "
         "found 2.5 s, expected at least 2.65 s"
     )
     assert problems(tap=HV, rules=alone, bench=BENCH.replace("stale_after: 2.5 s", "stale_after: 2.65 s")) == []
@@ -97,7 +102,7 @@ def test_ratings_that_no_such_device_has(capability: str, key: str, column: int)
     rated = {"voltage": 80.0, "current": 340.0, "power": 10_000.0}[key]
     assert problems(able(EA, **{capability: rated})) == []
     (problem,) = problems(able(EA, **{capability: rated - 1}))
-    assert problem.startswith(f"bench.yaml:15:{column}: devices.cycler.ratings.{key}: beyond what the device can do")
+    assert problem.startswith(f"bench.yaml:16:{column}: devices.cycler.ratings.{key}: beyond what the device can do")
     assert f"expected at most {rated - 1:g}" in problem
 
 
@@ -145,7 +150,7 @@ def test_more_cells_than_the_bms_can_report() -> None:
 def test_cells_that_nobody_reports() -> None:
     blind = able(JK, cells_reported=False, cells_max=None)
     (problem,) = problems(bms=blind)
-    assert problem.startswith("bench.yaml:17:13: devices.bms.device: cells nobody watches: found jk-pb, which does not")
+    assert problem.startswith("bench.yaml:18:13: devices.bms.device: cells nobody watches: found jk-pb, which does not")
     assert problems(bms=blind, tap=HV) == []
     assert problems(bms=blind, tap=HV, rules="    precedence: bms\n") == []
     (problem,) = problems(bms=blind, tap=able(HV, cells_reported=False))
@@ -176,7 +181,7 @@ def test_a_job_with_devices_that_do_not_suit_is_refused(tmp_path: Path, monkeypa
     slow = device.replace("min_period_s: 0.25", "min_period_s: 3")
     (tmp_path / "devices" / "jk-pb.yaml").write_text(slow, "utf-8")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"sim-lv.yaml:20:11: devices.bms.poll: faster than .* at least 3 s \(jk-pb\)"):
+    with pytest.raises(InputError, match=r"sim-lv.yaml:21:11: devices.bms.poll: faster than .* at least 3 s \(jk-pb\)"):
         load_job("quick-check", "lfp-16s", None)
 
 

@@ -1,56 +1,22 @@
-"""The climate chamber of configs/devices/modbus-chamber.yaml: its air is the air around the simulated pack.
+"""The controller of configs/devices/modbus-chamber.yaml, in front of the simulated chamber.
 
-Owns the air: while it runs it goes to the set-point at a limited rate, then settles with a time constant; stopped, it
-drifts to the room. The pack lives in that air.
+Owns its registers and its coil. What the chamber does is `packbench_sim.chamber`'s; the pack lives in its air.
 """
 
 from __future__ import annotations
 
-from math import exp
 from typing import Any, Final, Literal
 
 from packbench.core.errors import InputError, Problem
 from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import DeviceType
+from packbench_sim.chamber import RATE_K_MIN, SETTLE_S, ClimateChamber
 from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ILLEGAL_VALUE, ModbusSlave, Refuse
 from packbench_sim.devices.registers import RegisterSpace
 from packbench_sim.playing import Player, Playing, Silent, Surroundings
 
 STEP_NS: Final = 1_000_000_000
 """How often the pack is told of the air."""
-RATE_K_MIN: Final = 3.0
-"""[A] A test chamber with a pack in it, in either direction."""
-SETTLE_S: Final = 60.0
-"""[A] Time constant near the set-point: where the controller leaves full power."""
-ROOM_S: Final = 3600.0
-"""[A] Time constant of the closed, stopped chamber towards the room."""
-
-
-class ChamberAir:
-    """The air in the chamber. Temperatures in degC; exact for a step of any length."""
-
-    def __init__(self, room_c: float, t_ns: int, *, rate_k_min: float, settle_s: float) -> None:
-        self.temperature_c = room_c
-        self._room_c = room_c
-        self._rate_k_s = rate_k_min / 60.0
-        self._settle_s = settle_s
-        self._t_ns = t_ns
-
-    def advance_to(self, t_ns: int, goal_c: float | None) -> None:
-        """Let time pass with the set-point `goal_c`; None: it is stopped."""
-        elapsed_s = (t_ns - self._t_ns) / 1e9
-        if elapsed_s <= 0.0:
-            return
-        self._t_ns = t_ns
-        if goal_c is None:
-            self.temperature_c = self._room_c + (self.temperature_c - self._room_c) * exp(-elapsed_s / ROOM_S)
-            return
-        away_k = goal_c - self.temperature_c
-        # At full power until what is left would be settled by the time constant at no more than that rate.
-        full_s = max(abs(away_k) / self._rate_k_s - self._settle_s, 0.0)
-        ramp_s = min(elapsed_s, full_s)
-        left_k = away_k - (self._rate_k_s * ramp_s if away_k > 0 else -self._rate_k_s * ramp_s)
-        self.temperature_c = goal_c - left_k * exp(-(elapsed_s - ramp_s) / self._settle_s)
 
 
 class ModbusChamberDevice(ModbusSlave):
@@ -84,7 +50,8 @@ class ModbusChamberDevice(ModbusSlave):
         silent: Silent | None = None,
     ) -> None:
         super().__init__(framing, frozenset({unit}), silent=silent)
-        self._surroundings = surroundings
+        self.chamber = ClimateChamber(room_c, surroundings, rate_k_min=rate_k_min, settle_s=settle_s)
+        """What it controls."""
         live, setpoint = device.block("live"), device.block("setpoint")
         self._layout: Layout = compile_block(device, live, {})
         self._space = RegisterSpace(device, ((live.address, live.count), (setpoint.address, setpoint.count)), {})
@@ -92,24 +59,20 @@ class ModbusChamberDevice(ModbusSlave):
         self._setpoint = device.fields["set_temperature_c"]
         self._run_coil = device.coils["run"]
         self._space.set({"set_temperature_c": room_c})
-        self._goal_c = room_c
-        self._running = False
         self._humidity = humidity
         self._alarms = alarms
-        self._air = ChamberAir(room_c, 0, rate_k_min=rate_k_min, settle_s=settle_s)
         self._next_ns = 0
 
     def tick(self, t_ns: int) -> int | None:
         if t_ns >= self._next_ns:
-            self._let_pass(t_ns)
+            self.chamber.temperature_c(t_ns)
             self._next_ns = t_ns + STEP_NS
         return self._next_ns
 
     def read_registers(self, t_ns: int, address: int, count: int) -> bytes:
         area = self._space.area(address, count)
         if area is self._live:
-            self._let_pass(t_ns)
-            self._layout.encode_into(area.data, 0, self._values())
+            self._layout.encode_into(area.data, 0, self._values(t_ns))
         return area.read(address, count)
 
     def write_registers(self, t_ns: int, address: int, payload: bytes) -> None:
@@ -121,32 +84,26 @@ class ModbusChamberDevice(ModbusSlave):
         assert high is not None
         if not low <= goal_c <= high:
             raise Refuse(ILLEGAL_VALUE)
-        self._let_pass(t_ns)
         self._space.area(address, 1).write(address, payload)
-        self._goal_c = goal_c
+        self.chamber.set_goal(t_ns, goal_c)
 
     def read_coil(self, t_ns: int, address: int) -> bytes:
         if address != self._run_coil:
             raise Refuse(ILLEGAL_ADDRESS)
-        return b"\x01" if self._running else b"\x00"
+        return b"\x01" if self.chamber.running else b"\x00"
 
     def write_coil(self, t_ns: int, address: int, on: bool) -> None:
         if address != self._run_coil:
             raise Refuse(ILLEGAL_ADDRESS)
-        self._let_pass(t_ns)
-        self._running = on
+        self.chamber.run(t_ns, on)
 
     # -------------------------------------------------------------- inside
 
-    def _let_pass(self, t_ns: int) -> None:
-        self._air.advance_to(t_ns, self._goal_c if self._running else None)
-        self._surroundings(t_ns, self._air.temperature_c)
-
-    def _values(self) -> dict[str, Any]:
+    def _values(self, t_ns: int) -> dict[str, Any]:
         values: dict[str, Any] = {
-            "temperature_c": self._air.temperature_c,
-            "setpoint_c": self._goal_c,
-            "state": ("running",) if self._running else (),
+            "temperature_c": self.chamber.temperature_c(t_ns),
+            "setpoint_c": self.chamber.goal_c,
+            "state": ("running",) if self.chamber.running else (),
             "alarms": self._alarms,
         }
         if self._humidity is not None:

@@ -1,7 +1,7 @@
 """The insulation tester of configs/devices/modbus-insulation.yaml.
 
-Owns the course of a measurement: idle, measuring for as long as the test voltage needs to settle, done. What it finds
-is stated (option `insulation_ohm`): the simulated pack has no leakage to its case.
+Owns the course of a measurement: idle, measuring for as long as the test voltage needs to settle, done, from when on
+it goes on watching. What it finds is the simulated pack's, or what was stated (option `insulation_ohm`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from packbench.maps.codec import Layout, compile_block
 from packbench.maps.schema import DeviceType
 from packbench_sim.devices.modbus_slave import ILLEGAL_ADDRESS, ILLEGAL_VALUE, ModbusSlave, Refuse
 from packbench_sim.devices.registers import RegisterSpace
-from packbench_sim.playing import Player, Playing, Silent
+from packbench_sim.playing import Insulation, Player, Playing, Silent
 
 INSULATION_OHM: Final = 5_000_000.0
+"""With no pack behind it."""
+SHOWN_MAX_OHM: Final = 0xFFFF_FFFE
+"""Its register shows no more; the value above stands for "no result"."""
 TEST_VOLTAGE_V: Final = 500.0
 MEASURE_S: Final = 2.0
 """[A] Until the capacitance of pack and leads is charged."""
@@ -30,7 +33,7 @@ class ModbusInsulationDevice(ModbusSlave):
         device: The map `modbus-insulation`.
         framing: "mbap" or "rtu".
         unit: Unit number.
-        insulation_ohm: What it finds.
+        insulation_ohm: What it finds, or what finds it at an instant.
         measure_s: How long a measurement takes.
         done: Whether a measurement has been made before anybody asks.
         silent: See ModbusSlave.
@@ -42,7 +45,7 @@ class ModbusInsulationDevice(ModbusSlave):
         *,
         framing: Literal["mbap", "rtu"] = "mbap",
         unit: int = 1,
-        insulation_ohm: float = INSULATION_OHM,
+        insulation_ohm: float | Insulation = INSULATION_OHM,
         measure_s: float = MEASURE_S,
         done: bool = True,
         silent: Silent | None = None,
@@ -56,7 +59,7 @@ class ModbusInsulationDevice(ModbusSlave):
         self._span = device.fields["set_test_voltage_v"]
         self._start_coil = device.coils["start"]
         self._space.set({"set_test_voltage_v": TEST_VOLTAGE_V, "limit_ohm": round(LIMIT_OHM)})
-        self._insulation_ohm = round(insulation_ohm)
+        self._insulation = insulation_ohm
         self._measure_ns = round(measure_s * 1e9)
         self._state = "done" if done else "idle"
         self._test_voltage_v = TEST_VOLTAGE_V if done else 0.0
@@ -72,7 +75,7 @@ class ModbusInsulationDevice(ModbusSlave):
         self.tick(t_ns)
         area = self._space.area(address, count)
         if area is self._live:
-            area.data[:] = self._layout.encode(self._values())
+            area.data[:] = self._layout.encode(self._values(t_ns))
         return area.read(address, count)
 
     def write_registers(self, t_ns: int, address: int, payload: bytes) -> None:
@@ -107,25 +110,27 @@ class ModbusInsulationDevice(ModbusSlave):
 
     # -------------------------------------------------------------- inside
 
-    def _values(self) -> dict[str, Any]:
+    def _values(self, t_ns: int) -> dict[str, Any]:
         values: dict[str, Any] = {"state": self._state, "test_voltage_v": self._test_voltage_v}
         if self._state == "done":
             limit_ohm = self._space.get(self._settings.address, self._settings.count)["limit_ohm"]
-            values["insulation_ohm"] = self._insulation_ohm
-            values["alarms"] = ("insulation_low",) if self._insulation_ohm < limit_ohm else ()
+            found = self._insulation
+            insulation_ohm = min(round(found(t_ns) if callable(found) else found), SHOWN_MAX_OHM)
+            values["insulation_ohm"] = insulation_ohm
+            values["alarms"] = ("insulation_low",) if insulation_ohm < limit_ohm else ()
         return values
 
 
 def _make(playing: Playing) -> ModbusInsulationDevice:
-    insulation_ohm = playing.option("insulation_ohm", INSULATION_OHM)
-    if not 0 <= insulation_ohm < 0xFFFF_FFFF:
-        found, expected = f"{insulation_ohm:g}", "0 to 4294967294, in ohm"
+    stated_ohm = playing.option("insulation_ohm", 0.0)
+    if not 0 <= stated_ohm <= SHOWN_MAX_OHM:
+        found, expected = f"{stated_ohm:g}", f"0 to {SHOWN_MAX_OHM}, in ohm"
         raise InputError(Problem("", field="--set insulation_ohm", found=found, expected=expected))
     return ModbusInsulationDevice(
         playing.type,
         framing=playing.framing,
         unit=playing.unit,
-        insulation_ohm=insulation_ohm,
+        insulation_ohm=stated_ohm if "insulation_ohm" in playing.options else playing.insulation,
         measure_s=playing.option("measure_s", MEASURE_S),
         done=playing.text("state", "done") != "idle",
         silent=playing.silent,
@@ -135,7 +140,7 @@ def _make(playing: Playing) -> ModbusInsulationDevice:
 play_modbus_insulation = Player(
     _make,
     {
-        "insulation_ohm": f"what it finds (default {INSULATION_OHM:g})",
+        "insulation_ohm": "what it finds (default: what the pack has)",
         "measure_s": f"how long a measurement takes (default {MEASURE_S:g})",
         "state": "idle: nothing has been measured yet (default done)",
     },

@@ -27,7 +27,7 @@ from packbench.drivers.factory import PROGRAMMED, SESSIONS
 from packbench.maps.schema import DeviceType
 from packbench.transport.open import parse_url
 
-Source = Literal["cycler", "bms", "board"]
+Source = Literal["cycler", "bms", "board", "chamber", "meter"]
 
 _BITS_A_BYTE = 10
 """Start, eight data bits, stop: a parity bit or a second stop bit makes a line slower, never faster."""
@@ -186,12 +186,12 @@ def _ceil(value_ns: int, step_ns: int) -> int:
 def _roles(bench: BenchSpec) -> dict[Source, tuple[str, ...]]:
     """Each source of the snapshot, and the devices that it is read from."""
     bms = ("bms",) if bench.cell_tap is None else ("bms", "cell_tap")
-    return {"cycler": ("cycler",), "bms": bms, "board": ("board",)}
+    return {"cycler": ("cycler",), "bms": bms, "board": ("board",), **{role: (role,) for role in bench.fitted}}
 
 
 def _lines(types: DeviceTypes, bench: BenchSpec) -> dict[str, list[_Talker]]:
     """Every line with the devices on it. The longest gap that any of them needs holds for all."""
-    known = {"cycler": types.cycler, "bms": types.bms, "cell_tap": types.cell_tap}
+    known = types.by_role
     sharing: dict[str, list[tuple[DeviceSpec, DeviceType | None]]] = {}
     for role, name in line_names(bench).items():
         device = known.get(role)

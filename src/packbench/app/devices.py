@@ -19,7 +19,7 @@ from packbench.core.step_program import StepProgram
 from packbench.drivers.cell_tap import CellTap, TapRules
 from packbench.drivers.factory import SESSIONS, Driver, Wanted, make_driver, require_link
 from packbench.drivers.gbt27930_settings import settings_from
-from packbench.drivers.protocols import Bms, Cycler, Identity, ProgrammedCycler
+from packbench.drivers.protocols import Bms, Chamber, Cycler, Identity, Meter, ProgrammedCycler
 from packbench.maps.file import load_device
 from packbench.maps.schema import DeviceType, Kind, Scheme
 from packbench.run.bench import Devices
@@ -36,6 +36,14 @@ from packbench_board.codec import BoardCodec
 
 EMULATED = "emulated:"
 """URL prefix: the composition root is to start our own emulator on that kind of link."""
+_KINDS: dict[str, Kind] = {
+    "cycler": "cycler",
+    "bms": "bms",
+    "cell_tap": "bms",
+    "chamber": "chamber",
+    "meter": "meter",
+}
+"""Role to the kind of device that is fit for it; the board is no device of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,20 @@ class DeviceTypes:
     cycler: DeviceType
     bms: DeviceType
     cell_tap: DeviceType | None = None
+    chamber: DeviceType | None = None
+    meter: DeviceType | None = None
+
+    @property
+    def by_role(self) -> dict[str, DeviceType]:
+        """Those that the bench has, by role; the board has no file."""
+        named = (
+            ("cycler", self.cycler),
+            ("bms", self.bms),
+            ("cell_tap", self.cell_tap),
+            ("chamber", self.chamber),
+            ("meter", self.meter),
+        )
+        return {role: device for role, device in named if device is not None}
 
 
 def load_type(name: str) -> DeviceType:
@@ -55,15 +77,16 @@ def load_type(name: str) -> DeviceType:
 
 def load_types(bench: BenchSpec) -> DeviceTypes:
     """The types that the bench file names, each fit for its place. Raises InputError with every problem."""
-    cycler, bms = load_type(bench.cycler.device), load_type(bench.bms.device)
-    problems = [*_misplaced(bench.cycler, cycler, "cycler"), *_misplaced(bench.bms, bms, "bms")]
-    cell_tap: DeviceType | None = None
-    if bench.cell_tap is not None:
-        cell_tap = load_type(bench.cell_tap.device.device)
-        problems += _misplaced(bench.cell_tap.device, cell_tap, "bms")
+    problems: list[Problem] = []
+    types: dict[str, DeviceType] = {}
+    for role, spec in bench.devices.items():
+        kind = _KINDS.get(role)
+        if kind is not None:
+            types[role] = load_type(spec.device)
+            problems += _misplaced(spec, types[role], kind)
     if problems:
         raise InputError(problems)
-    return DeviceTypes(cycler, bms, cell_tap)
+    return DeviceTypes(**types)
 
 
 def _misplaced(spec: DeviceSpec, device: DeviceType, kind: Kind) -> list[Problem]:
@@ -187,7 +210,16 @@ def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buse
         _bms(types, lines, bench, buses),
         BoardClient(board, board_settings(bench, job.limits), Identity),
         buses.tell_sessions,
+        cast("Chamber | None", _fitted(bench.chamber, types.chamber, lines, buses)),
+        cast("Meter | None", _fitted(bench.meter, types.meter, lines, buses)),
     )
+
+
+def _fitted(
+    spec: DeviceSpec | None, device: DeviceType | None, lines: Mapping[str, Line], buses: Buses
+) -> Driver | None:
+    """What only some benches have."""
+    return None if spec is None or device is None else buses.bench_driver(lines[spec.role], device, spec)
 
 
 def _cycler(job: Job, types: DeviceTypes, line: Line, buses: Buses) -> Driving:

@@ -178,5 +178,6 @@ _PLANT_NUMBERS = (
     "imbalance_sd",
     "initial_soc",
     "self_discharge_per_day",
+    "insulation_ohm",
     "seed",
 )

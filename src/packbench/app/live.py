@@ -154,7 +154,7 @@ def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDe
 
     types = load_types(job.bench)
     world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=options.seed, injections=options.injections)
-    played = wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
+    played = wire_devices(world, job.bench, types.by_role)
     return on_lines(played, line_names(job.bench))
 
 

@@ -65,18 +65,22 @@ def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, f
 
 def _periods(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[Problem]:
     """Polls that come faster than the device keeps up with; a cell tap is asked with the BMS."""
-    asked = [("cycler", bench.cycler, types.cycler), ("bms", bench.bms, types.bms)]
+    known = types.by_role
+    asked = [(role, "poll", bench.devices[role].poll_period_ns, known[role]) for role in ("cycler", "bms")]
     if types.cell_tap is not None:
-        asked.append(("bms", bench.bms, types.cell_tap))
+        asked.append(("bms", "poll", bench.bms.poll_period_ns, types.cell_tap))
+    asked += [(role, "poll", spec.poll_period_ns, known[role]) for role, spec in bench.fitted.items()]
+    if bench.cycler.stated_fast_ns is not None:
+        asked.append(("cycler", "poll_fast", bench.cycler.stated_fast_ns, types.cycler))
     return [
         document.problem(
             "faster than the device keeps up with",
-            ("devices", role, "poll"),
-            _seconds(spec.poll_period_ns / 1e9),
+            ("devices", role, key),
+            _seconds(period_ns / 1e9),
             f"at least {_seconds(device.capabilities.min_period_s)} ({device.name})",
         )
-        for role, spec, device in asked
-        if spec.poll_period_ns < device.capabilities.min_period_s * 1e9
+        for role, key, period_ns, device in asked
+        if period_ns < device.capabilities.min_period_s * 1e9
     ]
 
 
@@ -96,9 +100,7 @@ def _patience(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[
 
 def _off_waits(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[Problem]:
     """Devices on the cycler's line whose exchange "off" may have to wait for: one that was begun is not cut short."""
-    gaps_ns = {"bms": types.bms.line.gap_ns}
-    if types.cell_tap is not None:
-        gaps_ns["cell_tap"] = types.cell_tap.line.gap_ns
+    gaps_ns = {role: device.line.gap_ns for role, device in types.by_role.items()}
     names = line_names(bench)
     problems: list[Problem] = []
     for role, spec in bench.devices.items():

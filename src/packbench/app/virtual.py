@@ -227,7 +227,7 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
     from packbench_sim.wiring import memory_transports, on_lines, wire_devices
 
     types = load_types(job.bench)
-    played = wire_devices(world, job.bench, types.cycler, types.bms, types.cell_tap)
+    played = wire_devices(world, job.bench, types.by_role)
     names = line_names(job.bench)
     schemes = {names[role]: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}
     far = memory_transports(loop, clock, on_lines(played, names), schemes)

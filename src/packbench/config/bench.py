@@ -90,6 +90,7 @@ class CyclerModel(DeviceModel):
     """A cycler states its ratings."""
 
     ratings: RatingsModel = Field(description="a mapping {voltage: ..., current: ..., power: ...}")
+    poll_fast: TimeNs | None = Field(default=None, description=EXPECTED["time"])
 
 
 class BoardTimingModel(StrictModel):
@@ -116,12 +117,14 @@ class SetpointModel(StrictModel):
 
 
 class DevicesModel(StrictModel):
-    """The three devices every bench has, and a cell tap where there is one."""
+    """The three devices every bench has, and those that only some have."""
 
     cycler: CyclerModel = Field(description="the cycler")
     bms: DeviceModel = Field(description="the BMS")
     board: DeviceModel = Field(description="the interlock board")
     cell_tap: CellTapModel | None = Field(default=None, description="a monitor on the pack's cells")
+    chamber: DeviceModel | None = Field(default=None, description="the climate chamber")
+    meter: DeviceModel | None = Field(default=None, description="an instrument beside them: an insulation meter")
 
 
 class BenchLimitsModel(StrictModel):
@@ -188,6 +191,8 @@ def load_bench(text: str, file: str) -> BenchSpec:
         instruments=instruments,
         title_zh=model.title.zh,
         cell_tap=_cell_tap(devices),
+        chamber=None if devices.chamber is None else _device("chamber", devices.chamber, devices.chamber, {}),
+        meter=None if devices.meter is None else _device("meter", devices.meter, devices.meter, {}),
     )
 
 
@@ -209,13 +214,16 @@ def _device(role: Role, model: PlaceModel, times: DeviceModel, rated: dict[str, 
         stale_after_ns=times.stale_after,
         reply_timeout_ns=model.reply_timeout,
         settings=MappingProxyType({**model.settings, **rated}),
+        stated_fast_ns=model.poll_fast if isinstance(model, CyclerModel) else None,
     )
 
 
 def _timing(model: BenchModel, document: Document) -> list[Problem]:
     problems: list[Problem] = []
-    for role in ("cycler", "bms", "board"):
-        device: DeviceModel = getattr(model.devices, role)
+    for role in ("cycler", "bms", "board", "chamber", "meter"):
+        device: DeviceModel | None = getattr(model.devices, role)
+        if device is None:
+            continue
         least_ns = 2 * device.poll + device.reply_timeout
         path = ("devices", role)
         if device.stale_after < least_ns:
@@ -227,6 +235,10 @@ def _timing(model: BenchModel, document: Document) -> list[Problem]:
             expected = f"less than poll, {_seconds(device.poll)}"
             found = _seconds(device.reply_timeout)
             problems.append(document.problem("cannot be met", (*path, "reply_timeout"), found, expected))
+    cycler = model.devices.cycler
+    if cycler.poll_fast is not None and cycler.poll_fast > cycler.poll:
+        path, expected = ("devices", "cycler", "poll_fast"), f"at most poll, {_seconds(cycler.poll)}"
+        problems.append(document.problem("slower than usual", path, _seconds(cycler.poll_fast), expected))
     problems += _tap_problems(model, document)
     timing = model.board_timing
     if 2 * timing.heartbeat >= timing.lease:

@@ -13,7 +13,17 @@ from pydantic import Field
 
 from packbench.config.chemistry import CHEMISTRIES
 from packbench.config.document import Document, load_document
-from packbench.config.fields import LIMIT_KEYS, LIMIT_PAIRS, ChargeAh, EnergyWh, LimitsModel, Name, PowerW, VoltageV
+from packbench.config.fields import (
+    LIMIT_KEYS,
+    LIMIT_PAIRS,
+    ChargeAh,
+    EnergyWh,
+    InsulationOhm,
+    LimitsModel,
+    Name,
+    PowerW,
+    VoltageV,
+)
 from packbench.config.validation import StrictModel, check_model, sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LimitSet
@@ -57,6 +67,7 @@ class PlantModel(StrictModel):
         default=0.0, ge=0.0, le=0.05, description="SOC fraction a day, such as 0.0003"
     )
     cycles: int = Field(default=0, ge=0, description="the cycles its BMS has counted: a whole number")
+    insulation: InsulationOhm = Field(default=20e6, description=EXPECTED["resistance"])
     seed: int = Field(default=1, ge=0, description="a whole number: fixes this one pack's draw of cells")
 
 
@@ -82,6 +93,8 @@ class PackModel(StrictModel):
     temperature_sensors: int = Field(ge=1, le=1000, description="the number of temperature sensors the BMS reports")
     max_power: PowerW = Field(description=EXPECTED["power"])
     default_bench: Name | None = Field(default=None, description="the name of a bench that suits it, such as sim-hv")
+    insulation_min: InsulationOhm | None = Field(default=None, description=EXPECTED["resistance"])
+    insulation_monitor: bool = Field(default=False, description="true when the pack has a monitor of its own")
     limits: LimitsModel = Field(description="what the pack's maker allows")
     plant: PlantModel = Field(default_factory=PlantModel, description="how the simulator makes one")
 
@@ -112,11 +125,14 @@ def load_pack(text: str, file: str) -> PackSpec:
         plant=MappingProxyType(_plant(model.plant)),
         title_zh=model.title.zh,
         default_bench=model.default_bench,
+        insulation_min_ohm=model.insulation_min,
+        insulation_monitor=model.insulation_monitor,
     )
 
 
 def _plant(model: PlantModel) -> dict[str, Any]:
     plant: dict[str, Any] = model.model_dump()
+    plant["insulation_ohm"] = plant.pop("insulation")
     plant["weak_cells"] = tuple(MappingProxyType(cell) for cell in plant["weak_cells"])
     return plant
 

@@ -201,4 +201,6 @@ class Snapshot(NamedTuple):
     pack_voltage_v: float = float("nan")
     """The cycler's voltage referred to the pack's terminals (sense point and cable, bench file)."""
     chamber: ChamberSample | None = None
+    """None, too, on a bench that has none."""
     meter: MeterSample | None = None
+    """None, too, on a bench that has none."""

@@ -14,7 +14,9 @@ from packbench.core.limits import LimitSet
 
 Distribution = Literal["rectangular", "normal"]
 Precedence = Literal["tap", "bms"]
-Role = Literal["cycler", "bms", "board", "cell_tap"]
+Role = Literal["cycler", "bms", "board", "cell_tap", "chamber", "meter"]
+Fitted = Literal["chamber", "meter"]
+"""Roles of devices that only some benches have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class PackSpec:
     title_zh: str = ""
     default_bench: str | None = None
     """Name of the bench that suits it when a command names none."""
+    insulation_min_ohm: float | None = None
+    """The least insulation between pack and case with which it may be tested; None: it is not watched."""
+    insulation_monitor: bool = False
+    """It has an insulation monitor of its own, which disturbs (and is disturbed by) one of the bench."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,13 @@ class DeviceSpec:
     reply_timeout_ns: int
     settings: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Ratings and options of the device: e.g. rated_voltage_v, rated_current_a, rated_power_w."""
+    stated_fast_ns: int | None = None
+    """What the bench file says of `poll_fast_ns`, if it does."""
+
+    @property
+    def poll_fast_ns(self) -> int:
+        """How often it is asked while things move fast (a pulse's edges); the usual period unless the bench says."""
+        return self.poll_period_ns if self.stated_fast_ns is None else self.stated_fast_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +149,28 @@ class BenchSpec:
     instruments: tuple[Instrument, ...] = ()
     title_zh: str = ""
     cell_tap: CellTapSpec | None = None
+    chamber: DeviceSpec | None = None
+    """The climate chamber that the pack is in."""
+    meter: DeviceSpec | None = None
+    """An instrument that is read beside them: an insulation meter."""
 
     @property
     def devices(self) -> dict[str, DeviceSpec]:
         """Every device that is talked to, by its role."""
         found = {"cycler": self.cycler, "bms": self.bms, "board": self.board}
-        return found if self.cell_tap is None else {**found, "cell_tap": self.cell_tap.device}
+        if self.cell_tap is not None:
+            found["cell_tap"] = self.cell_tap.device
+        return {**found, **self.fitted}
+
+    @property
+    def fitted(self) -> dict[Fitted, DeviceSpec]:
+        """What not every bench has, and what is polled and watched by itself where it is there."""
+        found: dict[Fitted, DeviceSpec] = {}
+        if self.chamber is not None:
+            found["chamber"] = self.chamber
+        if self.meter is not None:
+            found["meter"] = self.meter
+        return found
 
     def accuracy(self, instrument: str, quantity: str) -> Accuracy:
         """The accuracy of a quantity as an instrument ("cycler", "bms") reads it; KeyError if not stated."""

@@ -41,6 +41,7 @@ class MappedMeter:
         self._poll = group_readings(device, "poll", unit, numbers)
         self._once = group_readings(device, "once", unit, numbers)
         self._values = {item.meaning: item.name for item in device.fields_of("poll") if measures(item)}
+        self.quantities = frozenset(self._values)
         self._alarms = names_of(device, "alarms")
 
     async def identify(self) -> Identity:

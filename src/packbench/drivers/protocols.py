@@ -97,6 +97,9 @@ class Chamber(Protocol):
 class Meter(Protocol):
     """An instrument that is only read."""
 
+    quantities: frozenset[str]
+    """What it measures, named with its unit: the values that a reading of it may have."""
+
     async def identify(self) -> Identity:
         """Ask who it is."""
         ...

@@ -16,11 +16,21 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from packbench.clock import Clock
-from packbench.core.errors import DeviceError, StoreError
+from packbench.core.errors import DeviceError, DeviceRefused, StoreError
 from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.specs import BenchSpec
-from packbench.drivers.protocols import Setpoint
-from packbench.engine.effects import Drive, Effect, Finish, Launch, Note, OutputOff, StepBegan, StepEnded
+from packbench.drivers.protocols import Chamber, Setpoint
+from packbench.engine.effects import (
+    Drive,
+    Effect,
+    Finish,
+    Launch,
+    Note,
+    OutputOff,
+    SetChamber,
+    StepBegan,
+    StepEnded,
+)
 from packbench.run.channel import Channel
 from packbench.run.driving import Driving
 from packbench.run.stopping import Stopper
@@ -61,12 +71,21 @@ class Journal(Protocol):
 class Actor:
     """One task that works through effects, and one that stops."""
 
-    def __init__(self, clock: Clock, bench: BenchSpec, cycler: Driving, stopper: Stopper, journal: Journal) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        bench: BenchSpec,
+        cycler: Driving,
+        stopper: Stopper,
+        journal: Journal,
+        chamber: Chamber | None = None,
+    ) -> None:
         self.finished: asyncio.Future[Finish] = asyncio.get_running_loop().create_future()
         """Done when the profile is over and, after a trip, the stop sequence too."""
         self._clock = clock
         self._cable_ohm = bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0
         self._cycler = cycler
+        self._chamber = chamber
         self._stopper = stopper
         self._journal = journal
         self._channel: Channel | None = None
@@ -159,18 +178,19 @@ class Actor:
                 try:
                     await self._carry_out(effect)
                 except (DeviceError, StoreError) as error:
-                    self._command_failed(error)
+                    self._command_failed(effect, error)
             self._news.clear()
             await self._news.wait()
 
-    def _command_failed(self, error: DeviceError | StoreError) -> None:
+    def _command_failed(self, effect: Effect, error: DeviceError | StoreError) -> None:
         """A command that failed leaves a bench nobody controls: stop, do not retry.
 
         After a trip the stop sequence has done what could be done; what follows is only told.
         """
         assert self._channel is not None
         if self._stopping is None:
-            self._channel.on_lost("cycler" if isinstance(error, DeviceError) else "store", str(error))
+            device = "chamber" if isinstance(effect, SetChamber) else "cycler"
+            self._channel.on_lost(device if isinstance(error, DeviceError) else "store", str(error))
 
     async def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -190,6 +210,8 @@ class Actor:
                 await self._durable()
                 await self._cycler.launch()
                 self.event("launch_acknowledged")
+            case SetChamber():
+                await self._condition(effect)
             case StepEnded():
                 self._journal.put_step(effect.record)
             case Note():
@@ -216,6 +238,20 @@ class Actor:
         self._driven_a = effect.current_a
         self._expect(effect.current_a, effect.voltage_v)
         self.event("output_acknowledged")
+
+    async def _condition(self, effect: SetChamber) -> None:
+        """Command the chamber. No current flows while its answer is waited for: an "off" would wait as well."""
+        if self._driven_a:
+            await self._off()
+        self.event("set_chamber", temperature_c=effect.temperature_c)
+        await self._durable()
+        if self._chamber is None:
+            raise DeviceRefused("this bench has no climate chamber")
+        if effect.temperature_c is None:
+            await self._chamber.stop()
+        else:
+            await self._chamber.hold(effect.temperature_c)
+        self.event("chamber_acknowledged")
 
     async def _durable(self) -> None:
         """Wait until everything said so far is on disk, and no longer than the disk is given."""

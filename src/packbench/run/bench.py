@@ -18,9 +18,9 @@ from packbench.clock import Clock
 from packbench.core.errors import DeviceError, LinkError, SafetyStop, StoreError
 from packbench.core.limits import Limits
 from packbench.core.records import Row, Trip
-from packbench.core.samples import BmsSample, CyclerSample, Snapshot
-from packbench.core.specs import BenchSpec, PackSpec
-from packbench.drivers.protocols import Bms, Board
+from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, MeterSample, Snapshot
+from packbench.core.specs import BenchSpec, DeviceSpec, Fitted, PackSpec
+from packbench.drivers.protocols import Bms, Board, Chamber, Identity, Meter
 from packbench.engine.effects import Finish
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Plan
@@ -30,6 +30,7 @@ from packbench.run.driving import Driving
 from packbench.run.poller import Poller
 from packbench.run.stopping import Stopper
 from packbench.run.supervisor import Supervisor
+from packbench.safety.sources import NAMES
 from packbench.safety.view import Expectation
 
 FIRST_READINGS_NS = 10_000_000_000
@@ -48,6 +49,8 @@ class Devices:
     board: Board
     told: Callable[[CyclerSample], None] | None = None
     """Who else hears each reading of the cycler: a BMS on a charging bus is told what its charger gives."""
+    chamber: Chamber | None = None
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +91,12 @@ class BenchRun:
         self._bench = bench
         self._journal = journal
         self._stopper = Stopper(clock, devices.cycler, devices.board)
-        self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal)
+        self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber)
         outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe)
-        expected = _expectation(bench, pack, devices.cycler.lag_ns)
+        expected = _expectation(bench, pack, devices)
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
-        self._cycler_poller = Poller[CyclerSample](
-            clock, bench.cycler.poll_period_ns, devices.cycler.read, self._on_cycler, self._failed("cycler")
-        )
-        self._bms_poller = Poller[BmsSample](
-            clock, bench.bms.poll_period_ns, devices.bms.read, self.channel.on_bms, self._failed("bms")
-        )
+        self._pollers: dict[str, Poller[Any]] = self._make_pollers()
         self._supervisor = Supervisor(
             clock,
             bench.heartbeat_period_ns,
@@ -135,7 +133,7 @@ class BenchRun:
         return RunOutcome(
             finish,
             unsafe or (None if latched is None else latched.trip),
-            self._cycler_poller.polls + self._bms_poller.polls,
+            sum(poller.polls for poller in self._pollers.values()),
             self._supervisor.heartbeats,
             bench_ns,
             tuple(self._stopper.failures),
@@ -164,30 +162,40 @@ class BenchRun:
 
     async def _connect(self) -> None:
         """Ask everyone who they are; all failures at once, not the first alone."""
-        names = ("board", "cycler", "bms")
-        devices = (self._devices.board, self._devices.cycler, self._devices.bms)
-        answers = await asyncio.gather(*(device.identify() for device in devices), return_exceptions=True)
+        devices = self._devices
+        asked: dict[str, Coroutine[Any, Any, Identity]] = {
+            name: device.identify()
+            for name, device in (
+                ("board", devices.board),
+                ("cycler", devices.cycler),
+                ("bms", devices.bms),
+                ("chamber", devices.chamber),
+                ("meter", devices.meter),
+            )
+            if device is not None
+        }
+        answers = await asyncio.gather(*asked.values(), return_exceptions=True)
         failures: list[str] = []
-        for name, answer in zip(names, answers, strict=True):
+        for name, answer in zip(asked, answers, strict=True):
             if isinstance(answer, DeviceError):
                 failures.append(f"{name}: {answer}")
             elif isinstance(answer, BaseException):
                 raise answer
         if failures:
             raise DeviceError("; ".join(failures))
-        for name, answer in zip(names, answers, strict=True):
+        for name, answer in zip(asked, answers, strict=True):
             self._note("identified", device=name, **_public(answer))
         await self._devices.cycler.prepare()
 
     async def _watch(self) -> None:
         """Start polling, and wait until every source has answered once."""
         now_ns = self._clock.now_ns()
-        self._start(self._cycler_poller.run(now_ns), "poll cycler")
-        self._start(self._bms_poller.run(now_ns), "poll bms")
+        for name, poller in self._pollers.items():
+            self._start(poller.run(now_ns), f"poll {name}")
         await self._until(
-            lambda: (view := self.channel.snapshot()).cycler is not None and view.bms is not None,
+            lambda: not self.channel.unheard(),
             FIRST_READINGS_NS,
-            "the cycler and the BMS did not both give a good reading",
+            lambda: f"no good reading of the {' and the '.join(NAMES[name][0] for name in self.channel.unheard())}",
         )
 
     async def _close_contactor(self, token: int) -> None:
@@ -204,7 +212,7 @@ class BenchRun:
         self.channel.closing = True
         await self._devices.board.close()
         await self._until(
-            lambda: self.channel.expected.contactor_closed, CLOSE_NS, "the board did not close the contactor"
+            lambda: self.channel.expected.contactor_closed, CLOSE_NS, lambda: "the board did not close the contactor"
         )
         self._note("contactor_closed")
 
@@ -213,18 +221,18 @@ class BenchRun:
         if self._actor.finished.done() or self.channel.latched is not None:
             raise _Stopped
 
-    async def _until(self, met: Callable[[], bool], limit_ns: int, complaint: str) -> None:
+    async def _until(self, met: Callable[[], bool], limit_ns: int, complaint: Callable[[], str]) -> None:
         deadline_ns = self._clock.now_ns() + limit_ns
         while True:
             self._require_clear()
             if met():
                 return
             if self._clock.now_ns() >= deadline_ns:
-                raise SafetyStop(f"the run was refused: {complaint} within {limit_ns / 1e9:g} s")
+                raise SafetyStop(f"the run was refused: {complaint()} within {limit_ns / 1e9:g} s")
             await self._clock.sleep_until(self._clock.now_ns() + LOOK_NS)
 
     async def _shut_down(self, began_ns: int) -> Trip | None:
-        """Output off, contactor open, remote control back, then the watchers; each whatever the others do.
+        """Output off, contactor open, remote control back, chamber off, then the watchers; each whatever the others do.
 
         Returns a trip when the bench is not at rest afterwards.
         """
@@ -232,6 +240,8 @@ class BenchRun:
         # The contactor is to open from here on: that it does is no news to the rules, and the proof comes with it.
         self.channel.expected = replace(self.channel.expected, contactor_closed=False)
         unsafe = await self._stopper.shut_down(self._bench.contactor_release_ns)
+        if self._devices.chamber is not None:
+            await self._stopper.stop_chamber(self._devices.chamber)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -244,6 +254,30 @@ class BenchRun:
             async with asyncio.timeout(DURABLE_WITHIN_S):
                 await self._journal.flush()
         return unsafe
+
+    def _make_pollers(self) -> dict[str, Poller[Any]]:
+        """One for each source that is asked at its own period; the board is asked by its heartbeat."""
+        clock, bench, devices = self._clock, self._bench, self._devices
+        pollers: dict[str, Poller[Any]] = {
+            "cycler": Poller[CyclerSample](
+                clock, bench.cycler.poll_period_ns, devices.cycler.read, self._on_cycler, self._failed("cycler")
+            ),
+            "bms": Poller[BmsSample](
+                clock, bench.bms.poll_period_ns, devices.bms.read, self.channel.on_bms, self._failed("bms")
+            ),
+        }
+        for name, spec in bench.fitted.items():
+            pollers[name] = self._fitted_poller(name, spec)
+        return pollers
+
+    def _fitted_poller(self, name: Fitted, spec: DeviceSpec) -> Poller[Any]:
+        clock, failed = self._clock, self._failed(name)
+        if name == "chamber":
+            assert self._devices.chamber is not None
+            read = self._devices.chamber.read
+            return Poller[ChamberSample](clock, spec.poll_period_ns, read, self.channel.on_chamber, failed)
+        assert self._devices.meter is not None
+        return Poller[MeterSample](clock, spec.poll_period_ns, self._devices.meter.read, self.channel.on_meter, failed)
 
     def _on_cycler(self, sample: CyclerSample) -> None:
         self.channel.on_cycler(sample)
@@ -281,16 +315,13 @@ def _public(answer: object) -> dict[str, Any]:
     return {name: getattr(answer, name) for name in ("model", "serial", "firmware") if hasattr(answer, name)}
 
 
-def _expectation(bench: BenchSpec, pack: PackSpec, cycler_lag_ns: int) -> Expectation:
-    stale = {
-        "cycler": bench.cycler.stale_after_ns,
-        "bms": bench.bms.stale_after_ns,
-        "board": bench.board.stale_after_ns,
-    }
+def _expectation(bench: BenchSpec, pack: PackSpec, devices: Devices) -> Expectation:
+    asked = {"cycler": bench.cycler, "bms": bench.bms, "board": bench.board, **bench.fitted}
+    measured = devices.meter is not None and "insulation_ohm" in devices.meter.quantities
     return Expectation(
         series=pack.series,
         temperature_sensors=pack.temperature_sensors,
-        stale_after_ns=MappingProxyType(stale),
+        stale_after_ns=MappingProxyType({name: spec.stale_after_ns for name, spec in asked.items()}),
         current_a=None,
         clamp_v=None,
         commanded_ns=0,
@@ -298,5 +329,7 @@ def _expectation(bench: BenchSpec, pack: PackSpec, cycler_lag_ns: int) -> Expect
         setpoint_delay_ns=bench.setpoint_delay_ns,
         contactor_closed=False,
         ignored_alarms=frozenset(name for name, policy in bench.alarm_policy.items() if policy == "log"),
-        cycler_lag_ns=cycler_lag_ns,
+        cycler_lag_ns=devices.cycler.lag_ns,
+        fitted=tuple(bench.fitted),
+        insulation_min_ohm=pack.insulation_min_ohm if measured else None,
     )

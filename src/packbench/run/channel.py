@@ -16,7 +16,15 @@ import numpy as np
 from packbench.clock import Clock
 from packbench.core.limits import Limits
 from packbench.core.records import Row, StepRecord
-from packbench.core.samples import BmsSample, BoardSample, CyclerSample, Quality, Snapshot
+from packbench.core.samples import (
+    BmsSample,
+    BoardSample,
+    ChamberSample,
+    CyclerSample,
+    MeterSample,
+    Quality,
+    Snapshot,
+)
 from packbench.core.specs import BenchSpec
 from packbench.engine.effects import Effect, Finish
 from packbench.engine.recording import due
@@ -77,6 +85,8 @@ class Channel:
         self._cycler: CyclerSample | None = None
         self._bms: BmsSample | None = None
         self._board: BoardSample | None = None
+        self._chamber: ChamberSample | None = None
+        self._meter: MeterSample | None = None
         self._balancing: bool | None = None
         self._implausible: dict[str, bool] = {}
         self._last_row: Row | None = None
@@ -92,7 +102,12 @@ class Channel:
         """The newest sample of every source, now."""
         cycler = self._cycler
         voltage_v = float("nan") if cycler is None else cycler.voltage_v - cycler.current_a * self._cable_ohm
-        return Snapshot(self._clock.now_ns(), cycler, self._bms, self._board, voltage_v)
+        return Snapshot(self._clock.now_ns(), cycler, self._bms, self._board, voltage_v, self._chamber, self._meter)
+
+    def unheard(self) -> tuple[str, ...]:
+        """Sources that a run needs a good reading of before anything is decided, and that have given none yet."""
+        newest = {"cycler": self._cycler, "bms": self._bms, "chamber": self._chamber, "meter": self._meter}
+        return tuple(name for name in ("cycler", "bms", *self.expected.fitted) if newest[name] is None)
 
     def begin(self) -> None:
         """Start the profile, on the newest samples."""
@@ -134,6 +149,22 @@ class Channel:
         if self.expected.contactor_closed and not sample.contactor_closed:
             self._decide(record=False)
 
+    def on_chamber(self, sample: ChamberSample) -> None:
+        """A reading of the climate chamber. One that is not good is no reading: the source goes stale."""
+        good = sample.quality is Quality.GOOD
+        self._plausible("chamber", good)
+        if good:
+            self._chamber = sample
+            self._decide(record=False)
+
+    def on_meter(self, sample: MeterSample) -> None:
+        """A reading of the bench's meter. One without the insulation that a limit is on is no reading either."""
+        good = sample.quality is Quality.GOOD
+        self._plausible("meter", good)
+        if good and (self.expected.insulation_min_ohm is None or "insulation_ohm" in sample.values):
+            self._meter = sample
+            self._decide(record=False)
+
     def on_lost(self, source: str, reason: str) -> None:
         """A link is gone; what is heard of it again changes nothing."""
         if all(source != known for known, _ in self.lost):
@@ -169,8 +200,8 @@ class Channel:
 
     def _decide(self, *, record: bool) -> None:
         engine = self.engine
-        if engine is None and (self._cycler is None or self._bms is None):
-            # Nothing flows and the contactor is open: the bench waits for both, with a time limit of its own.
+        if engine is None and self.unheard():
+            # Nothing flows and the contactor is open: the bench waits for all, with a time limit of its own.
             return
         snapshot = self.snapshot()
         already = self._safety.latched is not None

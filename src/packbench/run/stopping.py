@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from packbench.clock import Clock
 from packbench.core.records import Trip
-from packbench.drivers.protocols import Board
+from packbench.drivers.protocols import Board, Chamber
 from packbench.run.driving import Driving
 from packbench.safety.view import Reaction
 
@@ -26,6 +26,8 @@ CURRENT_WAIT_NS = 800_000_000
 OPEN_WAIT_NS = 1_000_000_000
 """Invariant I2: the contactor is open within 1 s."""
 LOOK_NS = 20_000_000
+CHAMBER_WAIT_NS = 3_000_000_000
+"""How long a chamber's answer is waited for; the bench is at rest before it is asked."""
 OFF_TRIES = 3
 """An "off" that got no answer is repeated at once, ahead of everything on its bus."""
 TRIP_BY_HOST = 1
@@ -94,6 +96,18 @@ class Stopper:
         flowing_a = await self._flowing()
         await self.attempt("cycler release", self.cycler.release)
         return _unsafe(closed=closed, flowing_a=flowing_a)
+
+    async def stop_chamber(self, chamber: Chamber) -> None:
+        """Its heater must not go on by itself. Asked last, when nothing else waits, and for a bounded time."""
+
+        async def stop() -> None:
+            async with asyncio.timeout(CHAMBER_WAIT_NS / 1e9):
+                await chamber.stop()
+
+        deadline_ns = self.clock.now_ns() + CHAMBER_WAIT_NS
+        for _ in range(OFF_TRIES):
+            if await self.attempt("chamber stop", stop) or self.clock.now_ns() >= deadline_ns:
+                return
 
     async def attempt(self, name: str, command: Callable[[], Awaitable[None]]) -> bool:
         """Give one command; whether it was taken. What goes wrong with it must not stop the next one."""

@@ -1,4 +1,4 @@
-"""Rules on voltages and currents: of the pack, of its cells, and of the cycler against its orders.
+"""Rules on voltages, currents and insulation: of the pack, of its cells, and of the cycler against its orders.
 
 Owns one function a rule. Values beyond a limit trip on the first good sample; those that a
 transient can cause by itself carry a delay in the table (safety/rules.py).
@@ -202,4 +202,20 @@ def cell_sum(view: View) -> Violation | None:
         "V",
         f"The cells add up to {total_v:.2f} V but the pack measures {voltage_v:.2f} V: one of the two is wrong.",
         f"单体电压之和为 {total_v:.2f} V，而电池包总电压为 {voltage_v:.2f} V，二者必有一错。",
+    )
+
+
+def insulation_low(view: View) -> Violation | None:
+    """Less insulation between pack and case than the pack file asks for. A reading without it is none (run/channel)."""
+    limit = view.expected.insulation_min_ohm
+    value = view.meter().values.get("insulation_ohm")
+    if limit is None or value is None or value >= limit:
+        return None
+    return Violation(
+        value,
+        limit,
+        "ohm",
+        f"The pack's insulation fell to {value / 1e3:.1f} kohm; at least {limit / 1e3:.1f} kohm is required. "
+        "Do not touch the pack or its case.",
+        f"电池包绝缘电阻降至 {value / 1e3:.1f} kΩ，低于下限 {limit / 1e3:.1f} kΩ。请勿触碰电池包及其外壳。",
     )

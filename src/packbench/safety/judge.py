@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from packbench.core.limits import Limits
 from packbench.core.records import Trip
 from packbench.core.samples import Snapshot
+from packbench.core.specs import Fitted
 from packbench.safety.rules import RULES
 from packbench.safety.view import Expectation, Reaction, View, Violation
 
@@ -21,8 +23,21 @@ RATE_WINDOW_NS = 60_000_000_000
 """dT/dt is taken over a minute: a 1 K sensor step must not look like 60 K/min."""
 
 
-def _asked(*sources: str) -> tuple[tuple[int, Callable[[View], Violation | None]], ...]:
-    return tuple((index, rule.check) for index, rule in enumerate(RULES) if rule.source in sources)
+_Asked = tuple[tuple[int, Callable[[View], Violation | None]], ...]
+"""Rules by index, and what each asks."""
+
+
+def _asked(*sources: str, fitted: tuple[Fitted | None, ...] = (None,)) -> _Asked:
+    return tuple(
+        (index, rule.check) for index, rule in enumerate(RULES) if rule.source in sources and rule.fitted in fitted
+    )
+
+
+@cache
+def _asked_of_fitted(fitted: tuple[Fitted, ...], *, chamber: bool, meter: bool) -> _Asked:
+    """The rules on what only some benches have, by whether it has a new sample. Other benches do not pay for them."""
+    news = [source for source, new in (("chamber", chamber), ("meter", meter)) if new]
+    return _asked("time", *news, fitted=fitted)
 
 
 _ASKED = {
@@ -31,7 +46,7 @@ _ASKED = {
     (False, True): _asked("time", "bms"),
     (True, True): _asked("time", "cycler", "bms"),
 }
-"""Which rules to ask, by (new cycler sample, new BMS sample)."""
+"""Which rules to ask on every bench, by (new cycler sample, new BMS sample)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,10 @@ class SafetyState(NamedTuple):
     temperatures: tuple[tuple[int, float], ...] = ()
     """(t_ns, hottest degC): one point every few seconds over the rate window."""
     latched: Latched | None = None
+    chamber_ns: int = -1
+    """Instant of the newest chamber sample already judged."""
+    meter_ns: int = -1
+    """Instant of the newest meter sample already judged."""
 
 
 def judge(
@@ -75,16 +94,22 @@ def judge(
         temperatures, rate = _moved(temperatures, bms_ns, snapshot.bms.temperature_max_c)
     view = View(snapshot, limits, expected, rate, lost)
     asked = _ASKED[cycler_ns > state.cycler_ns, new_bms]
+    chamber_ns = meter_ns = -1
+    if expected.fitted:
+        chamber_ns = -1 if snapshot.chamber is None else snapshot.chamber.t_ns
+        meter_ns = -1 if snapshot.meter is None else snapshot.meter.t_ns
+        new_chamber, new_meter = chamber_ns > state.chamber_ns, meter_ns > state.meter_ns
+        asked = (*asked, *_asked_of_fitted(expected.fitted, chamber=new_chamber, meter=new_meter))
     found: list[tuple[int, Violation]] = []
     for index, check in asked:
         violation = check(view)
         if violation is not None:
             found.append((index, violation))
     if not found and not state.pending:
-        return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None)
+        return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns)
     pending = _merged(state.pending, found, frozenset(index for index, _ in asked), snapshot.t_ns)
     latched = _due(pending, snapshot.t_ns, state.started_ns, expected.cycler_lag_ns)
-    return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched)
+    return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns)
 
 
 def _merged(

@@ -36,4 +36,9 @@ RULES: tuple[Rule, ...] = (
     Rule("temperature_low", "power.cooling", "bms", thermal.temperature_low, 0, "S1"),
     Rule("temperature_rate", "pack.runaway", "bms", thermal.temperature_rate, 0, "S0"),
     Rule("bms_alarm", "pack.bms_alarm", "bms", sources.bms_alarm, 0, "S1"),
+    Rule("chamber_stale", "comms.chamber_lost", "time", sources.chamber_stale, 0, "S1", fitted="chamber"),
+    Rule("chamber_alarm", "power.chamber_alarm", "chamber", sources.chamber_alarm, 0, "S1", fitted="chamber"),
+    Rule("meter_stale", "comms.meter_lost", "time", sources.meter_stale, 0, "S1", fitted="meter"),
+    Rule("insulation_low", "pack.insulation", "meter", electrical.insulation_low, 0, "S1", fitted="meter"),
+    Rule("meter_alarm", "sensor.meter_alarm", "meter", sources.meter_alarm, 0, "S1", fitted="meter"),
 )

@@ -15,6 +15,8 @@ NAMES = {
     "cycler": ("cycler", "充放电设备"),
     "bms": ("BMS", "电池管理系统（BMS）"),
     "board": ("interlock board", "联锁板"),
+    "chamber": ("climate chamber", "环境箱"),
+    "meter": ("bench's meter", "外接测量仪表"),
     "store": ("record store", "数据存储"),
 }
 
@@ -57,6 +59,18 @@ def board_stale(view: View) -> Violation | None:
         return None
     sample = view.snapshot.board
     return _stale(view, "board", None if sample is None else sample.t_ns)
+
+
+def chamber_stale(view: View) -> Violation | None:
+    """The chamber's newest good reading is too old: nobody knows what heats the pack."""
+    sample = view.snapshot.chamber
+    return _stale(view, "chamber", None if sample is None else sample.t_ns)
+
+
+def meter_stale(view: View) -> Violation | None:
+    """The meter's newest good reading is too old."""
+    sample = view.snapshot.meter
+    return _stale(view, "meter", None if sample is None else sample.t_ns)
 
 
 def board_open(view: View) -> Violation | None:
@@ -147,3 +161,21 @@ def cycler_alarm(view: View) -> Violation | None:
         return None
     listed = ", ".join(alarm.replace("_", " ") for alarm in alarms)
     return Violation(None, None, "", f"The cycler raised an alarm: {listed}.", f"充放电设备报警：{listed}。")
+
+
+def chamber_alarm(view: View) -> Violation | None:
+    """An alarm of the climate chamber: its temperature is no longer what it was told to hold."""
+    alarms = view.chamber().alarms
+    if not alarms:
+        return None
+    listed = ", ".join(alarm.replace("_", " ") for alarm in alarms)
+    return Violation(None, None, "", f"The climate chamber raised an alarm: {listed}.", f"环境箱报警：{listed}。")
+
+
+def meter_alarm(view: View) -> Violation | None:
+    """An alarm of the meter: what it shows is not to be relied on. Its own opinion of the insulation is none."""
+    alarms = [alarm for alarm in view.meter().alarms or () if alarm != "insulation_low"]
+    if not alarms:
+        return None
+    listed = ", ".join(alarm.replace("_", " ") for alarm in alarms)
+    return Violation(None, None, "", f"The bench's meter raised an alarm: {listed}.", f"外接测量仪表报警：{listed}。")

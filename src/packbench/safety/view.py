@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from packbench.core.limits import Limits
-from packbench.core.samples import BmsSample, CyclerSample, Snapshot
+from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, MeterSample, Snapshot
+from packbench.core.specs import Fitted
 
-Source = Literal["cycler", "bms", "time"]
+Source = Literal["cycler", "bms", "chamber", "meter", "time"]
 """Which news makes a rule worth asking: a new sample of that source, or time alone."""
 Reaction = Literal["S0", "S1"]
 """Stop category (faults catalogue): S0 contactor at once, S1 current to zero first."""
@@ -29,7 +30,7 @@ class Expectation:
     temperature_sensors: int
     """Temperature sensors the pack has."""
     stale_after_ns: MappingProxyType[str, int]
-    """Per source: "cycler", "bms", "board"."""
+    """Per source: "cycler", "bms", "board", and what else the bench has."""
     current_a: float | None
     """The signed set-point in force; None: output off."""
     clamp_v: float | None
@@ -47,6 +48,10 @@ class Expectation:
     """How long the cycler's newest reading may still be that of a moment before: 0 for one that measures when asked."""
     closed_ns: int = 0
     """When the contactor was first seen closed."""
+    fitted: tuple[Fitted, ...] = ()
+    """What this bench has that not every bench has."""
+    insulation_min_ohm: float | None = None
+    """The least insulation of the pack; None: nobody states it, or no meter of this bench measures it."""
 
 
 class View(NamedTuple):
@@ -69,6 +74,16 @@ class View(NamedTuple):
         """The BMS's sample; only rules of source "bms" may ask."""
         assert self.snapshot.bms is not None
         return self.snapshot.bms
+
+    def chamber(self) -> ChamberSample:
+        """The chamber's sample; only rules of source "chamber" may ask."""
+        assert self.snapshot.chamber is not None
+        return self.snapshot.chamber
+
+    def meter(self) -> MeterSample:
+        """The meter's sample; only rules of source "meter" may ask."""
+        assert self.snapshot.meter is not None
+        return self.snapshot.meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +111,5 @@ class Rule:
     reaction: Reaction
     compares: bool = False
     """It holds another source's reading against the cycler's: what the cycler's lag explains is no violation yet."""
+    fitted: Fitted | None = None
+    """Asked only on a bench that has such a device."""
