@@ -15,8 +15,9 @@ from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
 from packbench.maps.schema import DeviceType
+from packbench.profile.amounts import Amount, constant
 from packbench.profile.checking.pen import Pen
-from packbench.profile.plan import Plan, discharges
+from packbench.profile.plan import ChamberSet, Plan, Soak, discharges
 from packbench.store.meta import Source
 
 OFF_WAIT_NS = 50_000_000
@@ -60,6 +61,7 @@ def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, f
         *_ratings(types.cycler, bench, files.bench),
         *_directions(types, plan),
         *_cells(types, bench, pack, files),
+        *_conditioning(types, bench, plan),
     ]
 
 
@@ -140,6 +142,36 @@ def _directions(types: DeviceTypes, plan: Plan) -> list[Problem]:
         expected = f"a profile without discharges, or a BMS that watches one ({types.bms.name} only charges)"
         problems.append(pen.write("", "nobody watches the pack while it is discharged", "a discharge", expected))
     return problems
+
+
+def _conditioning(types: DeviceTypes, bench: BenchSpec, plan: Plan) -> list[Problem]:
+    """A chamber that is set, or a reading that is waited for, where the bench has no such device."""
+    problems: list[Problem] = []
+    measured = types.meter is not None and any(
+        item.meaning == "insulation_ohm" for item in types.meter.fields_of("poll")
+    )
+    missing = {"chamber_temperature": types.chamber is None, "insulation": not measured}
+    for index, step in enumerate(plan.steps):
+        pen = Pen(index, plan.source_file, plan.places)
+        if isinstance(step, ChamberSet | Soak):
+            problems += _chamber_set(types.chamber, bench, pen, step.temperature_c)
+        for at, condition in enumerate(step.until):
+            unread = dict.fromkeys(test.variable for test in condition.tests if missing.get(test.variable, False))
+            for name in unread:
+                device = "climate chamber" if name == "chamber_temperature" else "insulation meter"
+                problems.append(pen.write(f"until.{at}", f"{bench.name} has no {device}", name, "a bench that has one"))
+    return problems
+
+
+def _chamber_set(chamber: DeviceType | None, bench: BenchSpec, pen: Pen, temperature_c: Amount | None) -> list[Problem]:
+    if chamber is None:
+        return [pen.write("", f"{bench.name} has no climate chamber", "a chamber that is set", "a bench that has one")]
+    item = chamber.fields.get("set_temperature_c")
+    wanted_c = None if temperature_c is None else constant(temperature_c)
+    if item is None or item.low is None or item.high is None or wanted_c is None or item.low <= wanted_c <= item.high:
+        return []
+    expected = f"{item.low:g} to {item.high:g} degC ({chamber.name})"
+    return [pen.write("temperature", "beyond what the device can do", f"{wanted_c:g} degC", expected)]
 
 
 def _cells(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, files: Files) -> list[Problem]:

@@ -74,6 +74,8 @@ def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limit
     if bench is not None:
         errors += _pack_on_bench(pack, bench, Pen(-1, file, places))
     warnings = _warnings(plan, pack, bench)
+    if bench is not None:
+        warnings += _insulation_monitors(pack, bench, Pen(-1, file, places))
     return Report(tuple(sort_problems(errors)), tuple(sort_problems(warnings)))
 
 
@@ -127,6 +129,14 @@ def _pack_on_bench(pack: PackSpec, bench: BenchSpec, pen: Pen) -> list[Problem]:
         expected = f"at most {rated_v:g} V, the rating of {bench.name}'s cycler"
         return [pen.write("", "pack and bench do not match", f"a full pack of {full_v:g} V", expected)]
     return []
+
+
+def _insulation_monitors(pack: PackSpec, bench: BenchSpec, pen: Pen) -> list[Problem]:
+    """Each takes the other's measuring current for a leak."""
+    if not pack.insulation_monitor or bench.meter is None:
+        return []
+    found = f"the pack's own, and {bench.name}'s {bench.meter.device}"
+    return [pen.write("", "two insulation monitors active at once", found, "one of them switched off or disconnected")]
 
 
 def _warnings(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> list[Problem]:
