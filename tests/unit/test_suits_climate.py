@@ -67,7 +67,7 @@ def test_a_bench_that_has_them_suits() -> None:
 def test_a_profile_that_wants_what_the_bench_has_not() -> None:
     found = problems(HV)
     assert [text.split(": ")[0] for text in found] == [
-        f"profile.yaml:{place}" for place in ("6:5", "7:5", "8:45", "8:76", "9:5")
+        f"profile.yaml:{place}" for place in ("6:5", "7:5", "8:45", "8:77", "9:5")
     ]
     chambers = [text for text in found if "sim-hv has no climate chamber" in text]
     assert len(chambers) == 4
