@@ -21,6 +21,7 @@ from packbench.core.records import Event, Row, StepRecord, Trip
 from packbench.core.specs import BenchSpec
 from packbench.drivers.protocols import Chamber, Setpoint
 from packbench.engine.effects import (
+    Ask,
     Drive,
     Effect,
     Finish,
@@ -33,6 +34,7 @@ from packbench.engine.effects import (
 )
 from packbench.run.channel import Channel
 from packbench.run.driving import Driving
+from packbench.run.operator import Nobody, Operator, OperatorGone, put
 from packbench.run.stopping import Stopper
 from packbench.safety.judge import Latched
 
@@ -79,6 +81,7 @@ class Actor:
         stopper: Stopper,
         journal: Journal,
         chamber: Chamber | None = None,
+        operator: Operator | None = None,
     ) -> None:
         self.finished: asyncio.Future[Finish] = asyncio.get_running_loop().create_future()
         """Done when the profile is over and, after a trip, the stop sequence too."""
@@ -97,6 +100,9 @@ class Actor:
         self._working: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._operator = operator or Nobody()
+        self._asking: asyncio.Task[None] | None = None
+        """The question that stands while the profile runs."""
 
     def attach(self, channel: Channel) -> None:
         """Say whose effects these are, and start working."""
@@ -113,6 +119,8 @@ class Actor:
 
     def effects(self, effects: tuple[Effect, ...]) -> None:
         """Queue effects. An output-off goes ahead of everything else in its batch."""
+        if any(isinstance(effect, Finish) for effect in effects):
+            self._unask()
         if self._stopping is not None:
             effects = tuple(effect for effect in effects if isinstance(effect, _WORDS))
         first = [effect for effect in effects if isinstance(effect, OutputOff)]
@@ -125,6 +133,7 @@ class Actor:
         if self._stopping is not None:
             return
         self._effects = deque(effect for effect in self._effects if isinstance(effect, _WORDS))
+        self._unask()
         # Cancelled before anything else can be queued: the effects that follow wait for the stop.
         for task in (self._working, self._starting):
             if task is not None:
@@ -133,6 +142,8 @@ class Actor:
 
     async def close(self) -> None:
         """End the tasks, the stop sequence last and never by force."""
+        if (asking := self._unask()) is not None:
+            await asyncio.gather(asking, return_exceptions=True)
         if self._stopping is not None:
             await asyncio.gather(asyncio.shield(self._stopping), return_exceptions=True)
         if self._working is not None:
@@ -202,16 +213,19 @@ class Actor:
                     await self._off()
                 data = {"number": effect.number, "step": effect.step, "label": effect.label, "cycle": effect.cycle}
                 self.event("step_began", **data)
-                await self._durable()
+                await self.durable()
             case Drive():
                 await self._drive(effect)
             case Launch():
                 self.event("launch")
-                await self._durable()
+                await self.durable()
                 await self._cycler.launch()
                 self.event("launch_acknowledged")
             case SetChamber():
                 await self._condition(effect)
+            case Ask():
+                # By a task of its own: a person may take hours, and an "off" waits for nobody.
+                self._asking = self.watch(asyncio.create_task(self._ask(effect), name="question"))
             case StepEnded():
                 self._journal.put_step(effect.record)
             case Note():
@@ -233,7 +247,7 @@ class Actor:
         reduces = effect.current_a * self._driven_a > 0 and abs(effect.current_a) <= abs(self._driven_a)
         self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
         if not reduces:
-            await self._durable()
+            await self.durable()
         await self._cycler.apply(setpoint)
         self._driven_a = effect.current_a
         self._expect(effect.current_a, effect.voltage_v)
@@ -244,7 +258,7 @@ class Actor:
         if self._driven_a:
             await self._off()
         self.event("set_chamber", temperature_c=effect.temperature_c)
-        await self._durable()
+        await self.durable()
         if self._chamber is None:
             raise DeviceRefused("this bench has no climate chamber")
         if effect.temperature_c is None:
@@ -253,7 +267,33 @@ class Actor:
             await self._chamber.hold(effect.temperature_c)
         self.event("chamber_acknowledged")
 
-    async def _durable(self) -> None:
+    async def ask(self, question: Ask) -> str:
+        """Put a question to the operator; the word answered. Raises OperatorGone, StoreError."""
+        return await put(question, self._operator, self)
+
+    async def _ask(self, question: Ask) -> None:
+        """Put a question of the running profile, and hand the answer to the channel."""
+        assert self._channel is not None
+        try:
+            word = await self.ask(question)
+        except OperatorGone as gone:
+            self._asking = None
+            self._channel.abort(str(gone))
+        except StoreError as error:
+            self.store_failed(error)
+        else:
+            self._asking = None
+            self._channel.answer(question.label, word)
+
+    def _unask(self) -> asyncio.Task[None] | None:
+        """The question that stands, or is about to be asked, needs no answer any more. The task that is cancelled."""
+        self._effects = deque(effect for effect in self._effects if not isinstance(effect, Ask))
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.cancel()
+        return asking
+
+    async def durable(self) -> None:
         """Wait until everything said so far is on disk, and no longer than the disk is given."""
         try:
             async with asyncio.timeout(DURABLE_WITHIN_S):

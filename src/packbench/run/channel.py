@@ -26,6 +26,7 @@ from packbench.core.samples import (
     Snapshot,
 )
 from packbench.core.specs import BenchSpec
+from packbench.engine.advance import answer
 from packbench.engine.effects import Effect, Finish
 from packbench.engine.recording import due
 from packbench.engine.state import EngineState
@@ -190,6 +191,21 @@ class Channel:
             return
         snapshot = self.snapshot()
         self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, reason)
+        self._outbox.effects(effects)
+
+    def answer(self, label: str, word: str) -> None:
+        """Take in the operator's answer to the pause of that label; late, or a second time, it changes nothing."""
+        # What the answer leads to is begun on what is true now.
+        self._decide(record=False)
+        engine = self.engine
+        if engine is None or engine.step.finished or engine.step.running is None:
+            return
+        if engine.step.running.label != label:
+            return
+        snapshot = self.snapshot()
+        self.engine, effects = answer(self._plan, engine, snapshot, snapshot.t_ns, word)
+        self._look_again_when_due(self.engine, snapshot.t_ns)
+        self._outbox.observe(snapshot, self.engine)
         self._outbox.effects(effects)
 
     def _plausible(self, source: str, good: bool) -> None:
