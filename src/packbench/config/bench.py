@@ -20,11 +20,11 @@ from packbench.config.fields import (
     LimitsModel,
     Name,
     PowerW,
+    ReadBy,
     ResistanceOhm,
     TemperatureC,
     TimeNs,
     VoltageV,
-    reading,
 )
 from packbench.config.instruments import InstrumentModel, read_instruments
 from packbench.config.pack import TitleModel, limit_window_problems
@@ -55,7 +55,7 @@ class PlaceModel(StrictModel):
     """What a device is, and where."""
 
     device: Name = Field(description="a device name, such as ea-psb")
-    url: Annotated[str, reading(_url)] = Field(description=_URL_EXPECTED)
+    url: Annotated[str, ReadBy(_url)] = Field(description=_URL_EXPECTED)
     unit: int = Field(ge=0, le=255, description="a unit (slave) number from 0 to 255")
     reply_timeout: TimeNs = Field(description=EXPECTED["time"])
     settings: dict[str, int | float | str | bool] = Field(

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from packbench.config.validation import StrictModel
+from packbench.config.written import Written, quantity, text
 from packbench.core.limits import LIMIT_NAMES, LimitSet
 from packbench.core.units import EXPECTED, Dimension, Rate, UnitError, parse_current, parse_quantity, parse_time_ns
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_NAME_WRITTEN = text(f"^{_NAME.pattern}$", "discharge", name="name")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -30,26 +33,36 @@ def refuse(found: str, expected: str, message: str = "") -> PydanticCustomError:
     )
 
 
-def reading(parse: Callable[[Any], Any]) -> BeforeValidator:
-    """A pydantic validator from a parser that raises UnitError."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadBy:
+    """A field's type, read by a parser that raises UnitError; `written` is how its text looks, for an editor."""
 
-    def validator(value: Any) -> Any:
+    parse: Callable[[Any], Any]
+    written: Written | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """For pydantic: the parser first, then the type itself."""
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """For pydantic: what stands in the file, not what becomes of it."""
+        return handler(schema) if self.written is None else dict(self.written)
+
+    def _read(self, value: Any) -> Any:
         try:
-            return parse(value)
+            return self.parse(value)
         except UnitError as error:
             raise refuse(error.found, error.expected) from error
 
-    return BeforeValidator(validator)
 
-
-def _quantity(dimension: Dimension, low: float | None = None, *, above: bool = False) -> BeforeValidator:
+def _quantity(dimension: Dimension, low: float | None = None, *, above: bool = False) -> ReadBy:
     def parse(value: Any) -> float:
         number = parse_quantity(value, dimension)
         if low is not None and (number <= low if above else number < low):
             raise UnitError(repr(value), f"{EXPECTED[dimension]}, {'more than' if above else 'not below'} {low:g}")
         return number
 
-    return reading(parse)
+    return ReadBy(parse, quantity(dimension))
 
 
 def _time_ns(value: Any) -> int:
@@ -85,8 +98,8 @@ def parse_date(value: Any) -> str:
     raise UnitError(repr(value), "a day that exists, as YYYY-MM-DD")
 
 
-Name = Annotated[str, reading(parse_name)]
-Date = Annotated[str, reading(parse_date)]
+Name = Annotated[str, ReadBy(parse_name, _NAME_WRITTEN)]
+Date = Annotated[str, ReadBy(parse_date, text(f"^{_DATE.pattern}$", "2026-01-31"))]
 VoltageV = Annotated[float, _quantity("voltage")]
 CurrentA = Annotated[float, _quantity("current", 0.0, above=True)]
 PowerW = Annotated[float, _quantity("power", 0.0, above=True)]
@@ -96,8 +109,8 @@ TemperatureC = Annotated[float, _quantity("temperature", -273.15)]
 ResistanceOhm = Annotated[float, _quantity("resistance", 0.0)]
 InsulationOhm = Annotated[float, _quantity("resistance", 0.0, above=True)]
 RatioText = Annotated[float, _quantity("ratio", 0.0)]
-TimeNs = Annotated[int, reading(_time_ns)]
-CurrentOrRate = Annotated[Any, reading(_current)]
+TimeNs = Annotated[int, ReadBy(_time_ns, quantity("time"))]
+CurrentOrRate = Annotated[Any, ReadBy(_current, quantity("current"))]
 """A magnitude: float in A, or a Rate that the pack turns into one."""
 
 _LIMIT_VOLTAGE = Annotated[float, _quantity("voltage", 0.0, above=True)]

@@ -94,13 +94,14 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LABEL = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
-_FORMULA_MARKS = re.compile(r"[$(*]| [-+/] ")
+FORMULA_MARKS = r"[$(*]| [-+/] "
+"""What a text that was meant to be computed has in it."""
 _DEPTH_MAX = 30
 
 
 def looks_like_formula(text: str) -> bool:
     """Whether a text that is no literal was meant to be computed."""
-    return _FORMULA_MARKS.search(text) is not None
+    return re.search(FORMULA_MARKS, text) is not None
 
 
 def parse_formula(text: str) -> Tree:

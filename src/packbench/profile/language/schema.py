@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, WithJsonSchema
 
 from packbench.config.document import list_of, mapping_of
-from packbench.config.fields import CurrentA, LimitsModel, Name, TemperatureC, TimeNs, VoltageV, reading, refuse
+from packbench.config.fields import CurrentA, LimitsModel, Name, ReadBy, TemperatureC, TimeNs, VoltageV, refuse
 from packbench.config.pack import TitleModel
 from packbench.config.validation import StrictModel
+from packbench.config.written import quantity
 from packbench.core.units import EXPECTED, UnitError, parse_quantity
+from packbench.profile.language import written
 from packbench.profile.language.conditions import CONDITION_EXPECTED, ConditionText, parse_condition
 from packbench.profile.language.values import (
     Value,
@@ -27,14 +29,14 @@ from packbench.profile.language.values import (
     parse_voltage,
 )
 
-PackVoltage = Annotated[Any, reading(lambda value: parse_voltage(value, "pack"))]
-CellVoltage = Annotated[Any, reading(lambda value: parse_voltage(value, "cell"))]
-Magnitude = Annotated[Any, reading(parse_magnitude)]
-PowerAmount = Annotated[Any, reading(parse_power)]
-ResistanceAmount = Annotated[Any, reading(parse_resistance)]
-TemperatureAmount = Annotated[Any, reading(parse_temperature)]
-AnyAmount = Annotated[Any, reading(parse_any)]
-ConditionTree = Annotated[Any, reading(parse_condition)]
+PackVoltage = Annotated[Any, ReadBy(lambda value: parse_voltage(value, "pack"), written.PACK_VOLTAGE)]
+CellVoltage = Annotated[Any, ReadBy(lambda value: parse_voltage(value, "cell"), written.CELL_VOLTAGE)]
+Magnitude = Annotated[Any, ReadBy(parse_magnitude, written.amount("current"))]
+PowerAmount = Annotated[Any, ReadBy(parse_power, written.amount("power", "Pmax"))]
+ResistanceAmount = Annotated[Any, ReadBy(parse_resistance, written.amount("resistance"))]
+TemperatureAmount = Annotated[Any, ReadBy(parse_temperature, written.amount("temperature"))]
+AnyAmount = Annotated[Any, ReadBy(parse_any, written.ANY_AMOUNT)]
+ConditionTree = Annotated[Any, ReadBy(parse_condition, written.shared("condition"))]
 
 PACK_VOLTAGE = f"{EXPECTED['voltage']}, or pack_full or pack_cutoff"
 CELL_VOLTAGE = f"{EXPECTED['voltage']}, or cell_full or cell_cutoff"
@@ -42,17 +44,15 @@ POWER = f"{EXPECTED['power']}, or 30 %Pmax"
 LABEL = "a name of lower-case letters, digits, - and _"
 VARIABLE = "a variable's name: lower-case letters, digits and _"
 
-_VARIABLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
 
 def parse_variable_name(value: Any) -> str:
     """The name of one of the profile's own variables. Raises UnitError."""
-    if not isinstance(value, str) or not _VARIABLE_NAME.fullmatch(value) or len(value) > 40:
+    if not isinstance(value, str) or not re.fullmatch(written.VARIABLE_NAME, value) or len(value) > 40:
         raise UnitError(repr(value), f"{VARIABLE} (written without the $ where it is given its value)")
     return value
 
 
-VariableName = Annotated[str, reading(parse_variable_name)]
+VariableName = Annotated[str, ReadBy(parse_variable_name, written.NAMED_VARIABLE)]
 
 
 def _as_conditions(value: Any) -> Any:
@@ -90,7 +90,7 @@ def _kelvin(value: Any) -> float:
     return kelvin
 
 
-Kelvin = Annotated[float, reading(_kelvin)]
+Kelvin = Annotated[float, ReadBy(_kelvin, quantity("temperature_difference"))]
 
 
 class UntilModel(StrictModel):
@@ -108,7 +108,7 @@ class UntilModel(StrictModel):
         return self.when
 
 
-Until = Annotated[list[UntilModel], BeforeValidator(_as_conditions)]
+Until = Annotated[list[UntilModel], ReadBy(_as_conditions, written.shared("until"))]
 
 
 class AroundModel(StrictModel):
@@ -152,7 +152,9 @@ class ResultModel(StrictModel):
     """Which step gives the result, and when it is valid."""
 
     capacity_of: str = Field(description="the label of a discharge step")
-    min_soh: Annotated[float, reading(_fraction)] | None = Field(default=None, description=EXPECTED["ratio"])
+    min_soh: Annotated[float, ReadBy(_fraction, quantity("ratio"))] | None = Field(
+        default=None, description=EXPECTED["ratio"]
+    )
     temperature: list[TemperatureC] | None = Field(
         None, min_length=2, max_length=2, description="a list of two, such as [17 degC, 37 degC]"
     )
@@ -169,7 +171,9 @@ class ProfileModel(StrictModel):
     limits: LimitsModel | None = Field(default=None, description="a mapping of limits tighter than the pack's")
     record: RecordModel | None = Field(default=None, description="a mapping {dt: ..., dV: ..., dI: ...}")
     result: ResultModel | None = Field(default=None, description="a mapping {capacity_of: ...}")
-    steps: list[Any] = Field(min_length=1, description="a list of steps")
+    steps: list[Annotated[Any, WithJsonSchema(written.shared("step"))]] = Field(
+        min_length=1, description="a list of steps"
+    )
 
 
 def amount(value: Any) -> Value:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
-from packbench.config.fields import Name, TimeNs, refuse
+from packbench.config.fields import Name, ReadBy, TimeNs
 from packbench.config.pack import TitleModel
 from packbench.config.validation import StrictModel
-from packbench.core.units import EXPECTED, UnitError
+from packbench.core.units import EXPECTED
 from packbench.profile.language.conditions import AGREEMENT_EXPECTED, AgreementText, is_agreement, parse_agreement
 from packbench.profile.language.schema import (
     CELL_VOLTAGE,
@@ -33,6 +33,7 @@ from packbench.profile.language.schema import (
     UntilModel,
     VariableName,
 )
+from packbench.profile.language.written import AGREEMENT, POINT, shared
 
 ROUNDS_MAX = 10_000
 SEGMENTS_MAX = 100_000
@@ -141,7 +142,7 @@ class TableModel(WaveModel):
     """`current_profile`, `power_profile`: points of a file, or in place."""
 
     file: str | None = Field(default=None, description="the name of a CSV file beside the profile")
-    points: list[Any] | None = Field(
+    points: list[Annotated[Any, WithJsonSchema(POINT)]] | None = Field(
         default=None,
         min_length=1,
         description="a list of [time, value], the last with its end: [[0 s, 10 A], [30 s, 0 A]]",
@@ -197,19 +198,12 @@ class SetModel(StrictModel):
     values: dict[str, Any]
 
 
-def _agreement(value: Any) -> AgreementText:
-    try:
-        return parse_agreement(value)
-    except UnitError as error:
-        raise refuse(error.found, error.expected) from error
-
-
 def _kind_of_until(value: Any) -> str:
     return "agreement" if is_agreement(value) else "conditions"
 
 
 LoopUntil = Annotated[
-    Annotated[Any, BeforeValidator(_agreement), Tag("agreement")] | Annotated[Until, Tag("conditions")],
+    Annotated[Any, ReadBy(parse_agreement, AGREEMENT), Tag("agreement")] | Annotated[Until, Tag("conditions")],
     Discriminator(_kind_of_until),
 ]
 
@@ -225,7 +219,7 @@ class LoopModel(StrictModel):
     until: LoopUntil | None = Field(
         default=None, description=f"{AGREEMENT_EXPECTED}, or a condition looked at when a round ends"
     )
-    steps: list[Any] = Field(min_length=1, description="a list of steps")
+    steps: list[Annotated[Any, WithJsonSchema(shared("step"))]] = Field(min_length=1, description="a list of steps")
 
     @property
     def agreement(self) -> AgreementText | None:
