@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from tests.unit.profile_mutants import BASE, LEGAL, TYPING
@@ -89,10 +89,11 @@ LITERALS = st.builds(
     "{}{}{}".format,
     st.one_of(NUMBERS, st.sampled_from(["", "C/", "I", "1 h ", "C/ "])),
     st.sampled_from(["", " ", "  "]),
-    st.sampled_from([*UNITS, "", "C", "c", "I1", "I3", "I4", "It", "m", "Celsius", "30 min", "3", "%Pmax"]),
+    st.sampled_from(["", *UNITS, "C", "c", "I1", "I3", "I4", "It", "m", "Celsius", "30 min", "3", "%Pmax"]),
 )
 
 
+@settings(max_examples=600)
 @given(LITERALS, st.sampled_from(sorted(EXPECTED)))
 def test_a_quantity_is_marked_exactly_when_it_is_refused(literal, dimension):
     marked = not Draft202012Validator(quantity(dimension)).is_valid(literal)
@@ -122,6 +123,7 @@ VALUES += ["0.5C", "1 I3", "3 A", "5 Ah", "5 Wh", "3 kW", "30 degC", "2 K", "0.1
 VALUES += ["3", "$x", "0.5 * rated", "cell_full - 50 mV", "ah(d) / 3 h", "2.8", ""]
 
 
+@settings(max_examples=600)
 @given(st.sampled_from(VARIABLES), st.sampled_from([">=", "<=", "<", ">", "=", "≥", ""]), st.sampled_from(VALUES))
 def test_a_condition_that_is_read_is_accepted(variable, operator, value):
     text = f"{variable} {operator} {value}"
