@@ -12,14 +12,16 @@ from dataclasses import replace
 from packbench.core.samples import Snapshot
 from packbench.engine.conditions import cell_behind, first_met
 from packbench.engine.control import Asked
-from packbench.engine.effects import Effect, Finish, StepEnded
-from packbench.engine.entering import beyond, enter, left_loops
+from packbench.engine.effects import Effect, StepEnded
+from packbench.engine.entering import beyond, enter, left_loops, variable_set
 from packbench.engine.meeting import met_at, overshoot
+from packbench.engine.prelude import FROM_THE_TOP, Begin
 from packbench.engine.readings import Reading
 from packbench.engine.state import EngineState, StepState
 from packbench.engine.steps import LOGIC, Ending
 from packbench.engine.walk import (
     before_first,
+    finished,
     left,
     metered,
     overdue,
@@ -41,11 +43,11 @@ SETTLE_NS = 2_000_000_000
 Outcome = tuple[EngineState, tuple[Effect, ...]]
 
 
-def start(plan: Plan, snapshot: Snapshot, now_ns: int, index: int = 0) -> Outcome:
-    """Begin the first step, or the one at `index` when what lies before it has been done (prelude)."""
-    effects: list[Effect] = []
-    state = started(before_first(now_ns), snapshot, now_ns)
-    return _entered(plan, state, snapshot, index, now_ns, effects)
+def start(plan: Plan, snapshot: Snapshot, now_ns: int, begin: Begin = FROM_THE_TOP) -> Outcome:
+    """Begin the first step, or what the prelude has led to."""
+    effects: list[Effect] = [variable_set(name, value) for name, value in begin.variables]
+    state = started(before_first(now_ns, dict(begin.variables)), snapshot, now_ns)
+    return _entered(plan, state, snapshot, begin.index, now_ns, effects)
 
 
 def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
@@ -63,8 +65,7 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
     assert running is not None
     if isinstance(running, End):
         if step.closing is None:
-            reason = running.reason_en or "the profile's end"
-            effects.append(Finish(running.verdict, reason, tuple(step.variables.items())))
+            effects.append(finished(running, step.variables))
             state = state._replace(step=replace(step, finished=True))
         return state, tuple(effects)
     reading = Reading(state, snapshot, now_ns, since_ns=step.started_ns)
@@ -108,8 +109,7 @@ def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word
     running = step.running
     if step.finished or not isinstance(running, Pause) or not isinstance(step.control, Asked):
         return state, ()
-    words = [one.word for one in running.answers] or ["ok"]
-    if word not in words:
+    if all(word != choice.word for choice in running.choices):
         return state, ()
     state = state._replace(step=replace(step, control=Asked(word)))
     return advance(plan, state, snapshot, now_ns)

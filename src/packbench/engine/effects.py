@@ -81,6 +81,8 @@ class Finish:
     verdict: str
     """What the profile's own end step says: "pass", "fail" or "aborted"."""
     reason: str
+    reason_zh: str = ""
+    """The profile's own words; empty: it gave none, and a report translates `reason`."""
     variables: tuple[tuple[str, float], ...] = ()
     """The profile's own, as they stood at its end, in the project's units."""
 

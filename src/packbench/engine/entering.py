@@ -112,8 +112,13 @@ def _assigned(
         if not isfinite(value):
             return step, f"step {planned.label}: ${name} has no value"
         step = replace(step, variables={**step.variables, name: value})
-        effects.append(Note("variable_set", f"${name} = {value:.10g}"))
+        effects.append(variable_set(name, value))
     return step, None
+
+
+def variable_set(name: str, value: float) -> Note:
+    """A variable has been given a value."""
+    return Note("variable_set", f"${name} = {value:.10g}")
 
 
 def left_loops(plan: Plan, step: StepState, index: int, target: int) -> StepState:

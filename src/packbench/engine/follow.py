@@ -16,14 +16,16 @@ from dataclasses import replace
 
 from packbench.core.samples import CyclerSample, ProgramState, Snapshot
 from packbench.engine.conditions import left_of
-from packbench.engine.effects import Drive, Effect, Finish, Launch, OutputOff, StepBegan, StepEnded
+from packbench.engine.effects import Drive, Effect, Launch, OutputOff, StepBegan, StepEnded
 from packbench.engine.evaluate import value_of
 from packbench.engine.meter import Meter
+from packbench.engine.prelude import FROM_THE_TOP, Begin
 from packbench.engine.readings import Reading
 from packbench.engine.state import EngineState, StepState
 from packbench.engine.steps import LOGIC, Ending
 from packbench.engine.walk import (
     before_first,
+    finished,
     left,
     metered,
     overdue,
@@ -49,8 +51,9 @@ it goes the rest of the way between two readings. A step that somebody ended by 
 Outcome = tuple[EngineState, tuple[Effect, ...]]
 
 
-def start(plan: Plan, snapshot: Snapshot, now_ns: int) -> Outcome:
+def start(plan: Plan, snapshot: Snapshot, now_ns: int, begin: Begin = FROM_THE_TOP) -> Outcome:
     """Have the program begin. The plan's first step begins when a reading shows it."""
+    assert begin.index == 0, "a step program asks nobody"
     return started(before_first(now_ns), snapshot, now_ns), (Launch(),)
 
 
@@ -138,7 +141,7 @@ def _finished(plan: Plan, state: EngineState, snapshot: Snapshot, cycler: Cycler
     effects += [
         StepBegan(after.number + 1, index + 1, planned.label, after.cycle),
         OutputOff(),
-        Finish(planned.verdict, "the profile's end"),
+        finished(planned, after.variables),
     ]
     over = replace(after, index=index, number=after.number + 1, started_ns=cycler.t_ns, seen=None, finished=True)
     return state._replace(step=over), tuple(effects)

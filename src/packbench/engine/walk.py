@@ -6,7 +6,9 @@ that itself. It exists so that a step's record means the same whether the bench 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from packbench.core.records import ReadOut, StepRecord
 from packbench.core.samples import Snapshot
@@ -16,13 +18,22 @@ from packbench.engine.meter import Meter
 from packbench.engine.slopes import NO_SLOPES, Point, Slopes
 from packbench.engine.state import EngineState, StepState
 from packbench.engine.steps.logic import Ending
-from packbench.profile.plan import Agreement, End, LoopEnd, Plan
+from packbench.profile.plan import Agreement, AnyStep, End, LoopEnd, Plan
+
+NO_VARIABLES: Mapping[str, float] = MappingProxyType({})
 
 
-def before_first(now_ns: int) -> StepState:
-    """No step has begun: number 0."""
+def before_first(now_ns: int, variables: Mapping[str, float] = NO_VARIABLES) -> StepState:
+    """No step has begun: number 0. `variables`: those that have a value before."""
     return StepState(
-        index=0, number=0, cycle=1, started_ns=now_ns, drive=None, held_since_ns=(), cycle_started_ns=now_ns
+        index=0,
+        number=0,
+        cycle=1,
+        started_ns=now_ns,
+        drive=None,
+        held_since_ns=(),
+        variables=variables,
+        cycle_started_ns=now_ns,
     )
 
 
@@ -190,13 +201,22 @@ def stop(
     state = state._replace(meter=state.meter.held(now_ns))
     if state.step.number and not isinstance(plan.steps[state.step.index], End):
         effects.append(StepEnded(record_of(plan, state, snapshot, now_ns, Ending(reason))))
-    effects.append(Finish("aborted", reason, tuple(state.step.variables.items())))
+    effects.append(Finish("aborted", reason, variables=tuple(state.step.variables.items())))
     return state._replace(step=replace(state.step, finished=True, drive=None, closing=None)), tuple(effects)
+
+
+def finished(end: End, variables: Mapping[str, float]) -> Finish:
+    """The profile's end by its own word."""
+    reason = end.reason_en or "the profile's end"
+    return Finish(end.verdict, reason, end.reason_zh, tuple(variables.items()))
 
 
 def overdue(plan: Plan, state: EngineState, now_ns: int) -> str | None:
     """Why a step that lasts longer than it may ends the run; None: it does not yet."""
     planned = plan.steps[state.step.index]
-    if now_ns - state.step.started_ns <= planned.max_time_ns:
-        return None
-    return f"step {planned.label} lasted longer than its {planned.max_time_ns / 1e9:g} s"
+    return None if now_ns - state.step.started_ns <= planned.max_time_ns else too_long(planned)
+
+
+def too_long(step: AnyStep) -> str:
+    """Why a step that has lasted longer than it may ends the run."""
+    return f"step {step.label} lasted longer than its {step.max_time_ns / 1e9:g} s"

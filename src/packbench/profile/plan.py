@@ -132,15 +132,6 @@ class Soak(Step):
     stable_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause(Step):
-    """Output off, until the operator answers."""
-
-    prompt_en: str
-    prompt_zh: str
-    answers: tuple[Answer, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One of a pause's answers."""
@@ -150,6 +141,24 @@ class Answer:
     text_zh: str
     goto: int | None = None
     """None: the next step."""
+
+
+OK = Answer("ok", "OK", "确认")
+"""The one answer of a pause that states none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Step):
+    """Output off, until the operator answers."""
+
+    prompt_en: str
+    prompt_zh: str
+    answers: tuple[Answer, ...]
+
+    @property
+    def choices(self) -> tuple[Answer, ...]:
+        """What may be answered."""
+        return self.answers or (OK,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,18 +47,23 @@ class SoakLogic:
         return None if state.control.since_ns == NEVER else state.control.since_ns + step.stable_ns
 
 
+def question(step: Pause) -> Ask:
+    """What a pause asks."""
+    return Ask(step.label, step.prompt_en, step.prompt_zh, step.choices)
+
+
 class PauseLogic:
     """Output off, and a question; its answer ends it."""
 
     def begin(self, step: Pause, snapshot: Snapshot, now_ns: int) -> Beginning:
-        return Beginning(control=Asked(), effects=(Ask(step.label, step.prompt_en, step.prompt_zh, step.answers),))
+        return Beginning(control=Asked(), effects=(question(step),))
 
     def watch(self, step: Pause, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
         assert isinstance(state.control, Asked)
         word = state.control.answer
         if word is None:
             return NOTHING
-        goto = next((answer.goto for answer in step.answers if answer.word == word), None)
+        goto = next(answer.goto for answer in step.choices if answer.word == word)
         return Outcome(ending=Ending(f"answered {word}", goto=goto))
 
     def due_ns(self, step: Pause, state: StepState) -> int | None:
