@@ -1,6 +1,6 @@
 """One run on one bench, from "who is there?" to "contactor open, remote control given back".
 
-Owns the order of a run: identify, take control, watch, arm, match the voltage, close, test, open.
+Owns the order of a run: identify, take control, watch, ask, arm, match the voltage, close, test, open.
 It must not decide (the channel does) nor choose devices (the composition root does). The order in
 which things are shut down is explicit, because a task group's is not.
 """
@@ -22,11 +22,15 @@ from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, Meter
 from packbench.core.specs import BenchSpec, DeviceSpec, Fitted, PackSpec
 from packbench.drivers.protocols import Bms, Board, Chamber, Identity, Meter
 from packbench.engine.effects import Finish
+from packbench.engine.prelude import FROM_THE_TOP, prelude
 from packbench.engine.state import EngineState
-from packbench.profile.plan import Plan
+from packbench.engine.steps.still import question
+from packbench.engine.walk import too_long
+from packbench.profile.plan import Pause, Plan
 from packbench.run.actor import DURABLE_WITHIN_S, Actor, Journal
 from packbench.run.channel import Channel, Outbox
 from packbench.run.driving import Driving
+from packbench.run.operator import Operator, OperatorGone
 from packbench.run.poller import Poller
 from packbench.run.stopping import Stopper
 from packbench.run.supervisor import Supervisor
@@ -85,13 +89,15 @@ class BenchRun:
         pack: PackSpec,
         journal: Journal,
         observe: Callable[[Snapshot, EngineState], None],
+        operator: Operator | None = None,
     ) -> None:
         self._clock = clock
         self._devices = devices
+        self._plan = plan
         self._bench = bench
         self._journal = journal
         self._stopper = Stopper(clock, devices.cycler, devices.board)
-        self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber)
+        self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber, operator)
         outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe)
         expected = _expectation(bench, pack, devices)
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
@@ -106,6 +112,7 @@ class BenchRun:
             self._failed("board"),
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._begin = FROM_THE_TOP
 
     def abort(self, reason: str) -> None:
         """Stop safely by an operator's word."""
@@ -124,7 +131,7 @@ class BenchRun:
             if await self._started(starting):
                 self._actor.begin()
                 began_ns = self._clock.now_ns()
-                self.channel.begin()
+                self.channel.begin(self._begin)
             finish = await self._actor.finished
             bench_ns = self._clock.now_ns() - began_ns if began_ns else 0
         finally:
@@ -158,6 +165,7 @@ class BenchRun:
     async def _start_up(self, token: int) -> None:
         await self._connect()
         await self._watch()
+        await self._ask_first()
         await self._close_contactor(token)
 
     async def _connect(self) -> None:
@@ -197,6 +205,34 @@ class BenchRun:
             FIRST_READINGS_NS,
             lambda: f"no good reading of the {' and the '.join(NAMES[name][0] for name in self.channel.unheard())}",
         )
+
+    async def _ask_first(self) -> None:
+        """Ask what is to be known before the pack is connected. An answer may end the run here."""
+        words: list[str] = []
+        while isinstance(following := prelude(self._plan, words), Pause):
+            words.append(await self._answer_to(following))
+        if isinstance(following, Finish):
+            self._actor.effects((following,))
+            raise _Stopped
+        self._begin = following
+        if words:
+            self._note("profile_began", at=self._clock.wall().isoformat())
+
+    async def _answer_to(self, pause: Pause) -> str:
+        """The operator's answer, unless the run is over before, or the pause's time is."""
+        asking = asyncio.create_task(self._actor.ask(question(pause)), name="question")
+        waited_for = {asking, self._actor.finished}
+        try:
+            await asyncio.wait(waited_for, timeout=pause.max_time_ns / 1e9, return_when=asyncio.FIRST_COMPLETED)
+            self._require_clear()
+            if not asking.done():
+                raise SafetyStop(too_long(pause))
+            return asking.result()
+        except OperatorGone as gone:
+            raise SafetyStop(str(gone)) from gone
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     async def _close_contactor(self, token: int) -> None:
         """Arm, match the cycler's voltage to the pack's, and have the board close the contactor."""

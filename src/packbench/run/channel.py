@@ -28,6 +28,7 @@ from packbench.core.samples import (
 from packbench.core.specs import BenchSpec
 from packbench.engine.advance import answer
 from packbench.engine.effects import Effect, Finish
+from packbench.engine.prelude import Begin
 from packbench.engine.recording import due
 from packbench.engine.state import EngineState
 from packbench.engine.walk import stop
@@ -110,11 +111,11 @@ class Channel:
         newest = {"cycler": self._cycler, "bms": self._bms, "chamber": self._chamber, "meter": self._meter}
         return tuple(name for name in ("cycler", "bms", *self.expected.fitted) if newest[name] is None)
 
-    def begin(self) -> None:
-        """Start the profile, on the newest samples."""
+    def begin(self, begin: Begin) -> None:
+        """Start the profile where its first questions have led to, on the newest samples."""
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=snapshot.t_ns)
-        self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns)
+        self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns, begin)
         self._look_again_when_due(self.engine, snapshot.t_ns)
         self._outbox.effects(effects)
 

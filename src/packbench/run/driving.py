@@ -16,6 +16,7 @@ from packbench.core.step_program import StepProgram
 from packbench.drivers.protocols import Cycler, Identity, ProgrammedCycler, Setpoint
 from packbench.engine import advance, due, follow
 from packbench.engine.effects import Effect
+from packbench.engine.prelude import Begin
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Plan
 from packbench.safety.view import Expectation
@@ -69,8 +70,8 @@ class Driving(Protocol):
         """Give control back."""
         ...
 
-    def start(self, plan: Plan, snapshot: Snapshot, now_ns: int) -> Outcome:
-        """The engine's beginning."""
+    def start(self, plan: Plan, snapshot: Snapshot, now_ns: int, begin: Begin) -> Outcome:
+        """The engine's beginning, after what was asked before."""
         ...
 
     def advance(self, plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
