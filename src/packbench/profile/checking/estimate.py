@@ -64,6 +64,26 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class StepBounds:
+    """What one execution of a step will take; of several executions, all of them together."""
+
+    label: str
+    kind: str
+    duration_s: Bounds
+    charge_ah: Bounds
+    """Signed, as in a step's record: positive charges the pack."""
+    energy_wh: Bounds
+    power_w: Bounds
+    """The largest magnitude at any moment of it."""
+    temperature_c: Bounds
+    """The hottest sensor at any moment of it."""
+    may_end: tuple[str, ...]
+    """How it may end, as a step's record says it; a limiting cell is `a cell`."""
+    fires: str | None
+    """How it ends in every case; None: that depends on the pack."""
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What a plan will take. Charge and energy are throughput: charged plus discharged, positive."""
 
@@ -74,6 +94,8 @@ class Estimate:
     """The hottest cell: in the least, expected and most unfavourable case."""
     step_duration_s: tuple[float, ...]
     """Expected duration of one execution of each step of the plan (loop ends and `end`: 0)."""
+    steps: tuple[StepBounds, ...] = ()
+    """One for each step of the plan that takes time, in the plan's order."""
 
 
 @dataclass(slots=True)
@@ -90,10 +112,13 @@ class _Walk:
     rise_k: float = 0.0
     rise_max_k: float = 0.0
     per_step_s: list[float] = field(default_factory=list[float])
+    per_step_ah: list[float] = field(default_factory=list[float])
+    per_step_k: list[float] = field(default_factory=list[float])
 
     def run(self) -> None:
         steps = self.plan.steps
         self.per_step_s = [0.0] * len(steps)
+        self.per_step_ah, self.per_step_k = [0.0] * len(steps), [0.0] * len(steps)
         rounds: dict[int, int] = {}
         index = executed = 0
         while index < len(steps) and executed < _STEPS_MAX:
@@ -115,12 +140,15 @@ class _Walk:
         return step.agreement.cycles if step.agreement is not None and self.case != "max" else step.repeat
 
     def step(self, step: AnyStep, index: int) -> None:
+        before_ah = self.stored_ah
         if isinstance(step, ConstantCurrent | ConstantVoltage):
             seconds = self.charge(step) if step.sign > 0 else self.discharge(step)
         else:
             seconds = self.limited(step, 0.0 if self.case == "min" else step.max_time_ns / 1e9)
         self.warm(_current(step), seconds)
         self.per_step_s[index] = seconds
+        self.per_step_ah[index] = self.stored_ah - before_ah
+        self.per_step_k[index] = max(self.per_step_k[index], self.rise_k)
         self.duration_s += seconds
 
     def limited(self, step: AnyStep, seconds: float) -> float:
@@ -191,6 +219,31 @@ def estimate_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None) ->
         energy_wh=Bounds(*(walk.throughput_ah * nominal_v for walk in (low, expected, high))),
         temperature_c=Bounds(*(ambient_c + _AMBIENT_K[walk.case] + walk.rise_max_k for walk in (low, expected, high))),
         step_duration_s=tuple(expected.per_step_s),
+        steps=tuple(
+            _row(step, index, walks, pack, ambient_c)
+            for index, step in enumerate(plan.steps)
+            if not isinstance(step, InstantStep | End)
+        ),
+    )
+
+
+def _row(step: AnyStep, index: int, walks: dict[Case, _Walk], pack: PackSpec, ambient_c: float) -> StepBounds:
+    nominal_v = CHEMISTRIES[pack.chemistry].nominal_v * pack.series
+    cases = [walks[case] for case in _CAPACITY]
+    seconds = sorted(walk.per_step_s[index] for walk in cases)
+    moved = sorted(walk.per_step_ah[index] for walk in cases)
+    power_w = _current(step) * pack.cell_full_v * pack.series
+    ends = tuple(condition.text for condition in step.until)
+    return StepBounds(
+        label=step.label,
+        kind=step.kind,
+        duration_s=Bounds(*seconds),
+        charge_ah=Bounds(*moved),
+        energy_wh=Bounds(*(ah * nominal_v for ah in moved)),
+        power_w=Bounds(0.0, power_w, power_w),
+        temperature_c=Bounds(*(ambient_c + _AMBIENT_K[walk.case] + walk.per_step_k[index] for walk in cases)),
+        may_end=ends,
+        fires=ends[0] if len(ends) == 1 else None,
     )
 
 
