@@ -39,6 +39,8 @@ class Bench:
     """The chamber itself, behind the wire."""
     played: dict[str, WireDevice]
     """The emulators by role; empty at object level."""
+    abort: Callable[[str], None] = lambda _reason: None
+    """An operator's word."""
     told: list[tuple[int, bool]] = field(default_factory=list)
     """(instant, running) whenever the chamber was told to run or to stop."""
     air: list[tuple[int, float]] = field(default_factory=list)
@@ -115,6 +117,7 @@ def run(
         far = _far_side(job, world, clock, level)
         kept = Kept()
         bench_run = BenchRun(clock, wrap(far.devices), job.plan, job.limits, job.bench, job.pack, kept, observe)
+        far.abort = bench_run.abort
         meddling = None if meddle is None else asyncio.create_task(meddle(far))  # type: ignore[arg-type]
         async with asyncio.timeout(30 * 3600):
             outcome = await bench_run.run(1)

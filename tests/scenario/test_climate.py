@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 from tests.scenario.climate import LEVELS, Bench, Ran, S, run
+from tests.scenario.programmed import Kept
 from tests.scenario.support import ask
 
+from packbench.app.job import load_job
 from packbench.core.errors import ReplyTimeout
 from packbench.drivers.protocols import Chamber
-from packbench.run.bench import Devices
+from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench_sim.devices.modbus_chamber import ModbusChamberDevice
 from packbench_sim.devices.modbus_insulation import ModbusInsulationDevice
+from packbench_sim.loop import VirtualClock, run_virtual
+from packbench_sim.world import build_parts, direct_devices
 
 REST = """profile: climate
 title: {en: "In a chamber", zh: "环境箱内"}
@@ -131,14 +135,61 @@ def test_the_chamber_is_stopped_after_a_trip_and_never_in_the_way_of_it(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_chamber_is_stopped_when_an_operator_stops_the_run_and_when_it_never_began(
-    level: str, tmp_path: Path
-) -> None:
+def test_the_chamber_is_stopped_when_the_run_is_over_by_hand_or_by_itself(level: str, tmp_path: Path) -> None:
+    async def meddle(bench: Bench) -> None:
+        await bench.clock.sleep_until(300 * S)
+        bench.abort("enough")
+
+    by_hand, by_itself = run(CHARGE, tmp_path, level, meddle=meddle), run(CHARGE, tmp_path, level)
+    assert (by_hand.outcome.finish.reason, by_itself.outcome.finish.verdict) == ("enough", "pass")
+    for ran in (by_hand, by_itself):
+        assert ran.outcome.trip is None
+        assert_at_rest(ran)
+        assert [on for _, on in ran.bench.told] == [True, False]
+        assert ran.witness.output_off_ns() < ran.witness.coil_off_ns() < ran.chamber_stopped_ns() <= ran.ended_ns
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_chamber_is_stopped_when_the_profile_never_began(level: str, tmp_path: Path) -> None:
     hot = run(CHARGE, tmp_path, level, settings=("ambient_c=70",))
     assert hot.rule == "temperature_high"
     assert hot.outcome.bench_ns == 0
     assert [on for _, on in hot.bench.told] == [False], "told to stop, and nothing else"
     assert hot.bench.world.plant.contactor.closings == 0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_current_flows_while_the_chamber_is_commanded(level: str, tmp_path: Path) -> None:
+    """From one driven step to the next: an "off" would have to wait for the chamber's answer."""
+    up = CHARGE[CHARGE.index("  - cc_charge") : CHARGE.index("  - end")]
+    text = CHARGE.replace(
+        "  - end", f"  - chamber: {{temperature: 50 degC}}\n{up.replace('label: up', 'label: more')}  - end"
+    )
+    ran = run(text, tmp_path, level)
+    assert ran.outcome.finish.verdict == "pass"
+    told = [kind for kind in ran.kinds() if kind in ("set_chamber", "chamber_acknowledged", "set_output", "output_off")]
+    again = told.index("set_chamber", told.index("set_output"))
+    assert told[again - 1 : again + 3] == ["output_off", "set_chamber", "chamber_acknowledged", "set_output"]
+
+
+def test_a_chamber_that_is_not_there_is_no_chamber_that_was_set(tmp_path: Path) -> None:
+    """`check` refuses such a profile; a plan from elsewhere stops the run."""
+    path = tmp_path / "profile.yaml"
+    path.write_text(CHARGE, encoding="utf-8")
+    plan = load_job(str(path), "nmc-96s", "sim-climate").plan
+    job = load_job("quick-check", "nmc-96s", "sim-hv")
+
+    async def main(clock: VirtualClock) -> RunOutcome:
+        world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=1)
+        devices = direct_devices(world, clock, job.limits)
+        return await BenchRun(
+            clock, devices, plan, job.limits, job.bench, job.pack, Kept(), lambda _snapshot, _state: None
+        ).run(1)
+
+    outcome = run_virtual(main)
+    assert outcome.trip is not None
+    assert outcome.trip.text_en == "The link to the climate chamber was lost: this bench has no climate chamber."
+    assert outcome.failures == ()
 
 
 @pytest.mark.parametrize("level", LEVELS)
