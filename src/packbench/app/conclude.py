@@ -25,6 +25,7 @@ from packbench.report.json_out import result_to_json
 from packbench.report.texts import Lang
 from packbench.store.reader import RunReader
 from packbench.store.reader import SampleTable as StoredTable
+from packbench.store.sources import library_of, parameters_in, used_in
 
 DATA_NAME = "run.db"
 
@@ -66,9 +67,12 @@ def job_of(reader: RunReader) -> Job:
     bench = load_bench(meta.bench.text, meta.bench.name)
     if ambient_c is not None:
         bench = replace(bench, ambient_c=ambient_c)
-    plan = compile_profile(meta.profile.text, meta.profile.name, pack)
+    used, parameters = used_in(meta.extra), parameters_in(meta.extra)
+    library = library_of(used, meta.profile.name)
+    plan = compile_profile(meta.profile.text, meta.profile.name, pack, library, dict(parameters))
     limits = effective_limits(plan, pack, bench)
-    return Job(plan, pack, bench, limits, (), meta.profile, meta.pack, meta.bench, settings)
+    sources = (meta.profile, meta.pack, meta.bench)
+    return Job(plan, pack, bench, limits, (), *sources, settings, parameters=parameters, files=used)
 
 
 def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:

@@ -24,6 +24,7 @@ from packbench.profile.checking.check import check_plan
 from packbench.profile.language.compiler import compile_profile
 from packbench.profile.plan import Most, Plan, SourceFile
 from packbench.store.meta import Source
+from packbench.store.sources import Parameters, Remembering, UsedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class Job:
     """`--set` words that were applied."""
     program: StepProgram | None = None
     """What the bench's cycler runs by itself; None: it is told every set-point."""
+    parameters: Parameters = ()
+    """`--with` words that were applied: (name, value)."""
+    files: tuple[UsedFile, ...] = ()
+    """What the profile names: sub-profiles, tables of points."""
 
 
 def read_source(kind: ConfigKind, name: str) -> Source:
@@ -66,7 +71,7 @@ def load_job(
     pack: str,
     bench: str | None,
     settings: tuple[str, ...] = (),
-    parameters: tuple[tuple[str, str], ...] = (),
+    parameters: Parameters = (),
 ) -> Job:
     """Read, compile and check. Every error of every file is reported at once.
 
@@ -77,7 +82,8 @@ def load_job(
     pack_source = read_source("packs", pack)
     pack_spec, ambient_c = apply_settings(load_pack(pack_source.text, pack_source.name), settings)
     profile_source = read_source("profiles", profile)
-    plan = compile_profile(profile_source.text, profile_source.name, pack_spec, find_beside, dict(parameters))
+    library = Remembering(find_beside, profile_source.name)
+    plan = compile_profile(profile_source.text, profile_source.name, pack_spec, library, dict(parameters))
     bench_name = bench or pack_spec.default_bench
     if bench_name is None:
         known = ", ".join(list_configs("benches"))
@@ -107,6 +113,8 @@ def load_job(
         bench_source,
         settings,
         export(plan, limits, bench_spec),
+        parameters,
+        library.used,
     )
 
 

@@ -12,7 +12,7 @@ import secrets
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from packbench import __version__
 from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, load_types
 from packbench.app.job import Job
+from packbench.app.operators import Answers, Beforehand
 from packbench.app.programmed import handed_over_in
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
@@ -27,9 +28,11 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.samples import Provenance
 from packbench.core.specs import DeviceSpec
 from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.operator import INPUT_ENDED, Nobody, Operator
 from packbench.run.recorder import Recorder, ThreadWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
+from packbench.store.sources import kept
 from packbench.store.writer import RunStore
 from packbench.transport.open import open_transport, parse_url
 
@@ -50,6 +53,10 @@ class LiveOptions:
     seed: int
     """Of the emulated devices' errors and noise; nothing else is random."""
     injections: tuple[Injection, ...] = ()
+    answers: Answers = ()
+    """Given before the run."""
+    asked: Operator = field(default_factory=Nobody)
+    """Who is asked every other question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Ended:
 
     outcome: RunOutcome
     interrupted: bool
-    """A signal asked for the stop."""
+    """A signal asked for the stop, or the operator went away from a question."""
 
 
 def is_emulated(spec: DeviceSpec) -> bool:
@@ -105,11 +112,13 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         buses = Buses(clock)
         stack.push_async_callback(buses.close)
         devices = connect(job, load_types(job.bench), lines, buses)
-        run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe)
+        who = Beforehand(options.answers, options.operator, options.asked)
+        run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who)
         signals: list[int] = []
         _stop_on_signals(run, signals, stack)
         token = clock.now_ns() // 1_000_000 % 0xFFFF_FFFF + 1
-        return Ended(await run.run(token), bool(signals))
+        outcome = await run.run(token)
+        return Ended(outcome, bool(signals) or outcome.finish.reason == INPUT_ENDED)
 
 
 def _stop_on_signals(run: BenchRun, received: list[int], stack: AsyncExitStack) -> None:
@@ -186,6 +195,7 @@ def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
         # Only emulated devices have a seed; on a real bench nothing is random.
         seed=options.seed if emulated else None,
         operator=options.operator or None,
+        extra=kept(job.files, job.parameters),
     )
 
 

@@ -19,6 +19,7 @@ from packbench import __version__
 from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import Buses, Line, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job
+from packbench.app.operators import Answers, Scripted
 from packbench.app.programmed import handed_over_in, stepped
 from packbench.clock import Clock, stopwatch_s
 from packbench.core.records import Event, Row, StepRecord, Trip
@@ -30,6 +31,7 @@ from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
+from packbench.store.sources import kept
 from packbench.store.writer import RunStore
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Options:
     injections: tuple[Injection, ...] = ()
     perfect: bool = False
     """Instruments without errors: to compare a result with the truth."""
+    answers: Answers = ()
+    """What the simulated operator answers; the first answer to every other question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ def run_id_of(job: Job, options: Options) -> str:
         job.pack_source.text,
         job.bench_source.text,
         repr(job.settings),
+        repr(job.parameters),
+        *(used.file.text for used in job.files),
         repr(options),
     )
     return "sim-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
@@ -123,7 +129,7 @@ def find_truth(job: Job, options: Options) -> Truth:
     from packbench_sim.loop import run_virtual
 
     began_s = stopwatch_s()
-    perfect = Options(seed=options.seed, level="object", perfect=True)
+    perfect = Options(seed=options.seed, level="object", perfect=True, answers=options.answers)
     marks = PlantMarks()
 
     async def main(clock: VirtualClock) -> RunOutcome:
@@ -218,7 +224,8 @@ async def _execute(
     devices = (
         _byte_devices(job, world, loop, clock) if options.level == "bytes" else direct_devices(world, clock, job.limits)
     )
-    run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe)
+    operator = Scripted(options.answers, clock)
+    run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe, operator)
     return await run.run(TOKEN)
 
 
@@ -244,6 +251,7 @@ def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:
         provenance=Provenance.SIMULATED,
         serial=options.serial,
         profile=job.profile_source,
+    extra |= kept(job.files, job.parameters)
         pack=job.pack_source,
         bench=job.bench_source,
         software_version=__version__,

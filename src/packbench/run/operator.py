@@ -9,25 +9,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Protocol
 
 from packbench.engine.effects import Ask
 
+INPUT_ENDED = "the operator's input ended"
+"""The reason of a run whose operator went away."""
+
 
 class OperatorGone(Exception):
-    """Nobody will answer any more; the reason is what the run ends with."""
+    """Nobody will answer any more; its text is what the run ends with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer."""
+
+    word: str
+    by: str
+    """Whose it is, for the record."""
 
 
 class Operator(Protocol):
     """Whoever answers a profile's questions."""
 
-    @property
-    def name(self) -> str:
-        """Who that is, for the record."""
-        ...
-
-    async def ask(self, question: Ask) -> str:
-        """The word of one of the question's answers. Cancelled when the question does not stand any more.
+    async def ask(self, question: Ask) -> Reply:
+        """One of the question's answers. Cancelled when the question does not stand any more.
 
         Raises OperatorGone.
         """
@@ -37,9 +45,7 @@ class Operator(Protocol):
 class Nobody:
     """There is no operator: a question stands until its step's time is over."""
 
-    name = ""
-
-    async def ask(self, question: Ask) -> str:
+    async def ask(self, question: Ask) -> Reply:
         return await asyncio.get_running_loop().create_future()
 
 
@@ -65,9 +71,9 @@ async def put(question: Ask, operator: Operator, log: Log) -> str:
         "asked", label=question.label, prompt_en=question.prompt_en, prompt_zh=question.prompt_zh, answers=answers
     )
     await log.durable()
-    word = await operator.ask(question)
-    if all(word != answer.word for answer in question.answers):
-        raise OperatorGone(f"the answer {word!r} to {question.label} is none of its own")
-    log.event("answered", label=question.label, word=word, by=operator.name)
+    reply = await operator.ask(question)
+    if all(reply.word != answer.word for answer in question.answers):
+        raise OperatorGone(f"the answer {reply.word!r} to {question.label} is none of its own")
+    log.event("answered", label=question.label, word=reply.word, by=reply.by)
     await log.durable()
-    return word
+    return reply.word
