@@ -229,3 +229,17 @@ def test_a_reading_that_may_be_of_open_terminals_is_no_empty_pack() -> None:
     assert tripped(view(16.9, voltage_v=0.1), expected=lagging) is None
     assert tripped(view(17, voltage_v=0.1), expected=lagging) == "pack_under_voltage"
     assert tripped(view(10, voltage_v=0.1), expected=replace(EXPECTED, closed_ns=10 * S)) == "pack_under_voltage"
+
+
+def test_readings_with_a_new_set_point_between_them_show_two_currents_and_are_not_compared() -> None:
+    """The BMS is read every second, a pulse's edge may lie between its reading and the cycler's."""
+    told = replace(EXPECTED, commanded_ns=round(10.2 * S))
+
+    def astride(t_s: float) -> Snapshot:
+        late = view(t_s, voltage_v=14.8 * 1.05)
+        assert late.bms is not None
+        return late._replace(bms=late.bms._replace(t_ns=round((t_s - 0.4) * S)))
+
+    assert tripped(*(astride(t) for t in (10.5, 10.55, 11.5, 12.5)), expected=told) == "cell_sum", "both are after it"
+    assert tripped(astride(10.5), astride(10.55), astride(11.5), expected=told) is None
+    assert tripped(*(view(t, voltage_v=14.8 * 1.05) for t in (9, 10, 10.1)), expected=told) == "cell_sum"

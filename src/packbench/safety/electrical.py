@@ -10,6 +10,8 @@ from packbench.safety.view import View, Violation
 
 CELL_SUM_TOLERANCE = 0.01
 """Cycler and sum of cells agree within 1 % (faults catalogue, sensor.scale)."""
+EDGE_NS = 200_000_000
+"""A new current has settled in both readings this long after its command."""
 OFF_NS = 300_000_000
 OFF_A = 1.0
 """More than 1 A after 300 ms is an output that ignores "off" (faults catalogue, power.ignores_off)."""
@@ -189,9 +191,9 @@ def cell_spread(view: View) -> Violation | None:
 
 
 def cell_sum(view: View) -> Violation | None:
-    """The sum of the cells against the pack voltage that the cycler measures."""
+    """The sum of the cells against the pack voltage that the cycler measures, at one and the same current."""
     voltage_v = view.snapshot.pack_voltage_v
-    if not view.expected.contactor_closed or not voltage_v > 0:
+    if not view.expected.contactor_closed or not voltage_v > 0 or _set_point_between(view):
         return None
     total_v = view.bms().cell_sum_v
     if abs(total_v - voltage_v) <= CELL_SUM_TOLERANCE * voltage_v:
@@ -203,6 +205,14 @@ def cell_sum(view: View) -> Violation | None:
         f"The cells add up to {total_v:.2f} V but the pack measures {voltage_v:.2f} V: one of the two is wrong.",
         f"单体电压之和为 {total_v:.2f} V，而电池包总电压为 {voltage_v:.2f} V，二者必有一错。",
     )
+
+
+def _set_point_between(view: View) -> bool:
+    """Whether the newest command lies between the two readings: they then show different currents."""
+    cycler, bms, commanded_ns = view.snapshot.cycler, view.bms(), view.expected.commanded_ns
+    if cycler is None:
+        return True
+    return min(cycler.t_ns, bms.t_ns) - EDGE_NS < commanded_ns < max(cycler.t_ns, bms.t_ns)
 
 
 def insulation_low(view: View) -> Violation | None:
