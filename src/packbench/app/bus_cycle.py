@@ -126,6 +126,8 @@ class _Talker:
     """Whether the port repeats a question whose answer was lost."""
     commanded: bool = False
     """Whether set-points are written to it while it is read."""
+    fastest_ns: int = 0
+    """Its period while things move fast, which the others on its line have to bear; 0: the usual one."""
 
 
 _Pace = Callable[[_Talker], int]
@@ -147,7 +149,7 @@ def _response_ns(talkers: list[_Talker], asked: _Talker, pace: _Pace, lost_ns: i
     for _ in range(_ROUNDS_MAX):
         # Of every other device: as many exchanges as its own readings have, or one for each of ours.
         waited_ns = sum(
-            min(asked.exchanges, (_ceil(response_ns, other.period_ns) + 1) * other.exchanges) * pace(other)
+            min(asked.exchanges, (_ceil(response_ns, other.fastest_ns or other.period_ns) + 1) * other.exchanges) * pace(other)
             for other in talkers
             if other is not asked
         )
@@ -235,6 +237,7 @@ def _talker(spec: DeviceSpec, device: DeviceType, gap_ns: int) -> _Talker:
         spec.reply_timeout_ns + quiet_ns,
         asked_again=True,
         commanded=spec.role == "cycler" and device.driver not in PROGRAMMED,
+        fastest_ns=spec.poll_fast_ns,
     )
 
 
