@@ -231,7 +231,8 @@ class Actor:
             case Note():
                 self.event(effect.kind, text=effect.text)
             case Finish():
-                self.event("finished", verdict=effect.verdict, reason=effect.reason)
+                said = {"verdict": effect.verdict, "reason": effect.reason, "reason_zh": effect.reason_zh}
+                self.event("finished", **said, variables=dict(effect.variables))
                 if not self.finished.done():
                     self.finished.set_result(effect)
 
