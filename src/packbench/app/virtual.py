@@ -244,6 +244,7 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:
     extra: dict[str, Any] = {"level": options.level, "settings": list(job.settings)}
+    extra |= kept(job.files, job.parameters)
     if options.injections:
         extra["faults"] = [[injection.fault_id, injection.at_ns] for injection in options.injections]
     return RunMeta(
@@ -251,7 +252,6 @@ def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:
         provenance=Provenance.SIMULATED,
         serial=options.serial,
         profile=job.profile_source,
-    extra |= kept(job.files, job.parameters)
         pack=job.pack_source,
         bench=job.bench_source,
         software_version=__version__,
