@@ -251,6 +251,13 @@ class BenchRun:
             lambda: self.channel.expected.contactor_closed, CLOSE_NS, lambda: "the board did not close the contactor"
         )
         self._note("contactor_closed")
+        # The profile begins on what is read of the pack: a cycler's reading from before is that of its own terminals.
+        closed_ns = self._clock.now_ns()
+        await self._until(
+            lambda: self._devices.cycler.lag_ns > 0 or _read_after(self.channel.snapshot(), closed_ns),
+            CLOSE_NS,
+            lambda: "the cycler gave no good reading of the connected pack",
+        )
 
     def _require_clear(self) -> None:
         """Nothing is switched on once the run is over or a rule has tripped."""
@@ -344,6 +351,10 @@ class BenchRun:
                 self.channel.on_lost(source, str(error))
 
         return on_error
+
+
+def _read_after(snapshot: Snapshot, t_ns: int) -> bool:
+    return snapshot.cycler is not None and snapshot.cycler.t_ns > t_ns
 
 
 def _public(answer: object) -> dict[str, Any]:
