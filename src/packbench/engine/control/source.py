@@ -21,6 +21,8 @@ class Source:
     current_a: float
     """Of the last reading; positive charges."""
     resistance_ohm: float = 0.0
+    heading: int = 0
+    """Which way the current was going when it was last sent anew: 1, -1; 0: it has been sent once."""
 
     @property
     def emf_v(self) -> float:
@@ -33,7 +35,7 @@ class Source:
         resistance_ohm = self.resistance_ohm
         if abs(change_a) >= LEARN_A:
             resistance_ohm = max((voltage_v - self.voltage_v) / change_a, 0.0)
-        return Source(voltage_v, current_a, resistance_ohm)
+        return Source(voltage_v, current_a, resistance_ohm, self.heading)
 
     def current_for_power(self, power_w: float) -> float:
         """The current at which V I is `power_w` (positive charges): the root of I (E + R I) = P nearer to 0.

@@ -1,11 +1,14 @@
 """Constant power and constant resistance: the current follows the pack's voltage.
 
 A cycler is told a current; the engine works it out anew at every reading, from what it has learnt of the pack's
-resistance (control/source.py). It is sent when it has moved by more than `CHANGE`, so that hours of slowly
-falling voltage are some hundred commands.
+resistance (control/source.py). It is sent when it has moved, so that hours of slowly falling voltage are some
+hundred commands. What is sent is ahead of what is wanted by as much as it may fall behind before the next command:
+a current that only followed would be too small all through a discharge at constant power, and the step too long.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from packbench.core.samples import Snapshot
 from packbench.engine.control import Source
@@ -16,8 +19,8 @@ from packbench.engine.steps.logic import NOTHING, Beginning, Outcome
 from packbench.profile.amounts import constant
 from packbench.profile.plan import ConstantPower, ConstantResistance
 
-CHANGE = 0.001
-"""Relative change of a current that is worth a command; a tenth of GB 38031-2025 6.3's +-1 % [S]."""
+CHANGE = 0.0005
+"""Relative change of a current from one command to the next; a twentieth of GB 38031-2025 6.3's +-1 % [S]."""
 
 
 def source_at(snapshot: Snapshot) -> Source:
@@ -37,11 +40,17 @@ def followed(source: Source, snapshot: Snapshot, t_ns: int) -> Source:
 
 
 def adjusted(source: Source, wanted_a: float, clamp_v: float, state: StepState) -> Outcome:
-    """The command for a current, when it has moved enough."""
+    """The command for a current, when it has moved enough; half a change ahead, in the direction it is going."""
     drive = state.drive
-    if drive is not None and abs(wanted_a - drive.current_a) <= CHANGE * abs(drive.current_a):
+    assert drive is not None
+    half_a = 0.5 * CHANGE * abs(drive.current_a)
+    behind_a = wanted_a - drive.current_a
+    # The way back is longer: noise about a command that is ahead must not turn it round.
+    back_a = half_a if source.heading == 0 else 3.0 * half_a
+    if -back_a <= behind_a * (source.heading or 1) <= half_a:
         return NOTHING if source is state.control else Outcome(control=source)
-    return Outcome(drive=Drive(wanted_a, clamp_v), control=source)
+    heading = 1 if behind_a > 0.0 else -1
+    return Outcome(drive=Drive(wanted_a + heading * half_a, clamp_v), control=replace(source, heading=heading))
 
 
 class ConstantPowerLogic:
