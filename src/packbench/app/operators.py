@@ -46,10 +46,10 @@ def answers_of(plan: Plan, words: Sequence[str]) -> Answers:
     return tuple(given.items())
 
 
-def require_all(plan: Plan, answers: Answers) -> None:
-    """Refuse a run in which a question would find nobody. Raises InputError naming every one with its answers."""
+def unanswered(plan: Plan, answers: Answers) -> list[Problem]:
+    """What is wrong where nobody can be asked: every question without an answer, with those that it has."""
     given = dict(answers)
-    left = [
+    return [
         Problem(
             "nobody to ask on this input",
             field="--answer",
@@ -59,13 +59,6 @@ def require_all(plan: Plan, answers: Answers) -> None:
         for pause in _pauses(plan)
         if pause.label not in given
     ]
-    if left:
-        raise InputError(left)
-
-
-def asks(plan: Plan) -> bool:
-    """Whether the plan has a question at all."""
-    return bool(_pauses(plan))
 
 
 class Beforehand:

@@ -7,10 +7,11 @@ import argparse
 from rich.text import Text
 
 from packbench.app.job import load_job
+from packbench.app.operators import answers_of
 from packbench.app.virtual import Options, find_truth
 from packbench.cli import simulate
 from packbench.cli.console import Done, Terminal
-from packbench.cli.words import Subparsers, add_run_options
+from packbench.cli.words import Subparsers, add_answer_option, add_run_options
 from packbench.cli.words import command as make_command
 
 PROFILE = "gbt34015-residual-capacity"
@@ -36,6 +37,7 @@ def add(subparsers: Subparsers) -> None:
         "--level", choices=("object", "bytes"), default="bytes", help="bytes: down to the wire (default)"
     )
     add_run_options(parser, default_bench=None)
+    add_answer_option(parser)
     parser.set_defaults(run_command=run)
 
 
@@ -44,7 +46,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     if not terminal.as_json:
         terminal.err.print(Text(_INTRODUCTION[terminal.lang]))
     job = load_job(PROFILE, PACK, args.bench)
-    options = Options(seed=args.seed, level=args.level, serial=args.serial or SERIAL, operator=args.operator or "demo")
+    options = Options(
+        seed=args.seed,
+        level=args.level,
+        serial=args.serial or SERIAL,
+        operator=args.operator or "demo",
+        answers=answers_of(job.plan, args.answers),
+    )
     simulated, concluded = simulate.simulate_and_conclude(job, options, args, terminal)
     truth = find_truth(job, options)
     return simulate.done(simulated, concluded, truth, terminal)

@@ -8,7 +8,10 @@ stand still for minutes (a paused pager, Ctrl-S) and nothing of a screen may hol
 from __future__ import annotations
 
 import threading
+from collections import deque
 from types import TracebackType
+
+from rich.text import Text
 
 from packbench.app.job import Job
 from packbench.clock import stopwatch_s
@@ -33,6 +36,9 @@ class Progress:
         self._total = "" if any(isinstance(step, LoopEnd) for step in job.plan.steps) else str(len(job.plan.steps))
         self._share = 0.0
         self._newest: tuple[Snapshot, EngineState] | None = None
+        self._asked: deque[Text] = deque()
+        self._asking = False
+        """A question stands: the live line makes room for it."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._show, name="packbench-progress", daemon=True)
 
@@ -50,9 +56,19 @@ class Progress:
         """Leave the newest state; the one before is forgotten."""
         self._newest = (snapshot, state)
 
+    def ask(self, question: Text | None) -> None:
+        """Have a question (or a remark to it) shown instead of the live line; None: it is answered."""
+        if question is not None:
+            self._asked.append(question)
+        self._asking = question is not None
+
     def _show(self) -> None:
         with self._view:
             while not self._over.wait(LOOK_S):
+                if self._asking:
+                    while self._asked:
+                        self._view.ask(self._asked.popleft())
+                    continue
                 newest = self._newest
                 if newest is not None and self._view.due():
                     self._view.update(self._state(*newest))

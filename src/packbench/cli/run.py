@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING
 from packbench.app.conclude import conclude
 from packbench.app.job import Job, load_job
 from packbench.app.live import LiveOptions, new_run_id, require_emulated, run_to_end
+from packbench.app.operators import Answers, answers_of, unanswered
 from packbench.app.places import run_folder
 from packbench.cli.console import INTERRUPTED, STOPPED, Done, Terminal
+from packbench.cli.operator import TerminalOperator
 from packbench.cli.progress import Progress
-from packbench.cli.words import Subparsers, add_run_options, paths_text
+from packbench.cli.words import (
+    Subparsers,
+    add_answer_option,
+    add_parameter_option,
+    add_run_options,
+    parameters_of,
+    paths_text,
+)
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem
+from packbench.engine.prelude import prelude
 from packbench.profile.checking.estimate import estimate_plan
+from packbench.profile.plan import Pause
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import LiveView, step_table, summary
+from packbench.run.operator import Nobody
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
@@ -36,22 +48,28 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--arm", action="store_true", help="arm without asking; needs --operator")
     parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="as in comms.bms_lost@30s")
     add_run_options(parser, default_bench=None)
+    add_parameter_option(parser)
+    add_answer_option(parser)
     parser.set_defaults(run_command=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Check, ask, run, conclude."""
-    job = load_job(args.profile, args.pack, args.bench)
+    job = load_job(args.profile, args.pack, args.bench, parameters=parameters_of(args))
     _require_names(args)
     require_emulated(job)
     faults = _faults(args)
+    answers = answers_of(job.plan, args.answers)
+    _require_somebody(job, args, answers)
     if not args.arm:
         _ask(job, args, terminal)
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
     with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
+        asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
+        told = (args.serial, args.operator, args.seed, faults, answers, asked)
         ended, folder = run_to_end(
             job,
-            lambda clock: LiveOptions(new_run_id(clock, job), args.serial, args.operator, args.seed, faults),
+            lambda clock: LiveOptions(new_run_id(clock, job), *told),
             lambda options: run_folder(args.out, options.run_id),
             progress,
         )
@@ -94,11 +112,35 @@ def _faults(args: argparse.Namespace) -> tuple[Injection, ...]:
     return tuple(parse_injection(word) for word in args.fault)
 
 
+def _require_somebody(job: Job, args: argparse.Namespace, answers: Answers) -> None:
+    """Without a terminal nobody can be asked: neither to arm nor what the profile asks."""
+    if sys.stdin.isatty():
+        return
+    problems = unanswered(job.plan, answers)
+    if not args.arm:
+        problems = [Problem("nobody to ask on this input", field="--arm", found="nothing", expected="--arm"), *problems]
+    if problems:
+        raise InputError(problems)
+
+
 def _ask(job: Job, args: argparse.Namespace, terminal: Terminal) -> None:
-    """Arming is a person's word: asked for on a terminal, refused without one."""
-    if not sys.stdin.isatty():
-        raise InputError(Problem("nobody to ask on this input", field="--arm", found="nothing", expected="--arm"))
+    """Arming is a person's word. What the profile asks before, it asks before the contactor closes."""
     terminal.err.print(f"{job.plan.name} on {args.serial} ({job.pack.name}), bench {job.bench.name}.")
-    terminal.err.print("The cycler will be switched on and the contactor closed. Type ARM to go on:")
+    first = isinstance(prelude(job.plan), Pause)
+    terminal.err.print(_ARM[terminal.lang][first])
     if sys.stdin.readline().strip() != "ARM":
         raise InputError("not armed: nothing was switched on")
+
+
+_ARM = {
+    "en": (
+        "The cycler will be switched on and the contactor closed. Type ARM to go on:",
+        "The cycler will be switched on and, once the first questions are answered, the contactor closed. "
+        "Type ARM to go on:",
+    ),
+    "zh": (
+        "充放电设备将接通，接触器将闭合。输入 ARM 继续：",
+        "充放电设备将接通；回答开头的问题之后，接触器将闭合。输入 ARM 继续：",
+    ),
+}
+"""Without questions first, and with."""

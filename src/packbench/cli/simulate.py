@@ -10,11 +10,19 @@ from rich.text import Text
 
 from packbench.app.conclude import Concluded, conclude
 from packbench.app.job import Job, load_job
+from packbench.app.operators import answers_of
 from packbench.app.places import run_folder
 from packbench.app.virtual import Options, Simulated, Truth, find_truth, run_id_of, simulate
 from packbench.cli.console import STOPPED, Done, Terminal
 from packbench.cli.progress import Progress
-from packbench.cli.words import Subparsers, add_run_options, paths_text
+from packbench.cli.words import (
+    Subparsers,
+    add_answer_option,
+    add_parameter_option,
+    add_run_options,
+    parameters_of,
+    paths_text,
+)
 from packbench.cli.words import command as make_command
 from packbench.profile.checking.estimate import estimate_plan
 from packbench.report.json_out import result_to_dict
@@ -38,6 +46,8 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="as in comms.bms_lost@2h")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as in plant.soh=0.7")
     parser.add_argument("--perfect", action="store_true", help="instruments without errors")
+    add_parameter_option(parser)
+    add_answer_option(parser)
     add_run_options(parser, default_bench=None)
     parser.set_defaults(run_command=run)
 
@@ -45,7 +55,7 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Simulate, conclude, and say how it went."""
     injections = tuple(_injection(word) for word in args.fault)
-    job = load_job(args.profile, args.pack, args.bench, tuple(args.set))
+    job = load_job(args.profile, args.pack, args.bench, tuple(args.set), parameters_of(args))
     options = Options(
         seed=args.seed,
         level=args.level,
@@ -53,6 +63,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         operator=args.operator,
         injections=injections,
         perfect=args.perfect,
+        answers=answers_of(job.plan, args.answers),
     )
     simulated, concluded = simulate_and_conclude(job, options, args, terminal)
     # The truth of a run that a fault stopped is not what the profile asks for.

@@ -12,6 +12,9 @@ from typing import Any
 
 from rich.table import Table
 
+from packbench.core.errors import InputError, Problem
+from packbench.store.sources import Parameters
+
 Subparsers = Any
 """argparse's subparsers action; its class is private to argparse."""
 
@@ -38,6 +41,47 @@ def add_run_options(parser: argparse.ArgumentParser, *, default_bench: str | Non
     parser.add_argument("--serial", default="", metavar="CODE", help="serial number or battery code of the pack")
     parser.add_argument("--operator", default="", metavar="NAME", help="who is responsible for the run")
     parser.add_argument("--no-report", action="store_true", help="leave out the HTML and PDF report")
+
+
+def add_parameter_option(parser: argparse.ArgumentParser) -> None:
+    """--with: a parameter of the profile, of every command that takes one."""
+    parser.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        dest="parameters",
+        metavar="NAME=VALUE",
+        help="a parameter of the profile, as in soc=50%%",
+    )
+
+
+def add_answer_option(parser: argparse.ArgumentParser) -> None:
+    """--answer: a question of the profile answered beforehand."""
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        dest="answers",
+        metavar="LABEL=WORD",
+        help="the answer to the question of that pause, given beforehand",
+    )
+
+
+def parameters_of(args: argparse.Namespace) -> Parameters:
+    """The --with words as (name, value). Raises InputError for words that are none."""
+    given: dict[str, str] = {}
+    problems: list[Problem] = []
+    for word in args.parameters:
+        name, equals, value = (part.strip() for part in str(word).partition("="))
+        if not (name and equals and value):
+            expected = "NAME=VALUE, such as soc=50 %"
+            problems.append(Problem("", field="--with", found=repr(word), expected=expected))
+        elif name in given:
+            problems.append(Problem("given twice", field=f"--with {name}", found=repr(value), expected="one value"))
+        given.setdefault(name, value)
+    if problems:
+        raise InputError(problems)
+    return tuple(given.items())
 
 
 def _seed(text: str) -> int:

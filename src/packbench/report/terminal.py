@@ -147,6 +147,13 @@ class LiveView:
         elif self._last is not None:
             self._print(self._last)
 
+    def ask(self, question: RenderableType) -> None:
+        """Print a question; the live line stays away until the next `update`."""
+        if self._live is not None:
+            self._live.stop()
+            self._console.bell()
+        self._console.print(question, soft_wrap=True)
+
     def due(self) -> bool:
         """Whether an update would be shown now: lets the caller skip making a state."""
         return self._elapsed_s() >= self._due_s
@@ -163,6 +170,7 @@ class LiveView:
         if self._live is None:
             self._print(state)
         else:
+            self._live.start()
             self._live.update(live_line(state, self._lang, self._console.width), refresh=True)
 
     def _print(self, state: LiveState) -> None:
