@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
+from packbench.app.job import find_beside
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
@@ -218,7 +219,9 @@ def test_estimate_of_time_and_charge_limits_and_loops():
 def test_estimate_bounds_are_ordered_over_the_library():
     for profile in sorted(CONFIGS.glob("profiles/*.yaml")):
         for pack in (PACK, CELL):
-            plan = compile_profile(profile.read_text(encoding="utf-8"), profile.name, pack)
+            if profile.stem == "pulse-test" and pack is PACK:
+                continue  # beyond that pack
+            plan = compile_profile(profile.read_text(encoding="utf-8"), str(profile), pack, find_beside)
             estimate = estimate_plan(plan, pack, BENCH)
             for bounds in (estimate.duration_s, estimate.charge_ah, estimate.energy_wh, estimate.temperature_c):
                 assert bounds.min <= bounds.expected <= bounds.max

@@ -13,7 +13,18 @@ from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.core.limits import LimitSet
 from packbench.profile.language.compiler import compile_profile
-from packbench.profile.plan import Agreement, CellLimit, ConstantCurrent, ConstantVoltage, End, LoopEnd, Rest
+from packbench.profile.plan import (
+    Agreement,
+    CellLimit,
+    ConstantCurrent,
+    ConstantVoltage,
+    End,
+    Goto,
+    LoopEnd,
+    Pause,
+    Rest,
+    Test,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MIN_NS = 60_000_000_000
@@ -34,7 +45,12 @@ def compiled(steps: str, head: str = HEAD):
 def test_residual_capacity_number_by_number():
     text = read("profiles/gbt34015-residual-capacity.yaml")
     plan = compile_profile(text, "g.yaml", PACK)
-    charge, rested, discharge, empty, loop, end = plan.steps
+    looks, polarity, label, deep, warm, temper, charge, rested, discharge, empty, loop, end, *rejected = plan.steps
+    assert all(isinstance(step, Pause) for step in (looks, polarity, label)), "asked before anything else"
+    assert isinstance(deep, Goto) and isinstance(warm, Goto) and isinstance(temper, Rest)
+    assert deep.until[0].tests == (Test("cell_min", "<=", pytest.approx(2.6)),)
+    assert (plan.steps[deep.target].label, plan.steps[warm.target]) == ("rejected-voltage", charge)
+    assert all(isinstance(step, End) and step.verdict == "fail" for step in rejected)
     assert isinstance(charge, ConstantVoltage)
     assert charge.current_a == pytest.approx(50.0)  # 150 Ah / 3 h
     assert charge.voltage_v == pytest.approx(403.2)  # 96 x 4.2 V
@@ -55,13 +71,13 @@ def test_residual_capacity_number_by_number():
     assert discharge.max_time_ns == round(1.5 * 1.1 * 5 * 3600) * 1_000_000_000
     assert isinstance(empty, Rest)
     assert isinstance(loop, LoopEnd)
-    assert (loop.start, loop.repeat) == (0, 5)
-    assert loop.agreement == Agreement(2, 4.5, 2)  # 3 % of 150 Ah
-    assert end == End(label="end-6", kind="end", record=end.record, max_time_ns=end.max_time_ns)
+    assert (loop.start, loop.repeat) == (6, 5)
+    assert loop.agreement == Agreement(8, 4.5, 2)  # 3 % of 150 Ah
+    assert end == End(label="end-12", kind="end", record=end.record, max_time_ns=end.max_time_ns)
     assert plan.result is not None
-    assert (plan.result.capacity_step, plan.result.agreement) == (2, loop.agreement)
+    assert (plan.result.capacity_step, plan.result.agreement) == (8, loop.agreement)
     assert (plan.result.temperature_min_c, plan.result.temperature_max_c, plan.result.min_soh) == (17.0, 37.0, None)
-    assert [step.label for step in plan.steps[:4]] == ["charge", "rest-charged", "discharge", "rest-discharged"]
+    assert [step.label for step in plan.steps[6:10]] == ["charge", "rest-charged", "discharge", "rest-discharged"]
     assert plan.source_sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert "GB/T 34015-2017" in plan.title_en and "GB/T 34015-2017" in plan.title_zh
 
@@ -69,7 +85,7 @@ def test_residual_capacity_number_by_number():
 def test_the_same_profile_follows_the_pack():
     cell = load_pack(read("packs/lmo-25ah.yaml"), "lmo.yaml")
     plan = compile_profile(read("profiles/gbt34015-residual-capacity.yaml"), "g.yaml", cell)
-    charge, discharge = plan.steps[0], plan.steps[2]
+    charge, discharge = plan.steps[6], plan.steps[8]
     assert isinstance(charge, ConstantVoltage) and isinstance(discharge, ConstantCurrent)
     assert charge.current_a == pytest.approx(25 / 3)
     assert discharge.current_a == pytest.approx(5.0)

@@ -168,21 +168,11 @@ def test_a_pack_that_limits_no_cell_needs_none_reported() -> None:
     assert unsuited(types, bench, replace(pack_spec, limits=limits), plan, files) == []
 
 
-def test_every_packaged_profile_suits_every_packaged_pack_on_its_bench() -> None:
-    """Or on that bench's like with a climate chamber, where the profile sets one; for a cell there is none."""
-    with_chamber = {"sim-hv": "sim-climate", "sim-mv": "sim-climate", "sim-lv": "sim-climate-lv"}
-    for pack in sorted((CONFIGS / "packs").glob("*.yaml")):
-        own = load_pack(pack.read_text("utf-8"), pack.name).default_bench
-        assert own is not None
-        for profile in sorted((CONFIGS / "profiles").glob("*.yaml")):
-            wanted = "soak" in profile.read_text("utf-8")
-            if not wanted:
-                assert load_job(str(profile), str(pack), own).plan.steps
-                continue
-            with pytest.raises(InputError, match=f"{own} has no climate chamber"):
-                load_job(str(profile), str(pack), own)
-            if own in with_chamber:
-                assert load_job(str(profile), str(pack), with_chamber[own]).plan.steps
+def test_a_profile_that_sets_a_chamber_wants_a_bench_that_has_one() -> None:
+    profile, pack = str(CONFIGS / "profiles/capacity-at-temperature.yaml"), str(CONFIGS / "packs/nmc-96s.yaml")
+    with pytest.raises(InputError, match="sim-hv has no climate chamber"):
+        load_job(profile, pack, "sim-hv")
+    assert load_job(profile, pack, "sim-climate").plan.steps
 
 
 def test_a_job_with_devices_that_do_not_suit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
