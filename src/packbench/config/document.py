@@ -270,12 +270,12 @@ class _Reader:
         if not event.style and not event.value:
             self.refuse(event, path, "an empty key", "a word as key")
             return None
-        if not event.style and (trap := typing_trap(event.value)) is not None:
-            self.refuse(
-                event, (*path, event.value), f"the key {event.value}", trap, "YAML reads this as something else"
-            )
-            return None
-        return str(event.value)
+        text = str(event.value)
+        if not event.style and (trap := typing_trap(text)) is not None:
+            if text.lower() in _BOOL_WORDS:
+                trap = f"another word, or {text!r} in quotes (YAML 1.1 makes a truth value of it)"
+            self.refuse(event, (*path, text), f"the key {text}", trap, "YAML reads this as something else")
+        return text
 
     def skip(self, event: Any, events: Iterator[Any]) -> None:
         depth = 0

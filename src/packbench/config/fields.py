@@ -26,11 +26,17 @@ _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-def refuse(found: str, expected: str, message: str = "") -> PydanticCustomError:
-    """The error that a validator raises so that the file's author reads `found` and `expected`."""
-    return PydanticCustomError(
-        "refused", "{found}, expected {expected}", {"found": found, "expected": expected, "message": message}
-    )
+TIME_MAX_D = 3650
+"""No test lasts longer; nanoseconds of more would not fit a record's 64 bits when they are added up."""
+
+
+def refuse(found: str, expected: str, message: str = "", path: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """The error that a validator raises so that the file's author reads `found` and `expected`.
+
+    `path` leads from the field to the part of it that is meant.
+    """
+    context = {"found": found, "expected": expected, "message": message, "path": path}
+    return PydanticCustomError("refused", "{found}, expected {expected}", context)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +58,7 @@ class ReadBy:
         try:
             return self.parse(value)
         except UnitError as error:
-            raise refuse(error.found, error.expected) from error
+            raise refuse(error.found, error.expected, path=error.path) from error
 
 
 def _quantity(dimension: Dimension, low: float | None = None, *, above: bool = False) -> ReadBy:
@@ -69,6 +75,8 @@ def _time_ns(value: Any) -> int:
     t_ns = parse_time_ns(value)
     if t_ns <= 0:
         raise UnitError(repr(value), f"{EXPECTED['time']}, more than 0")
+    if t_ns > TIME_MAX_D * 86_400_000_000_000:
+        raise UnitError(repr(value), f"at most {TIME_MAX_D} d")
     return t_ns
 
 

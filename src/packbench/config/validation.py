@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from packbench.config.document import Document, Path
+from packbench.config.document import Document, Path, list_of, mapping_of
 from packbench.core.errors import InputError, Problem
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -68,14 +68,39 @@ def check_model(
     data = document.at(path)
     if data is None and empty_is_mapping:
         data = {}
+    problems = _keys_without_value(model, document, path, data)
+    value: _Model | None = None
     try:
-        return model.model_validate(data), []
+        value = model.model_validate(data)
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = _without_shadows(error.errors(include_url=False))
+        problems = _one_a_place([*(_problem(model, document, path, detail) for detail in details), *problems])
     known = {(problem.line, problem.column) for problem in document.problems}
-    details = _without_shadows(details)
-    problems = [_problem(model, document, path, detail) for detail in details]
-    return None, [problem for problem in problems if (problem.line, problem.column) not in known]
+    return None if problems else value, [problem for problem in problems if (problem.line, problem.column) not in known]
+
+
+def _keys_without_value(model: type[BaseModel], document: Document, base: Path, data: Any) -> list[Problem]:
+    """Keys that the file states and leaves empty, which is not leaving them out."""
+    problems: list[Problem] = []
+    waiting: list[tuple[Path, Any]] = [((), data)]
+    while waiting:
+        loc, value = waiting.pop()
+        for key, inner in (mapping_of(value) or {}).items():
+            here = (*loc, key)
+            if inner is not None:
+                waiting.append((here, inner))
+            elif (expected := _description(_model_at(model, loc), key)) is not None:
+                problems.append(document.problem("", (*base, *here), "nothing", f"{expected}; or without this key"))
+        waiting += [((*loc, position), item) for position, item in enumerate(list_of(value) or ())]
+    return problems
+
+
+def _one_a_place(problems: list[Problem]) -> list[Problem]:
+    """The first problem of each place."""
+    first: dict[tuple[int | None, int | None], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.line, problem.column), problem)
+    return list(first.values())
 
 
 def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
@@ -116,6 +141,7 @@ def _problem(model: type[BaseModel], document: Document, base: Path, detail: Any
         return document.problem("required", path, "nothing", expected, at=at, key=True)
     shown = document.nearest(path)
     if "found" in context and "expected" in context:
+        shown = document.nearest((*path, *context.get("path", ())))
         return document.problem(str(context.get("message", "")), shown, context["found"], context["expected"])
     expected = _expected(kind, context, model, loc) or detail["msg"]
     return document.problem("", shown, document.found(shown), expected)

@@ -134,11 +134,15 @@ _RATE_I = re.compile(rf"(?:({_NUMBER})\s*)?I(1|3|5|t)")
 
 
 class UnitError(ValueError):
-    """A text that is no quantity of the dimension asked for: what was found, what was expected."""
+    """A text that is no quantity of the dimension asked for: what was found, what was expected.
 
-    def __init__(self, found: str, expected: str) -> None:
+    `path` leads to the part that is meant, where what was read had parts.
+    """
+
+    def __init__(self, found: str, expected: str, path: tuple[str | int, ...] = ()) -> None:
         self.found = found
         self.expected = expected
+        self.path = path
         super().__init__(f"found {found}, expected {expected}")
 
 
@@ -231,6 +235,14 @@ def _factor(text: str, unit: str, dimension: Dimension) -> float:
     hint = _SYNONYMS.get(unit.lower()) or _same_but_case(unit, dimension)
     suffix = f" (write {hint})" if hint else ""
     raise UnitError(f"{text!r}, whose unit {unit!r} is not known", expected + suffix)
+
+
+def advice_for(unit: str) -> str | None:
+    """What to write instead of a unit that is none; None when nothing comes near it."""
+    if unit in _AMBIGUOUS:
+        return _AMBIGUOUS[unit]
+    hint = _SYNONYMS.get(unit.lower())
+    return None if hint is None else f"write {hint}"
 
 
 def _same_but_case(unit: str, dimension: Dimension) -> str | None:
