@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from tests.scenario.library import Moment, Played, play
 
 from packbench.app.job import load_job
 
-PROFILES = sorted(path.stem for path in (Path(__file__).parents[2] / "configs/profiles").glob("*.yaml"))
-ROOM = (("rest", "30 min"),)
-
-
 def soc_by_charge(played: Played, moment: Moment, full: Moment, capacity_ah: float) -> float:
     """State of charge by the plant's own coulombs since a moment at which the pack was full."""
     return 1.0 + (moment.charge_as - full.charge_as) / 3600.0 / capacity_ah
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_profile_checks_clean_on_two_packs(profile: str) -> None:
-    packs = ["lfp-16s", "lmo-25ah", "lmo-25ah-new", "nmc-96s"]
-    clean = 0
-    for pack in packs:
-        for bench in (None, "sim-climate", "sim-climate-lv", "sim-neware"):
-            try:
-                load_job(profile, pack, bench)
-            except Exception:  # noqa: BLE001, S112 - refused is refused; two of them must not be
-                continue
-            clean += 1
-            break
-    assert clean >= 2
 
 
 @pytest.mark.parametrize("pack", ["lfp-16s", "nmc-96s"])
@@ -230,3 +209,31 @@ def test_a_capacity_in_the_cold(pack: str, bench: str) -> None:
     assert all(abs(each - 25.0) <= 2.5 for each in warm.temperatures_c)
     soaked = played.record("soak-discharge")
     assert soaked.ended_ns - soaked.started_ns > 3600 * 10**9, "the hour begins when the last sensor is there"
+
+
+@pytest.mark.parametrize(("pack", "bench"), [("nmc-96s", "sim-climate"), ("lfp-16s", "sim-climate-lv")])
+def test_an_intake_reads_out_everything(pack: str, bench: str) -> None:
+    played = play("ul1974-intake", pack, bench, parameters=(("watch", "2 h"), ("relaxation", "30 min")))
+    variables, began = played.variables, played.began("pulse")
+    assert variables["open_circuit_voltage"] == pytest.approx(played.ended("settle").voltage_v, rel=0.001)
+    assert variables["isolation"] == pytest.approx(played.plant.insulation_ohm, rel=0.05)
+    assert variables["isolation_after"] == pytest.approx(played.plant.insulation_ohm, rel=0.05)
+    assert variables["capacity"] == pytest.approx(-played.true_ah("discharge.cc"), rel=0.005)
+    for name, piece in (("discharge_resistance_10s", 1), ("charge_resistance_10s", 3)):
+        assert variables[name] == pytest.approx(began.resistance_ohm(10.0), rel=0.04), piece
+    assert np.mean(began.socs) == pytest.approx(0.5, abs=0.06), "the first full cell and the first empty one bound it"
+    assert "leak.voltage_fall" in variables
+
+
+@pytest.mark.parametrize("pack", ["lfp-16s", "nmc-96s"])
+def test_the_residual_capacity_is_the_plants_and_its_questions_come_first(pack: str) -> None:
+    played = play("gbt34015-residual-capacity", pack)
+    assert [moment.label for moment in played.moments][0] == "charge", "questions before, no wait at room temperature"
+    assert -played.record("discharge").charge_ah == pytest.approx(-played.true_ah("discharge"), rel=0.005)
+
+
+def test_a_pack_in_the_cold_waits_for_its_temperature() -> None:
+    played = play("gbt34015-residual-capacity", "lfp-16s", settings=("plant.initial_temperature_c=8",))
+    waited = played.record("temper")
+    assert min(played.ended("temper").temperatures_c) >= 16.0
+    assert waited.ended_ns - waited.started_ns > 3600 * 10**9

@@ -186,6 +186,7 @@ _PLANT_NUMBERS = (
     "imbalance_sd",
     "initial_soc",
     "self_discharge_per_day",
+    "initial_temperature_c",
     "insulation_ohm",
     "seed",
 )
