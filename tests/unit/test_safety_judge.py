@@ -119,6 +119,11 @@ def test_trips_after_its_delay_and_not_before(rule: str, snapshot: Snapshot, del
 def test_less_current_is_right_at_the_voltage_clamp() -> None:
     at_clamp = [view(t, current_a=5.0, voltage_v=16.79, cells=(4.19, 4.2, 4.2, 4.2)) for t in range(10)]
     assert tripped(*at_clamp) is None
+    # A voltage that the pack is at already: nothing flows, and what a meter shows of nothing has either sign.
+    idle = [view(t, current_a=-0.02, voltage_v=16.79, cells=(4.19, 4.2, 4.2, 4.2)) for t in range(10)]
+    assert tripped(*idle) is None
+    backwards = [view(t, current_a=-5.0, voltage_v=16.79, cells=(4.19, 4.2, 4.2, 4.2)) for t in range(10)]
+    assert tripped(*backwards) == "setpoint_not_followed"
     more = [view(t, current_a=25.0, voltage_v=16.79, cells=(4.19, 4.2, 4.2, 4.2)) for t in range(10)]
     assert tripped(*more) == "setpoint_not_followed"
 

@@ -96,7 +96,9 @@ def setpoint_not_followed(view: View) -> Violation | None:
     deviation_a = sample.current_a - wanted_a
     if abs(deviation_a) <= expected.setpoint_tolerance_a:
         return None
-    if expected.clamp_v is not None and abs(sample.current_a) < abs(wanted_a) and sample.current_a * wanted_a >= 0:
+    other_way_a = -sample.current_a if wanted_a > 0 else sample.current_a
+    reduced = abs(sample.current_a) < abs(wanted_a) and other_way_a <= expected.setpoint_tolerance_a
+    if expected.clamp_v is not None and reduced:
         voltage_v = view.snapshot.pack_voltage_v
         if wanted_a > 0 and voltage_v >= expected.clamp_v * (1 - CLAMP_TOLERANCE):
             return None
