@@ -121,7 +121,7 @@ def test_what_may_not_fit_is_refused_and_what_fills_the_disk_is_remarked_on(
     home = tmp_path / "not" / "there" / "yet"
     room = room_for(job, home)
     assert room.folder == tmp_path
-    assert room.needed_bytes == run_bytes(room.rows, 5 * 4, 96 + 12)
+    assert room.needed_bytes == run_bytes(room.rows, room.steps, 96 + 12)
 
     free(monkeypatch, room.needed_bytes)
     assert (room_for(job, home).fits, room_for(job, home).is_tight) == (True, True)

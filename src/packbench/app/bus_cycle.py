@@ -149,7 +149,8 @@ def _response_ns(talkers: list[_Talker], asked: _Talker, pace: _Pace, lost_ns: i
     for _ in range(_ROUNDS_MAX):
         # Of every other device: as many exchanges as its own readings have, or one for each of ours.
         waited_ns = sum(
-            min(asked.exchanges, (_ceil(response_ns, other.fastest_ns or other.period_ns) + 1) * other.exchanges) * pace(other)
+            min(asked.exchanges, (_ceil(response_ns, other.fastest_ns or other.period_ns) + 1) * other.exchanges)
+            * pace(other)
             for other in talkers
             if other is not asked
         )

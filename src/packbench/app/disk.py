@@ -25,6 +25,8 @@ class Room:
     """What a run may take, and what there is."""
 
     rows: int
+    steps: int
+    """Executions of steps, in the worst case as the rows."""
     needed_bytes: int
     free_bytes: int
     folder: Path
@@ -42,9 +44,9 @@ class Room:
 
     def problem(self) -> Problem:
         """What a person is told when it is tight, or does not fit."""
-        found = f"up to {_size(self.needed_bytes)} ({self.rows:,} samples)"
+        found = f"up to {size_text(self.needed_bytes)} ({self.rows:,} samples)"
         expected = (
-            f"at most the {_size(self.free_bytes)} that are free in {self.folder}: record less often, or elsewhere"
+            f"at most the {size_text(self.free_bytes)} that are free in {self.folder}: record less often, or elsewhere"
         )
         message = "the record takes most of the disk" if self.fits else "the record does not fit on the disk"
         return Problem(message, field="disk space", found=found, expected=expected)
@@ -56,7 +58,7 @@ def room_for(job: Job, folder: Path) -> Room:
     written = written_at_most(job.plan, job.bench.cycler.poll_period_ns, duration_s)
     needed = run_bytes(written.rows, written.steps, job.pack.series + job.pack.temperature_sensors)
     there = _existing(folder.absolute())
-    return Room(written.rows, needed, shutil.disk_usage(there).free, there)
+    return Room(written.rows, written.steps, needed, shutil.disk_usage(there).free, there)
 
 
 def require_room(job: Job, folder: Path) -> None:
@@ -70,7 +72,7 @@ def _existing(folder: Path) -> Path:
     return next(parent for parent in (folder, *folder.parents) if parent.is_dir())
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
     """Bytes for people."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):

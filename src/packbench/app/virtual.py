@@ -126,16 +126,11 @@ def find_truth(job: Job, options: Options) -> Truth:
     The coulombs are the plant's own, read at the instants at which a step ended: not what any
     meter, engine or analysis of ours made of them.
     """
-    from packbench_sim.loop import run_virtual
-
     began_s = stopwatch_s()
     perfect = Options(seed=options.seed, level="object", perfect=True, answers=options.answers)
     marks = PlantMarks()
 
-    async def main(clock: VirtualClock) -> RunOutcome:
-        return await _execute(job, perfect, clock, NoJournal(), marks.observe, marks.attach)
-
-    outcome = run_virtual(main)
+    outcome = run_unrecorded(job, perfect, NoJournal(), marks.observe, marks.attach)
     finished = outcome.trip is None and outcome.finish.verdict == "pass"
     return _truth(job, marks.discharges if finished else [], stopwatch_s() - began_s)
 
@@ -194,6 +189,18 @@ class NoJournal:
 
     async def flush(self) -> int:
         return 0
+
+
+def run_unrecorded(
+    job: Job, options: Options, journal: Journal, observe: Observer, look_at: Callable[[Plant], None]
+) -> RunOutcome:
+    """Run the job in virtual time without a record; `look_at` is handed the plant before it begins."""
+    from packbench_sim.loop import run_virtual
+
+    async def main(clock: VirtualClock) -> RunOutcome:
+        return await _execute(job, options, clock, journal, observe, look_at)
+
+    return run_virtual(main)
 
 
 async def _execute(

@@ -29,6 +29,12 @@ class ReportExtraMissing(PackbenchError):
         super().__init__(f"a report needs {' and '.join(missing)}, not installed here: pip install 'packbench[report]'")
 
 
+def require_extra(*packages: str) -> None:
+    """Raises ReportExtraMissing when one of these is not installed."""
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ReportExtraMissing(missing)
+
+
 def write_report(
     inputs: ReportInputs, out_dir: Path, lang: Lang, formats: Collection[str] = ("html", "pdf")
 ) -> dict[str, Path]:
@@ -37,10 +43,7 @@ def write_report(
     Raises ReportExtraMissing without the `report` extra, FontMissing when a Chinese report is asked
     for and no Chinese font is installed, PackbenchError when a file cannot be written.
     """
-    needed = ["matplotlib", *(["typst"] if "pdf" in formats else [])]
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ReportExtraMissing(missing)
+    require_extra("matplotlib", *(["typst"] if "pdf" in formats else []))
     from packbench.report.content import build_document
     from packbench.report.figures import draw_all
 
