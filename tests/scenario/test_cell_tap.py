@@ -76,7 +76,7 @@ def test_a_bms_without_cells_is_refused_without_a_tap(tmp_path: Path, bench, cap
     answer = ask(capsys, *words(tmp_path, bench("")))
     assert answer.code == 2
     (error,) = answer.data["errors"]
-    assert (error["line"], error["field"]) == (17, "devices.bms.device")
+    assert (error["line"], error["field"]) == (18, "devices.bms.device")
     assert error["found"] == "blind-bms, which does not report every cell"
     assert "a cell tap" in error["expected"]
 
