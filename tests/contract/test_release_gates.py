@@ -52,7 +52,9 @@ def test_a_run_is_measured_only_when_no_device_is_played(emulated: tuple[str, ..
 @pytest.mark.parametrize("verdict", ["PASS", "FAIL", "INVALID", "ABORTED"])
 @pytest.mark.parametrize("provenance", list(Provenance))
 def test_only_a_measured_pass_releases(provenance: Provenance, verdict: str) -> None:
-    assert may_release(str(provenance), verdict) is (provenance is Provenance.MEASURED and verdict == "PASS")
+    passed = provenance is Provenance.MEASURED and verdict == "PASS"
+    assert may_release(str(provenance), verdict, capacity=True) is passed
+    assert may_release(str(provenance), verdict, capacity=False) is False
 
 
 def test_a_simulated_pass_releases_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from packbench.analysis.capacity import RunInputs, analyse_run
+from packbench.analysis.capacity import analyse_run
+from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.table import SampleTable, charge_ah, energy_wh
 from packbench.core.limits import Limits, LimitSet
 from packbench.core.records import StepRecord

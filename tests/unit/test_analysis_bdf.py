@@ -13,10 +13,13 @@ from tests.unit.store_samples import make_meta
 
 from packbench.analysis.importer import analyze_file
 from packbench.core.errors import InputError
-from packbench.core.records import Row
+from packbench.core.records import Event, Row
+from packbench.core.result import Answered, Variable
 from packbench.core.samples import Provenance
+from packbench.profile.plan import SourceFile
 from packbench.store import Durability, RunReader, RunStore, Source, export_run
 from packbench.store.codec import step_event
+from packbench.store.sources import UsedFile, kept
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,18 +94,45 @@ limits:
 """
 
 
+PROFILE = """profile: made-up
+title: {en: "Made up", zh: "虚构"}
+record: {dt: 5 s}
+parameters: {end: 0.05 I1}
+result: {capacity_of: discharge, temperature: [17 degC, 37 degC]}
+steps:
+  - loop:
+      repeat: 5
+      until: capacity within 3 % of rated for 2 cycles
+      steps:
+        - cccv_charge: {label: charge, current: 1 I3, voltage: pack_full, end_current: $end}
+        - rest: {for: 30 min}
+        - cc_discharge: {label: discharge, current: 1 I5, until: cell_min <= cell_cutoff}
+        - profile: {label: after, use: inner}
+  - set: {given: ah(discharge)}
+"""
+INNER = SourceFile(
+    "inner.yaml",
+    """profile: inner
+title: {en: "Inner", zh: "内"}
+steps:
+  - rest: {for: 30 min}
+""",
+    "0" * 64,
+)
+
+
 @pytest.fixture(scope="module", params=["bdf-csv", "bdf-parquet"])
 def own_export(request, tmp_path_factory):
     """The made-up run, stored and exported."""
     folder = tmp_path_factory.mktemp("own")
     run = made.made_up_run()
-    profile = (ROOT / "configs/profiles/gbt34015-residual-capacity.yaml").read_text(encoding="utf-8")
     bench = (ROOT / "configs/benches/sim-lv.yaml").read_text(encoding="utf-8")
     meta = make_meta(
         provenance=Provenance.EMULATED,
-        profile=Source(name="gbt", text=profile),
+        profile=Source(name="made-up", text=PROFILE),
         pack=Source(name="made-up-4s", text=PACK),
         bench=Source(name="sim-lv", text=bench),
+        extra=kept((UsedFile("inner", "", INNER),), (("end", "0.06 I1"),)),
     )
     store = RunStore.create(folder / "run.db", meta, Durability.PROCESS_SAFE)
     rows = run.rows
@@ -118,6 +148,18 @@ def own_export(request, tmp_path_factory):
     rest = replace(last, number=last.number + 1, step=4, kind="rest", label="rest-discharged", charge_ah=0.0,
                    started_ns=last.ended_ns, ended_ns=last.ended_ns + 10**9)  # fmt: skip
     store.append_events([step_event(step) for step in (*run.steps, rest)])
+    answers = [["whole", "Yes", "是"], ["damaged", "No", "否"]]
+    store.append_events(
+        [
+            Event(0, "asked", {"label": "look", "prompt_en": "Whole?", "prompt_zh": "完好？", "answers": answers}),
+            Event(0, "answered", {"label": "look", "word": "whole", "by": "李雷"}),
+            Event(
+                rest.ended_ns,
+                "finished",
+                {"verdict": "pass", "reason": "the profile's end", "reason_zh": "", "variables": {"given": 40.1}},
+            ),
+        ]
+    )
     store.seal()
     store.close()
     path = folder / f"own.{request.param.replace('-', '.')}"
@@ -139,6 +181,11 @@ def test_our_own_export_is_the_run_it_was_uncertainty_included(own_export):
     assert result.bench == "sim-lv"
     assert result.operator == "李雷"
     assert not result.releasing
+    assert result.variables == {"given": Variable(40.1, "Ah")}
+    assert result.parameters == {"end": "0.06 I1"}
+    assert result.answers == (Answered("look", "Whole?", "完好？", "whole", "Yes", "是", "李雷"),)
+    # The whole record's clock: the finish came a second after the last sample.
+    assert result.end_reason == "the profile's end"
 
 
 def test_a_changed_number_makes_our_export_an_imported_file(own_export, tmp_path):

@@ -18,13 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from packbench.analysis.capacity import RunInputs, analyse_run
+from packbench.analysis import said
+from packbench.analysis.capacity import analyse_run
+from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.steptable import StepKind, StepTable, TableStep
 from packbench.analysis.table import SECONDS_PER_HOUR, FloatArray, IntArray, SampleTable, trapezoid
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import merge_limits
+from packbench.core.records import StepRecord, Trip
 from packbench.core.result import Note, Result
 from packbench.profile.language.compiler import compile_profile
 from packbench.profile.plan import End, LoopEnd, Plan
@@ -42,6 +45,7 @@ from packbench.store.bdf import (
 )
 from packbench.store.codec import gap_from, step_from, trip_from
 from packbench.store.export import BdfFile, read_bdf
+from packbench.store.sources import library_of, parameters_in, used_in
 
 NO_CURRENT_REL = 0.005
 """A current below this fraction of the largest one is a rest."""
@@ -100,12 +104,16 @@ def run_inputs(path: Path, file: BdfFile) -> RunInputs | None:
         return None
     pack = load_pack(_text(ours, "pack"), f"{path}: pack")
     bench = load_bench(_text(ours, "bench"), f"{path}: bench")
-    plan = compile_profile(_text(ours, "profile"), f"{path}: profile", pack)
+    own, extra = f"{path}: profile", ours.get("extra", {})
+    parameters = parameters_in(extra)
+    plan = compile_profile(_text(ours, "profile"), own, pack, library_of(used_in(extra), own), dict(parameters))
     steps = tuple(step_from(data) for data in ours["steps"])
     trips = tuple(trip_from(data) for data in ours["trips"])
     samples = samples_of(file.columns)
-    started = datetime.fromisoformat(ours["started_at"])
-    completed = not trips and _reached_end(plan, steps[-1].step if steps else 0)
+    events = [(str(event["kind"]), event["data"]) for event in ours.get("said", ())]
+    ending = _ending(events, plan, steps, trips)
+    began = [data["at"] for kind, data in events if kind == said.BEGAN]
+    started = datetime.fromisoformat(began[-1] if began else ours["started_at"])
     return RunInputs(
         run_id=ours["run_id"],
         serial=ours["serial"],
@@ -113,8 +121,13 @@ def run_inputs(path: Path, file: BdfFile) -> RunInputs | None:
         seed=ours["seed"],
         started_at=ours["started_at"],
         ended_at=(started + timedelta(seconds=float(samples.t_s[-1]))).isoformat(timespec="microseconds"),
-        end_reason=trips[0].text_en if trips else "the profile's end" if completed else "stopped before its end",
-        completed=completed,
+        end_reason=ending.reason,
+        end_reason_zh=ending.reason_zh,
+        completed=ending.completed,
+        failed=ending.verdict == "fail",
+        variables=ending.variables,
+        answers=said.answers_of(events),
+        parameters=parameters,
         plan=plan,
         pack=pack,
         bench=bench,
@@ -130,6 +143,19 @@ def run_inputs(path: Path, file: BdfFile) -> RunInputs | None:
 
 def _text(ours: Mapping[str, Any], name: str) -> str:
     return str(ours[name]["text"])
+
+
+def _ending(
+    events: list[tuple[str, Any]], plan: Plan, steps: tuple[StepRecord, ...], trips: tuple[Trip, ...]
+) -> said.Ending:
+    """How the run ended; from its steps alone where an export from before does not say."""
+    finished = [data for kind, data in events if kind == said.FINISHED]
+    if finished:
+        return said.ending_of(finished[-1])
+    if trips:
+        return said.Ending("aborted", trips[0].text_en, "", ())
+    completed = _reached_end(plan, steps[-1].step if steps else 0)
+    return said.Ending(*(("pass", "the profile's end") if completed else ("aborted", "stopped before its end")), "", ())
 
 
 def _reached_end(plan: Plan, last_step: int) -> bool:

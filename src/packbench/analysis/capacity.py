@@ -1,7 +1,7 @@
 """A run's rows and steps in, its result out: which discharges count, and what they say.
 
-Owns the selection of the counted discharges and the making of a Result. Pure: whoever composes
-(the app) fills RunInputs from a reader. Must not look at provenance; `verdict.may_release` does.
+Owns the selection of the counted discharges and the making of a Result. Must not look at
+provenance; `verdict.may_release` does. What keeps a result from counting is `validity`'s.
 Sources: GB/T 34015-2017 (residual capacity; integral of current), GB 38031-2025 7.2.2 (repeat
 until consecutive capacities agree, result the mean of those), by way of the profile's ResultRule.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from packbench.analysis import verdict as rules
 from packbench.analysis.ends import StepEnd, fit_end
 from packbench.analysis.extremes import standard_bound
-from packbench.analysis.shape import gap_dict, limits_dict, step_result, trip_dict
-from packbench.analysis.table import SECONDS_PER_HOUR, SampleTable, charge_ah, energy_wh, trapezoid
+from packbench.analysis.run_inputs import NS, Counted, RunInputs
+from packbench.analysis.shape import gap_dict, limits_dict, step_result, trip_dict, variables_dict
+from packbench.analysis.table import SECONDS_PER_HOUR, trapezoid
 from packbench.analysis.uncertainty import (
     COVERAGE_P,
     Accuracies,
@@ -27,61 +27,16 @@ from packbench.analysis.uncertainty import (
     scaled,
     stated_accuracies,
 )
-from packbench.analysis.verdict import Reason
+from packbench.analysis.validity import reasons_of
 from packbench.analysis.weakest import margin
-from packbench.core.limits import Limits
-from packbench.core.records import Gap, StepRecord, Trip
+from packbench.core.records import StepRecord
 from packbench.core.result import Contribution, Measured, Note, Result, WeakestCell
-from packbench.core.specs import Accuracy, BenchSpec, PackSpec
+from packbench.core.specs import Accuracy
 from packbench.profile.amounts import constant
-from packbench.profile.plan import ConstantCurrent, ConstantPower, ConstantVoltage, DirectedStep, Plan
+from packbench.profile.plan import ConstantCurrent, ConstantPower, ConstantVoltage
 
-CROSS_CHECK_REL = 1e-3
-"""Stored samples against the engine's totals (invariant I8)."""
 AT_LIMIT_REL = 5e-3
 """A pack this close to its limit ended there: meters and the cable explain the rest."""
-NS = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class RunInputs:
-    """All that an analysis needs of one run, as plain values."""
-
-    run_id: str
-    serial: str
-    provenance: str
-    seed: int | None
-    started_at: str
-    """RFC 3339 with offset."""
-    ended_at: str
-    end_reason: str
-    completed: bool
-    """The profile reached its own end (not tripped, not stopped, no step over its time)."""
-    plan: Plan
-    pack: PackSpec
-    bench: BenchSpec
-    limits: Limits
-    steps: tuple[StepRecord, ...]
-    rows: SampleTable
-    trips: tuple[Trip, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    failed: bool = False
-    """The profile ended with its own verdict "fail"."""
-    balancing: bool | None = None
-    """Whether the BMS balanced at any time of a counted discharge; None: it does not say."""
-    operator: str | None = None
-    hashes: dict[str, str] = field(default_factory=dict[str, str])
-    paths: dict[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Counted:
-    """One counted discharge with its rows and the charge that filled the pack."""
-
-    record: StepRecord
-    rows: SampleTable
-    charge: StepRecord | None
-    figures: CycleFigures
 
 
 def analyse_run(run: RunInputs) -> Result:
@@ -91,7 +46,7 @@ def analyse_run(run: RunInputs) -> Result:
     counted = [_count(run, record) for record in chosen]
     stated = stated_accuracies(run.bench)
     stopped = bool(run.trips) or not run.completed
-    reasons = _reasons(run, counted, discharges, agreed=agreed, stated=stated, stopped=stopped)
+    reasons = reasons_of(run, counted, discharges, agreed=agreed, stated=stated, stopped=stopped)
     capacity, energy = _figures(run, counted, stated)
     soh = None if capacity is None else scaled(capacity, run.pack.rated_capacity_ah, "1")
     soce = None if energy is None else scaled(energy, run.pack.rated_energy_wh, "1")
@@ -134,9 +89,14 @@ def analyse_run(run: RunInputs) -> Result:
         bench=run.bench.name,
         capacities_ah=tuple(abs(record.charge_ah) for record in discharges),
         agreeing_cycles=tuple(record.cycle for record in chosen) if agreed else (),
-        releasing=rules.may_release(run.provenance, decided),
+        releasing=rules.may_release(run.provenance, decided, capacity=capacity is not None),
         invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
         notes=_notes(run, counted),
+        end_reason_zh=run.end_reason_zh,
+        subject="profile" if run.plan.result is None else "capacity",
+        variables=variables_dict(run.variables, run.plan.variables),
+        answers=run.answers,
+        parameters=dict(run.parameters),
     )
 
 
@@ -233,94 +193,6 @@ def _cutoff_v(run: RunInputs, record: StepRecord) -> float:
     return run.pack.cell_cutoff_v if record.end_cell is not None else record.voltage_end_v
 
 
-def _reasons(
-    run: RunInputs,
-    counted: list[Counted],
-    discharges: list[StepRecord],
-    *,
-    agreed: bool,
-    stated: Accuracies | None,
-    stopped: bool,
-) -> list[Reason]:
-    """Everything that keeps the result from counting."""
-    reasons = rules.stop_reasons(run.trips, run.end_reason) if stopped else []
-    reasons += rules.certificate_reasons(run.bench.instruments, run.ended_at)
-    if run.bench.instruments and stated is None:
-        reasons.append(
-            Reason(
-                "the bench does not state the accuracy of current, voltage, cell voltage and time",
-                "台架文件未给出电流、电压、单体电压和时间的准确度",
-            )
-        )
-    if run.balancing:
-        reasons.append(
-            Reason("the BMS balanced cells during a counted discharge", "计入结果的放电过程中 BMS 进行了均衡")
-        )
-    rule = run.plan.result
-    if rule is None:
-        return [*reasons, Reason("the profile states no result", "试验方案未规定结果")]
-    if not counted:
-        return [*reasons, Reason("no discharge reached its end", "没有完整的放电过程")]
-    if not agreed and rule.agreement is not None:
-        reasons.append(
-            Reason(
-                f"no {rule.agreement.cycles} consecutive capacities within {rule.agreement.within:.4g} Ah "
-                f"in {len(discharges)} discharges",
-                f"{len(discharges)} 次放电中没有连续 {rule.agreement.cycles} 次容量相差不超过 "
-                f"{rule.agreement.within:.4g} Ah",
-            )
-        )
-    for each in counted:
-        record = each.record
-        reasons += rules.temperature_reasons(
-            record.temperature_min_c,
-            record.temperature_max_c,
-            rule.temperature_min_c,
-            rule.temperature_max_c,
-            record.cycle,
-        )
-        reasons += rules.gap_reasons(run.gaps, record.started_ns, record.ended_ns, record.cycle)
-        reasons += _end_reasons(run, each)
-        reasons += _cross_check(each)
-    return reasons
-
-
-def _end_reasons(run: RunInputs, each: Counted) -> list[Reason]:
-    """A discharge that did not end on a cut-off voltage is no capacity."""
-    step = run.plan.steps[each.record.step - 1]
-    met = next((one for one in step.until if one.text == each.record.end_reason), None)
-    cut_off = ("voltage", "cell_min", "cell_any")
-    by_voltage = met is None or any(test.variable in cut_off for test in met.tests)
-    if isinstance(step, DirectedStep) and step.sign < 0 and not by_voltage:
-        cycle, reason = each.record.cycle, each.record.end_reason
-        return [
-            Reason(
-                f"discharge of cycle {cycle} ended on {reason}, not on a cut-off voltage",
-                f"第 {cycle} 次循环放电因 {reason} 结束，未达到截止电压",
-            )
-        ]
-    return []
-
-
-def _cross_check(each: Counted) -> list[Reason]:
-    """The stored samples' own integrals against the engine's totals (I8)."""
-    record = each.record
-    started_s, ended_s = record.started_ns / NS, record.ended_ns / NS
-    pairs = (
-        ("Ah", charge_ah(each.rows, started_s, ended_s), record.charge_ah),
-        ("Wh", energy_wh(each.rows, started_s, ended_s), record.energy_wh),
-    )
-    return [
-        Reason(
-            f"discharge of cycle {record.cycle}: stored samples give {stored:.4f} {unit}, "
-            f"the count during the run {counted:.4f} {unit}",
-            f"第 {record.cycle} 次循环放电：由存储数据积分得 {stored:.4f} {unit}，运行中累计 {counted:.4f} {unit}",
-        )
-        for unit, stored, counted in pairs
-        if not abs(stored - counted) <= CROSS_CHECK_REL * abs(counted)
-    ]
-
-
 def _figures(
     run: RunInputs, counted: list[Counted], stated: Accuracies | None
 ) -> tuple[Measured | None, Measured | None]:
@@ -394,6 +266,16 @@ def _notes(run: RunInputs, counted: list[Counted]) -> tuple[Note, ...]:
         )
     if run.balancing is None and run.pack.series > 1:
         notes.append(Note("balancing_unknown", "The BMS does not say whether it balances.", "BMS 未报告均衡状态。"))
+    if run.plan.result is None and run.balancing:
+        notes.append(Note("balanced", "The BMS balanced cells during the run.", "试验过程中 BMS 进行了均衡。"))
+    if run.variables or any(record.read_outs for record in run.steps):
+        notes.append(
+            Note(
+                "no_u_of_read_outs",
+                "Read-outs of the profile are figures without a stated uncertainty.",
+                "试验读数未给出不确定度。",
+            )
+        )
     for each in counted:
         notes += _end_notes(each)
     return tuple(notes)

@@ -6,14 +6,40 @@ Owns the mapping of steps, gaps, trips and limits, field by field. Must not comp
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from packbench.core.limits import LIMIT_NAMES, Limits
 from packbench.core.records import Gap, ReadOut, StepRecord, Trip
-from packbench.core.result import ReadOutResult, StepResult
+from packbench.core.result import ReadOutResult, StepResult, Variable
+from packbench.core.units import Dimension
 
 NS = 1e9
 LIMIT_UNITS = {"_v": "V", "_a": "A", "_c": "degC", "_k_min": "K/min"}
+
+VARIABLE_UNITS: dict[Dimension | None, str] = {
+    "voltage": "V",
+    "current": "A",
+    "power": "W",
+    "time": "s",
+    "charge": "Ah",
+    "energy": "Wh",
+    "temperature": "degC",
+    "temperature_difference": "K",
+    "temperature_rate": "K/min",
+    "voltage_rate": "V/s",
+    "resistance": "ohm",
+    "ratio": "1",
+    None: "",
+}
+"""Dimension of a profile's variable to the project's own unit of it."""
+
+
+def variables_dict(
+    values: Iterable[tuple[str, float]], dimensions: Mapping[str, Dimension | None]
+) -> dict[str, Variable]:
+    """The profile's own variables with their units, in the order in which they were first given a value."""
+    return {name: Variable(value, VARIABLE_UNITS[dimensions.get(name)]) for name, value in values}
 
 
 def step_result(record: StepRecord) -> StepResult:

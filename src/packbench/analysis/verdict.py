@@ -27,9 +27,12 @@ class Reason:
     text_zh: str
 
 
-def may_release(provenance: str, verdict: str) -> bool:
-    """The release gate: only a PASS of a measured run may release a pack."""
-    return provenance == Provenance.MEASURED and verdict == "PASS"
+def may_release(provenance: str, verdict: str, *, capacity: bool) -> bool:
+    """The release gate: only a PASS of a measured run that determined the capacity may release a pack.
+
+    A profile without a `result:` may pass by its own word; whoever releases a pack must know what it holds.
+    """
+    return provenance == Provenance.MEASURED and verdict == "PASS" and capacity
 
 
 def decide(
@@ -38,7 +41,7 @@ def decide(
     """The verdict, worst news first.
 
     ABORTED: a trip, an operator or a time limit ended the run before its profile did.
-    INVALID: it ran to its end, and something about it does not count.
+    INVALID: it ran to its end, and something about it does not count (validity.py).
     FAIL: valid, and the profile ended with its own verdict "fail" (`failed`), or the health is below
     its `min_soh`; PASS otherwise.
     """
@@ -95,6 +98,17 @@ def temperature_reasons(
             )
         )
     return reasons
+
+
+def record_reasons(gaps: Sequence[Gap]) -> list[Reason]:
+    """Gaps anywhere in a run whose every step may have been read."""
+    return [
+        Reason(
+            f"no data for {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s ({gap.reason})",
+            f"数据缺失 {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s（{gap.reason}）",
+        )
+        for gap in gaps
+    ]
 
 
 def gap_reasons(gaps: Sequence[Gap], started_ns: int, ended_ns: int, cycle: int) -> list[Reason]:

@@ -8,11 +8,13 @@ is shown is what was stored.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from packbench import __version__
-from packbench.analysis.capacity import RunInputs, analyse_run
+from packbench.analysis import said
+from packbench.analysis.capacity import analyse_run
+from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.table import SampleTable
 from packbench.app.job import Job, apply_settings, effective_limits
 from packbench.config.bench import load_bench
@@ -78,10 +80,12 @@ def job_of(reader: RunReader) -> Job:
 def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
     meta = reader.meta
     events = reader.events()
-    finished = [event for event in events if event.kind == "finished"]
-    verdict = finished[-1].data["verdict"] if finished else "aborted"
-    reason = finished[-1].data["reason"] if finished else "the record ends before the run did"
+    finished = [event.data for event in events if event.kind == said.FINISHED]
+    ending = said.ending_of(finished[-1]) if finished else said.CUT_SHORT
     last_ns = max((event.t_ns for event in events), default=0)
+    # Times count from the profile's beginning, which first questions may have put off by hours.
+    began = [event.data["at"] for event in events if event.kind == said.BEGAN]
+    began_at = datetime.fromisoformat(began[-1]) if began else meta.started_at
     balancing = [event.data["active"] for event in events if event.kind == "balancing"]
     run = RunInputs(
         run_id=meta.run_id,
@@ -89,10 +93,14 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
         provenance=str(meta.provenance),
         seed=meta.seed,
         started_at=meta.started_text,
-        ended_at=(meta.started_at + timedelta(microseconds=last_ns // 1000)).isoformat(timespec="microseconds"),
-        end_reason=str(reason),
-        completed=verdict in ("pass", "fail"),
-        failed=verdict == "fail",
+        ended_at=(began_at + timedelta(microseconds=last_ns // 1000)).isoformat(timespec="microseconds"),
+        end_reason=ending.reason,
+        end_reason_zh=ending.reason_zh,
+        completed=ending.completed,
+        failed=ending.verdict == "fail",
+        variables=ending.variables,
+        answers=said.answers_of((event.kind, event.data) for event in events),
+        parameters=job.parameters,
         plan=job.plan,
         pack=job.pack,
         bench=job.bench,
@@ -108,6 +116,7 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
             "profile_sha256": meta.profile.sha256,
             "pack_sha256": meta.pack.sha256,
             "bench_sha256": meta.bench.sha256,
+            **{Path(used.file.name).name: used.file.sha256 for used in job.files},
         },
     )
     return analyse_run(run)

@@ -7,9 +7,9 @@ prints its JSON Schema. Fractions for soc, soh, soce; indices count from 1; time
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,30 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the profile's own, as it stood at the run's end."""
+
+    value: float
+    unit: str
+    """"1" for a ratio or a count; empty: of no named dimension, in V, A, s and K."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question of the profile, and what the operator said."""
+
+    label: str
+    """Of its step."""
+    prompt_en: str
+    prompt_zh: str
+    word: str
+    text_en: str
+    text_zh: str
+    by: str
+    """Whose answer it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Everything a reader may ask of one run."""
 
@@ -143,5 +167,13 @@ class Result:
     """True: this result may release a pack. Only analysis/verdict.py sets it (DESIGN 1)."""
     invalid_reasons_zh: tuple[str, ...] = ()
     """The same reasons as `invalid_reasons`, in the same order, in Chinese."""
+    end_reason_zh: str = ""
+    """The profile's own words for its end in Chinese; empty: it gave none."""
+    subject: Literal["capacity", "profile"] = "capacity"
+    """What the run is to find: a residual capacity, or what the profile's variables and verdict say."""
+    variables: dict[str, Variable] = field(default_factory=dict[str, Variable])
+    answers: tuple[Answered, ...] = ()
+    parameters: dict[str, str] = field(default_factory=dict[str, str])
+    """Of the profile, those that were not left at their defaults, as given."""
     notes: tuple[Note, ...] = ()
     schema_version: str = SCHEMA_VERSION

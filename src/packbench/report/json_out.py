@@ -52,6 +52,11 @@ _DESCRIPTIONS: Final[dict[str, str]] = {
     "paths": "Files of this run.",
     "capacities_ah": "Capacity of each repeat, in order.",
     "agreeing_cycles": "Repeats that make the result, from 1.",
+    "end_reason_zh": "The profile's own words for its end in Chinese; empty: it gave none.",
+    "subject": "What the run is to find: a residual capacity, or what the profile's variables and verdict say.",
+    "variables": "The profile's own variables as they stood at the run's end: name to {value, unit}.",
+    "answers": "Every question of the profile that was answered, in order, and by whom.",
+    "parameters": "Of the profile, those that were not left at their defaults, as given.",
 }
 
 

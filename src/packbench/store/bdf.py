@@ -23,6 +23,7 @@ BDF tools, and `extras.packbench`:
     profile, pack, bench   each {name, sha256, text}
     extra             what the run itself added
     steps, trips, gaps     records with the field names of packbench.core.records; null: no number
+    said              {kind, data} of the events that say how the profile ended, what was asked and answered
     series_cells, sensors, rows
     columns_sha256    digest of the table (see `columns_sha256`): ties the metadata to the numbers
 """
@@ -66,6 +67,8 @@ _OUR_COLUMNS: Final = {
     BMS_CURRENT: "Current as the BMS measures it; positive charges.",
     BMS_SOC: "State of charge as the BMS reports it, as a fraction.",
 }
+
+_SAID: Final = frozenset({"finished", "asked", "answered", "profile_began"})
 
 Columns = dict[str, NDArray[Any]]
 
@@ -153,6 +156,7 @@ def bdf_metadata(reader: RunReader, columns: Mapping[str, NDArray[Any]], table: 
                 "steps": [event.data for event in reader.events(STEP_ENDED)],
                 "trips": [event.data for event in reader.events(TRIP)],
                 "gaps": [event.data for event in reader.events(GAP)],
+                "said": [{"kind": event.kind, "data": event.data} for event in reader.events() if event.kind in _SAID],
                 "series_cells": table.cell_voltages_v.shape[1],
                 "sensors": table.temperatures_c.shape[1],
                 "rows": len(table),
