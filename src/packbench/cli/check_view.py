@@ -229,6 +229,8 @@ _WORDS: Final[dict[str, dict[Lang, str]]] = {
     "cycler": {"en": "cycler", "zh": "充放电设备"},
     "bms": {"en": "BMS", "zh": "BMS"},
     "board": {"en": "board", "zh": "联锁板"},
+    "chamber": {"en": "chamber", "zh": "温箱"},
+    "meter": {"en": "meter", "zh": "测量仪表"},
     "record": {
         "en": "Record: at most {size} ({rows:,} samples) of {free} free in {folder}",
         "zh": "记录：最多 {size}（{rows:,} 行），{folder} 剩余 {free}",

@@ -26,7 +26,7 @@ class Written:
 def written_at_most(plan: Plan, poll_period_ns: int, duration_max_s: float) -> Written:
     """Rows and executed steps of a plan in the worst case.
 
-    `poll_period_ns`: the cycler's, no row comes without a reading of it. `duration_max_s`: of the whole run, where
+    `poll_period_ns`: the cycler's shortest, no row comes without a reading of it. `duration_max_s`: of the whole run, where
     something bounds it closer than the steps' own time limits do.
     """
     by_steps = at_edges = executed = 0
