@@ -35,6 +35,8 @@ class Done:
     exit_code: int = 0
     warnings: tuple[Problem, ...] = ()
     """What a person sees below that, each with its line."""
+    text: str | None = None
+    """What goes to stdout as it is, for a file or a pipe; remarks and warnings then go to stderr."""
 
 
 class Terminal:
@@ -55,10 +57,13 @@ class Terminal:
         if self.as_json and done.data is not None:
             sys.stdout.write(json.dumps(done.data, ensure_ascii=False, allow_nan=False) + "\n")
         elif not self.as_json:
+            remarks = self.out if done.text is None else self.err
+            if done.text is not None:
+                sys.stdout.write(done.text)
             for renderable in done.renderables:
-                self.out.print(renderable)
+                remarks.print(renderable)
             for warning in done.warnings:
-                _tell(self.out, "warning", warning, "yellow")
+                _tell(remarks, "warning", warning, "yellow")
         return done.exit_code
 
     def ready(self, data: dict[str, Any]) -> None:

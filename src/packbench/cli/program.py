@@ -18,7 +18,20 @@ from packbench.cli.console import INTERRUPTED, Done, Terminal, language
 from packbench.core.errors import InputError, PackbenchError
 from packbench.files import data_home
 
-COMMANDS = ("demo", "run", "simulate", "check", "devices", "analyze", "report", "export", "runs", "doctor", "schema")
+COMMANDS = (
+    "demo",
+    "run",
+    "simulate",
+    "check",
+    "convert",
+    "devices",
+    "analyze",
+    "report",
+    "export",
+    "runs",
+    "doctor",
+    "schema",
+)
 """Each is the module of that name in this package."""
 
 
