@@ -24,6 +24,7 @@ COMMANDS = (
     "simulate",
     "check",
     "convert",
+    "profile",
     "devices",
     "analyze",
     "report",

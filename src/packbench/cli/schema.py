@@ -26,4 +26,4 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Print it."""
     schema = SCHEMAS[args.name]()
-    return Done(schema, (json.dumps(schema, ensure_ascii=False, indent=2),))
+    return Done(schema, text=json.dumps(schema, ensure_ascii=False, indent=2) + "\n")
