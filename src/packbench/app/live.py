@@ -55,6 +55,8 @@ class LiveOptions:
     injections: tuple[Injection, ...] = ()
     answers: Answers = ()
     """Given before the run."""
+    vouched: Answers = ()
+    """What arming without being asked says of the questions before it."""
     asked: Operator = field(default_factory=Nobody)
     """Who is asked every other question."""
 
@@ -112,7 +114,8 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         buses = Buses(clock)
         stack.push_async_callback(buses.close)
         devices = connect(job, load_types(job.bench), lines, buses)
-        who = Beforehand(options.answers, options.operator, options.asked)
+        vouched = Beforehand(options.vouched, f"{options.operator} (--arm)", options.asked)
+        who = Beforehand(options.answers, f"{options.operator} (--answer)", vouched)
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who)
         signals: list[int] = []
         _stop_on_signals(run, signals, stack)

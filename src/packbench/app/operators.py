@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
 from packbench.engine.effects import Ask
+from packbench.engine.prelude import prelude
 from packbench.profile.plan import Pause, Plan
 from packbench.run.operator import Operator, Reply
 
@@ -61,18 +62,32 @@ def unanswered(plan: Plan, answers: Answers) -> list[Problem]:
     ]
 
 
+def vouched_for(plan: Plan, answers: Answers) -> Answers:
+    """What a named person's word to arm without being asked says of the questions before it: the first answers.
+
+    Whoever arms a bench without looking at its questions answers for the pack all the same; the record says so.
+    """
+    given, vouched, words = dict(answers), dict[str, str](), list[str]()
+    while isinstance(question := prelude(plan, words), Pause):
+        word = given.get(question.label)
+        if word is None:
+            word = vouched[question.label] = question.choices[0].word
+        words.append(word)
+    return tuple(vouched.items())
+
+
 class Beforehand:
     """Answers that were given before the run; any other question goes on to somebody else.
 
     Args:
         answers: The answers.
-        name: Who gave them.
+        by: Who gave them, and how.
         others: Who is asked everything else.
     """
 
-    def __init__(self, answers: Answers, name: str, others: Operator) -> None:
+    def __init__(self, answers: Answers, by: str, others: Operator) -> None:
         self._answers: Mapping[str, str] = dict(answers)
-        self._by = f"{name} (--answer)".strip()
+        self._by = by.strip()
         self._others = others
 
     async def ask(self, question: Ask) -> Reply:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packbench.app.conclude import conclude
 from packbench.app.job import Job, load_job
 from packbench.app.live import LiveOptions, new_run_id, require_emulated, run_to_end
-from packbench.app.operators import Answers, answers_of, unanswered
+from packbench.app.operators import Answers, answers_of, unanswered, vouched_for
 from packbench.app.places import run_folder
 from packbench.cli.console import INTERRUPTED, STOPPED, Done, Terminal
 from packbench.cli.operator import TerminalOperator
@@ -45,7 +45,7 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
     parser.add_argument("--pack", required=True, metavar="P", help="pack file or its name")
-    parser.add_argument("--arm", action="store_true", help="arm without asking; needs --operator")
+    parser.add_argument("--arm", action="store_true", help="arm without asking; NAME vouches for the pack")
     parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="as in comms.bms_lost@30s")
     add_run_options(parser, default_bench=None)
     add_parameter_option(parser)
@@ -60,13 +60,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     require_emulated(job)
     faults = _faults(args)
     answers = answers_of(job.plan, args.answers)
-    _require_somebody(job, args, answers)
+    vouched = vouched_for(job.plan, answers) if args.arm and not sys.stdin.isatty() else ()
+    _require_somebody(job, args, (*answers, *vouched))
     if not args.arm:
         _ask(job, args, terminal)
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
     with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
         asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
-        told = (args.serial, args.operator, args.seed, faults, answers, asked)
+        told = (args.serial, args.operator, args.seed, faults, answers, vouched, asked)
         ended, folder = run_to_end(
             job,
             lambda clock: LiveOptions(new_run_id(clock, job), *told),
