@@ -80,6 +80,27 @@ def test_errors_are_the_contract_s_object_also_with_a_simulation(
     assert not (here / "bad.svg").exists(), "nothing is simulated that may not run"
 
 
+# -------------------------------------------------------- what bounds say of steps
+
+
+def test_every_step_s_worst_case_is_told_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("check", "single-discharge", "--pack", "lfp-16s", "--steps")
+    assert "steps" not in ask(capsys, *words[:-1]).data
+    steps = ask(capsys, *words).data["steps"]
+    assert [step["kind"] for step in steps] == ["cccv_charge", "rest", "cc_discharge"]
+    for step in steps:
+        for name in ("duration_s", "charge_ah", "energy_wh", "power_w", "temperature_c"):
+            span = step[name]
+            assert span["min"] <= span["expected"] <= span["max"], (step["label"], name)
+        assert step["fires"] is None or step["may_end"] == [step["fires"]]
+    rest, discharge = steps[1:]
+    assert rest["duration_s"] == pytest.approx({"min": 1800.0, "expected": 1800.0, "max": 1800.0})
+    assert discharge["charge_ah"]["max"] < 0 < discharge["duration_s"]["min"]
+    assert "cell_min <= cell_cutoff" in discharge["may_end"]
+    out, _ = said(capsys, *words)
+    assert "lowest cell ≤ cut-off or voltage ≤ cut-off" in " ".join(out.split())
+
+
 # -------------------------------------------------------- the simulated part
 
 

@@ -17,6 +17,7 @@ from packbench.app.operators import Answers, answers_of
 from packbench.app.places import runs_home
 from packbench.app.rehearsal import Rehearsal, plot_path, rehearse, write_plot
 from packbench.cli import check_view as view
+from packbench.cli.check_json import bench_object, bounds_object, simulated_object, steps_object
 from packbench.cli.console import Done, Terminal, problem_object
 from packbench.cli.progress import Progress
 from packbench.cli.words import Subparsers, add_answer_option, add_parameter_option, parameters_of
@@ -40,6 +41,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
     parser.add_argument("--pack", metavar="P", help=f"pack file or its name (default {DEFAULT_PACK}, and said so)")
     parser.add_argument("--bench", metavar="B", help="bench file or its name (default: the pack's)")
+    parser.add_argument("--steps", action="store_true", help="what the worst case is of every step, and how it may end")
     parser.add_argument("--simulate", action="store_true", help="run it on the simulated bench, without a record")
     parser.add_argument(
         "--plot",
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         write_plot(job, rehearsal, plot, terminal.lang)
     bounds = estimate_plan(job.plan, job.pack, job.bench)
     checked = view.Checked(job, bounds, freshness(load_types(job.bench), job.bench), room, rehearsal)
-    return _done(checked, plot, terminal)
+    return _done(checked, plot, args.steps, terminal)
 
 
 def _rehearse(job: Job, answers: Answers, terminal: Terminal) -> Rehearsal:
@@ -81,7 +83,7 @@ def _rehearse(job: Job, answers: Answers, terminal: Terminal) -> Rehearsal:
         return rehearse(job, answers, progress)
 
 
-def _done(checked: view.Checked, plot: Path | None, terminal: Terminal) -> Done:
+def _done(checked: view.Checked, plot: Path | None, with_steps: bool, terminal: Terminal) -> Done:
     rehearsal, lang = checked.rehearsal, terminal.lang
     shown_path = None if plot is None else str(plot)
     warnings = [*checked.job.warnings, *([checked.room.problem()] if checked.room.is_tight else [])]
@@ -91,12 +93,16 @@ def _done(checked: view.Checked, plot: Path | None, terminal: Terminal) -> Done:
         "ok": True,
         "errors": [],
         "warnings": [problem_object(warning) for warning in warnings],
-        **view.bounds_object(checked.bounds),
-        **view.bench_object(checked),
+        **bounds_object(checked.bounds),
+        **bench_object(checked),
     }
-    shown: list[RenderableType] = [view.bounds_table(checked, lang), *view.bench_lines(checked, lang)]
+    shown: list[RenderableType] = [view.bounds_table(checked, lang)]
+    if with_steps:
+        data["steps"] = steps_object(checked.bounds)
+        shown.append(view.worst_case_table(checked.bounds, lang))
+    shown += view.bench_lines(checked, lang)
     if rehearsal is not None:
-        data["simulated"] = view.simulated_object(rehearsal, shown_path)
+        data["simulated"] = simulated_object(rehearsal, shown_path)
         shown += view.simulated_lines(rehearsal, shown_path, lang)
     shown.append(Text(view.word("no_errors", lang), style="green"))
     return Done(data, tuple(shown), warnings=tuple(warnings))

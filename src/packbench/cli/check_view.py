@@ -6,8 +6,7 @@ Owns tables and words, in both languages. Must not check or compute anything.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 from rich import box
 from rich.console import RenderableType
@@ -67,6 +66,32 @@ def bounds_table(checked: Checked, lang: Lang) -> Table:
         cells = [number(bound / unit, decimals) for bound in (span.min, span.expected, span.max)]
         table.add_row(_WORDS[name][lang], *cells, *([number(value, decimals)] if rehearsal else []))
     return table
+
+
+def worst_case_table(bounds: Estimate, lang: Lang) -> Table:
+    """What each step may come to over everything that is not known of the pack, and how it may end."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
+    table.add_column(text("step", lang), overflow="fold")
+    for key in ("duration", "charge_ah", "temp_max"):
+        table.add_column(text(key, lang).replace(" / ", "\n/ "), justify="right", no_wrap=True)
+    table.add_column(_WORDS["may_end"][lang], overflow="fold")
+    for step in bounds.steps:
+        ends = (step.fires,) if step.fires is not None else step.may_end
+        shown = _WORDS["or"][lang].join(end_reason_short(reason, lang) for reason in ends)
+        table.add_row(
+            Text(step.label),
+            _span(duration(step.duration_s.min), duration(step.duration_s.max)),
+            _span(number(step.charge_ah.min, 1), number(step.charge_ah.max, 1)),
+            number(step.temperature_c.max, 1),
+            Text(shown or ABSENT, style="" if step.fires is not None or len(ends) == 1 else "dim"),
+        )
+    table.caption = _WORDS["worst"][lang]
+    table.caption_justify = "left"
+    return table
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} … {high}"
 
 
 def bench_lines(checked: Checked, lang: Lang) -> tuple[RenderableType, ...]:
@@ -131,87 +156,6 @@ def _longest(steps: tuple[StepRecord, ...]) -> tuple[StepRecord, ...]:
     return tuple(sorted(ranked, key=lambda step: step.number))
 
 
-# ----------------------------------------------------------------------- --json
-
-
-def bounds_object(bounds: Estimate) -> dict[str, Any]:
-    """The bounds, as the command line contract has them."""
-    named = {
-        "duration_s": bounds.duration_s,
-        "charge_ah": bounds.charge_ah,
-        "energy_wh": bounds.energy_wh,
-        "temperature_c": bounds.temperature_c,
-    }
-    return {name: {"min": span.min, "expected": span.expected, "max": span.max} for name, span in named.items()}
-
-
-def bench_object(checked: Checked) -> dict[str, Any]:
-    """What was held against the bench."""
-    room = checked.room
-    return {
-        "bus": [
-            {
-                "source": age.source,
-                "shares_line_with": list(age.shares),
-                "cycle_s": age.cycle_s,
-                "oldest_s": age.age_s,
-                "stale_after_s": age.stale_after_s,
-            }
-            for age in checked.ages
-        ],
-        "record": {
-            "rows": room.rows,
-            "bytes": room.needed_bytes,
-            "free_bytes": room.free_bytes,
-            "folder": str(room.folder),
-        },
-    }
-
-
-def simulated_object(rehearsal: Rehearsal, plot: str | None) -> dict[str, Any]:
-    """What the simulated run did."""
-    trip = rehearsal.trip
-    return {
-        "duration_s": rehearsal.duration_s,
-        "temperature_max_c": rehearsal.temperature_max_c,
-        "charge_ah": rehearsal.charged_ah + rehearsal.discharged_ah,
-        "charged_ah": rehearsal.charged_ah,
-        "discharged_ah": rehearsal.discharged_ah,
-        "energy_wh": rehearsal.energy_wh,
-        "completed": rehearsal.completed,
-        "verdict": rehearsal.verdict,
-        "end_reason": rehearsal.reason,
-        "trip": None if trip is None else {"rule": trip.rule, "text_en": trip.text_en, "text_zh": trip.text_zh},
-        "steps": [_step_object(step) for step in rehearsal.steps],
-        "wall_seconds": rehearsal.wall_seconds,
-        "plot": plot,
-    }
-
-
-def _step_object(step: StepRecord) -> dict[str, Any]:
-    return {
-        "number": step.number,
-        "step": step.step,
-        "label": step.label,
-        "kind": step.kind,
-        "cycle": step.cycle,
-        "started_s": step.started_ns / 1e9,
-        "duration_s": (step.ended_ns - step.started_ns) / 1e9,
-        "charge_ah": step.charge_ah,
-        "energy_wh": step.energy_wh,
-        "end_reason": step.end_reason,
-        "end_cell": step.end_cell,
-        "voltage_end_v": _finite(step.voltage_end_v),
-        "cell_min_end_v": _finite(step.cell_min_end_v),
-        "cell_max_end_v": _finite(step.cell_max_end_v),
-        "temperature_max_c": _finite(step.temperature_max_c),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
-
-
 _WORDS: Final[dict[str, dict[Lang, str]]] = {
     "title": {"en": "{profile} on {pack}, {bench}", "zh": "{profile}：{pack}，{bench}"},
     "least": {"en": "least", "zh": "最小"},
@@ -247,6 +191,13 @@ _WORDS: Final[dict[str, dict[Lang, str]]] = {
     "longest": {
         "en": "These are the {shown} longest of {all} steps; --json has them all.",
         "zh": "此处仅列出全部 {all} 个工步中历时最长的 {shown} 个；完整列表见 --json。",
+    },
+    "may_end": {"en": "Ends by", "zh": "结束方式"},
+    "or": {"en": " or ", "zh": " 或 "},
+    "worst": {
+        "en": "Bounds for 50 to 110 % of the rated capacity and whatever else is not known of the pack. "
+        "Of several ends, the pack decides.",
+        "zh": "上下界按额定容量的 50% 至 110% 及电池的其他未知因素计算；列出多种结束方式时，由电池实际状态决定。",
     },
     "no_errors": {"en": "No errors.", "zh": "没有错误。"},
     "default_pack": {"en": "No --pack: checked for {pack}.", "zh": "未给出 --pack：按 {pack} 检查。"},
