@@ -305,6 +305,16 @@ def test_disk_space(
     assert ("takes most of" if fits else "does not fit on") in problem["message"]
 
 
+def test_a_run_is_refused_before_anything_is_switched_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(10**12, 0, 10**6))
+    run = ("run", *QUICK[1:], "--serial", "A", "--operator", "Li", "--arm", "--out", str(here / "out"))
+    answer = ask(capsys, *run)
+    assert (answer.code, answer.data["errors"][0]["field"]) == (2, "disk space")
+    assert not (here / "out").exists()
+
+
 def test_no_number_in_the_object_is_other_than_json_has(capsys: pytest.CaptureFixture[str]) -> None:
     answer = ask(capsys, *QUICK, "--simulate")
     assert all(map(math.isfinite, _numbers(answer.data)))

@@ -7,10 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from packbench.app.conclude import conclude
+from packbench.app.disk import require_room
 from packbench.app.job import Job, load_job
 from packbench.app.live import LiveOptions, new_run_id, require_emulated, run_to_end
 from packbench.app.operators import Answers, answers_of, unanswered, vouched_for
-from packbench.app.places import run_folder
+from packbench.app.places import run_folder, runs_home
 from packbench.cli.console import INTERRUPTED, STOPPED, Done, Terminal
 from packbench.cli.operator import TerminalOperator
 from packbench.cli.progress import Progress
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     job = load_job(args.profile, args.pack, args.bench, parameters=parameters_of(args))
     _require_names(args)
     require_emulated(job)
+    require_room(job, args.out or runs_home())
     faults = _faults(args)
     answers = answers_of(job.plan, args.answers)
     vouched = vouched_for(job.plan, answers) if args.arm and not sys.stdin.isatty() else ()
