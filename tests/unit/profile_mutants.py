@@ -268,7 +268,7 @@ LOGIC = [
         "  - end\n  - §rest: {for: 1 s}\n",
         "steps[3].rest",
         "step 'rest-7', which nothing leads to",
-        "a step that some step leads to",
+        "'end-6' before it ends the profile",
     ),
     Broken(
         "capacity of what",

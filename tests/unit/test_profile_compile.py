@@ -176,7 +176,7 @@ def test_loops_flatten_and_jumps_land():
 
 
 def test_labels_are_unique_even_when_an_author_takes_an_automatic_one():
-    plan = compiled("  - rest: {label: rest-2, for: 1 s}\n  - rest: {for: 1 s}\n  - rest: {label: end, for: 1 s}\n")
+    plan = compiled("  - rest: {label: rest-2, for: 1 s}\n  - rest: {for: 1 s}\n  - rest: {label: end-3, for: 1 s}\n")
     labels = [step.label for step in plan.steps]
     assert len(set(labels)) == len(labels) == 4
 

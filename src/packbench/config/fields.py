@@ -71,7 +71,8 @@ def _quantity(dimension: Dimension, low: float | None = None, *, above: bool = F
     return ReadBy(parse, quantity(dimension))
 
 
-def _time_ns(value: Any) -> int:
+def parse_time(value: Any) -> int:
+    """A time of more than 0 that some test could last, in ns. Raises UnitError."""
     t_ns = parse_time_ns(value)
     if t_ns <= 0:
         raise UnitError(repr(value), f"{EXPECTED['time']}, more than 0")
@@ -117,7 +118,7 @@ TemperatureC = Annotated[float, _quantity("temperature", -273.15)]
 ResistanceOhm = Annotated[float, _quantity("resistance", 0.0)]
 InsulationOhm = Annotated[float, _quantity("resistance", 0.0, above=True)]
 RatioText = Annotated[float, _quantity("ratio", 0.0)]
-TimeNs = Annotated[int, ReadBy(_time_ns, quantity("time"))]
+TimeNs = Annotated[int, ReadBy(parse_time, quantity("time"))]
 CurrentOrRate = Annotated[Any, ReadBy(_current, quantity("current"))]
 """A magnitude: float in A, or a Rate that the pack turns into one."""
 

@@ -51,15 +51,47 @@ def goes_on(step: AnyStep) -> bool:
 
 def reached(plan: Plan) -> set[int]:
     """The indices of every step that some way through the plan comes to."""
-    found: set[int] = set()
-    waiting = [0]
-    while waiting:
-        index = waiting.pop()
-        if index in found or index >= len(plan.steps):
-            continue
-        found.add(index)
-        waiting += successors(plan.steps[index], index)
-    return found
+    return Ways(plan).reached([0])
+
+
+class Ways:
+    """Which steps some way through a plan comes to, and what it passes before."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._next = [tuple(successors(step, index)) for index, step in enumerate(plan.steps)]
+        self._without: dict[frozenset[int], set[int]] = {}
+        self._after: dict[frozenset[int], set[int]] = {}
+
+    def reached(self, starts: list[int], avoiding: frozenset[int] = frozenset()) -> set[int]:
+        """Every step that some way comes to from others, without passing those that are avoided."""
+        found: set[int] = set()
+        waiting = list(starts)
+        while waiting:
+            index = waiting.pop()
+            if index in found or index in avoiding or index >= len(self._next):
+                continue
+            found.add(index)
+            waiting += self._next[index]
+        return found
+
+    def may_come_without(self, passed: list[int], index: int) -> bool:
+        """Whether some way comes to a step without having passed any of others."""
+        key = frozenset(passed)
+        if key not in self._without:
+            self._without[key] = self.reached([0], key)
+        return index in self._without[key] or index in key
+
+    def may_come_before(self, passed: list[int], index: int) -> bool:
+        """Whether some way to a step has passed one of others before."""
+        key = frozenset(passed)
+        if key not in self._after:
+            self._after[key] = self.reached([after for one in passed for after in self._next[one]])
+        return index in self._after[key]
+
+    def may_have_come_at_first(self, passed: list[int], index: int) -> bool:
+        """Whether one of others may have been passed when a way comes to a step for the first time."""
+        before = self.reached([0], frozenset({index}))
+        return any(one in before for one in passed)
 
 
 def flow_problems(plan: Plan) -> list[Problem]:
@@ -97,9 +129,14 @@ def _jumps(step: AnyStep) -> list[tuple[str, int]]:
 def _unreachable(plan: Plan) -> list[Problem]:
     known = reached(plan)
     for index, step in enumerate(plan.steps):
-        implied = isinstance(step, LoopEnd) or (isinstance(step, End) and (index, "") not in plan.places)
-        if index not in known and not implied:
-            found = f"step {step.label!r}, which nothing leads to"
-            pen = Pen(index, plan.source_file, plan.places)
-            return [pen.write("", "unreachable", found, "a step that some step leads to")]
+        if index in known or (isinstance(step, End) and (index, "") not in plan.places):
+            continue
+        pen = Pen(index, plan.source_file, plan.places)
+        if isinstance(step, LoopEnd):
+            expected = "a last step that goes on: a loop whose round never ends runs once"
+            return [pen.write("", "a loop that never comes round", f"loop {step.label!r}", expected)]
+        before = plan.steps[index - 1]
+        what = "ends the profile" if isinstance(before, End) else "always goes elsewhere"
+        expected = f"a step that something leads to; {before.label!r} before it {what}"
+        return [pen.write("", "unreachable", f"step {step.label!r}, which nothing leads to", expected)]
     return []

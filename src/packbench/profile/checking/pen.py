@@ -29,7 +29,7 @@ class Pen:
             key = key.rpartition(".")[0]
         # What the file does not have is named under the nearest thing it has; a list that the file
         # writes as one value has no items.
-        missing = [part for part in attribute[len(key) :].split(".") if part and not part.isdigit()]
+        missing = [part for part in attribute[len(key) :].split(".") if part and part != "tests" and not part.isdigit()]
         if place is None:
             around = f"steps[{self.index + 1}]" if self.index >= 0 else ""
             field = ".".join(part for part in (around, attribute) if part)

@@ -24,21 +24,12 @@ from packbench.core.limits import LIMIT_NAMES, LimitSet
 from packbench.core.specs import PackSpec
 from packbench.core.units import UnitError
 from packbench.profile import plan as p
-from packbench.profile.amounts import (
-    USER_PREFIX,
-    Amount,
-    Formula,
-    cell_number,
-    constant,
-    reading_dimension,
-)
+from packbench.profile.amounts import Amount, constant
 from packbench.profile.checking.bounds import limit_problems
 from packbench.profile.language import step_models as m
-from packbench.profile.language.conditions import ConditionText, TestText
-from packbench.profile.language.formula import Name
-from packbench.profile.language.resolve import Scope, as_amount, bind, factor_of
-from packbench.profile.language.schema import RecordModel, StepModel, UntilModel, amount
-from packbench.profile.language.values import Value
+from packbench.profile.language.resolve import Scope
+from packbench.profile.language.schema import RecordModel, StepModel, amount
+from packbench.profile.language.until import conditions, ends_of
 from packbench.profile.language.walk import Library, StepSource
 from packbench.profile.language.waves import table_segments, train_segments
 
@@ -98,22 +89,20 @@ class Builder:
         """As `amount`, for a key that may be left out."""
         return None if field is None else self.amount(field, *path)
 
-    def refuse(self, message: str, path: Path, found: str, expected: str) -> None:
+    def refuse(self, message: str, path: Path, found: str, expected: str, *, key: bool = False) -> None:
         """Note what is wrong at a place of this step."""
         document = self.source.unit.document
-        self.problems.append(document.problem(message, (*self.source.path, *path), found, expected))
+        self.problems.append(document.problem(message, (*self.source.path, *path), found, expected, key=key))
 
     # --- what steps share -----------------------------------------------------------------------
 
-    def common(
-        self, model: StepModel, max_time_ns: int, *, until: tuple[p.Condition, ...] | None = None
-    ) -> dict[str, Any]:
+    def common(self, model: StepModel, max_time_ns: int) -> dict[str, Any]:
         """The keyword arguments that every step that takes time has."""
         protect, delay_ns = self._protect(model)
         return {
             "label": self.label,
             "kind": self.source.kind,
-            "until": self._until(model) if until is None else until,
+            "until": ends_of(self, model),
             "record": self.record(model.record),
             "protect": protect,
             "protect_delay_ns": delay_ns,
@@ -141,57 +130,6 @@ class Builder:
         finer = chosen.around
         around = None if finer is None else p.Around(finer.before or 0, finer.after or 0, finer.dt)
         return p.RecordRule(dt_ns, chosen.dV, chosen.dI, chosen.dT, around)
-
-    def _until(self, model: StepModel) -> tuple[p.Condition, ...]:
-        conditions = self.conditions(model.until)
-        if model.for_ is not None:
-            text = f"step_time >= {self.source.unit.document.texts.get((*self.source.path, 'for'), '')}"
-            self.places[self.source.index, f"until.{len(conditions)}"] = self.places[self.source.index, "for"]
-            test = p.Test("step_time", ">=", model.for_ / 1e9)
-            conditions.append(p.Condition((test,), 0, None, text))
-        return tuple(conditions)
-
-    def conditions(self, models: list[UntilModel], key: str = "until") -> list[p.Condition]:
-        """The conditions of a list; a nested `any` becomes several."""
-        found: list[p.Condition] = []
-        places = dict(self.places)
-        for position, until in enumerate(models):
-            goto = self.source.unit.targets.get(until.goto) if until.goto is not None else None
-            window_ns = until.over or p.SLOPE_WINDOW_NS
-            for tests, text in self._groups(until.condition, (key, position)):
-                place = places.get((self.source.index, f"{key}.{position}"))
-                if place is not None:
-                    self.places[self.source.index, f"{key}.{len(found)}"] = place
-                found.append(p.Condition(tests, until.for_ or 0, goto, text, window_ns))
-        return found
-
-    def _groups(self, condition: ConditionText, path: Path) -> list[tuple[tuple[p.Test, ...], str]]:
-        groups: list[tuple[tuple[p.Test, ...], str]] = []
-        for group in condition.groups:
-            tests = tuple(found for test in group if (found := self._test(test, path)) is not None)
-            groups.append((tests, " and ".join(test.text for test in group)))
-        return groups
-
-    def _test(self, test: TestText, path: Path) -> p.Test | None:
-        try:
-            if not test.variable.startswith(USER_PREFIX):
-                number = cell_number(test.variable)
-                if number is not None and number > self.pack.series:
-                    raise UnitError(f"the variable {test.variable!r}", f"cell_1 to cell_{self.pack.series}")
-                value = Value(test.value.amount, reading_dimension(test.variable), test.value.text)
-                return p.Test(test.variable, test.operator, value.resolve(self.scope))
-            name = test.variable.removeprefix(USER_PREFIX)
-            left = bind(Name(name), self.scope, test.text)
-            right = bind(test.value.tree, self.scope, test.text)
-            if left.kind != right.kind:
-                expected = f"a value of the same dimension as {test.variable}"
-                raise UnitError(f"{test.value.text!r}", expected)
-            factor = factor_of(left.kind.dimension)
-            value = as_amount(right.expression, factor, test.value.text)
-            return p.Test(test.variable, test.operator, value, Formula(left.expression, factor, test.variable))
-        except UnitError as error:
-            self.refuse("", path, error.found, error.expected)
-            return None
 
     def _protect(self, model: StepModel) -> tuple[LimitSet, int]:
         """A step's own limits, and those of the sub-profiles that it is in."""
@@ -359,7 +297,7 @@ def _chamber(b: Builder, model: m.ChamberModel) -> p.AnyStep:
 
 
 def _goto(b: Builder, model: m.GotoModel) -> p.AnyStep:
-    until = tuple(b.conditions(model.when, "when")) if model.when is not None else ()
+    until = tuple(conditions(b, model.when, "when")) if model.when is not None else ()
     target = b.source.unit.targets.get(model.to, b.source.index + 1)
     return replace(p.Goto(**b.instant(), target=target), until=until)
 

@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
-from packbench.core.units import EXPECTED, UNITS, Dimension, Rate, UnitError, parse_rate, parse_time_ns
+from packbench.config.validation import suggestion
+from packbench.core.units import (
+    EXPECTED,
+    UNITS,
+    Dimension,
+    Rate,
+    UnitError,
+    advice_for,
+    parse_quantity,
+    parse_rate,
+    parse_time_ns,
+)
 from packbench.profile.amounts import PAST, READINGS, PastQuantity, cell_number
 
 FORMULA_EXPECTED = "a formula, such as 0.1 * $capacity, cell_full - 50 mV or ah(discharge) / 3 h"
@@ -78,12 +90,15 @@ class Operation:
 
 Tree = Number | RateNumber | Word | Name | PastCall | Operation
 
-_UNIT_WORDS = sorted((*UNITS, "%Pmax", "I1", "I3", "I5", "It", "C"), key=len, reverse=True)
-_UNIT = "|".join(re.escape(unit) for unit in _UNIT_WORDS)
+_UNIT_WORDS = sorted((*UNITS, "I1", "I3", "I5", "It", "C"), key=len, reverse=True)
+_UNIT = rf"%\s*Pmax|{'|'.join(re.escape(unit) for unit in _UNIT_WORDS)}"
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_TIME = rf"{_NUMBER}\s*(?:{'|'.join(unit for unit, (known, _) in UNITS.items() if known == 'time')})(?![\w/%])"
 _TOKEN = re.compile(
     rf"""\s*(?:
     (?P<over>C\s*/\s*[0-9]+(?:\.[0-9]+)?(?![\w.]))
-    |(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?:\s*(?P<unit>{_UNIT})(?![\w/%]))?
+    |(?P<times>{_TIME}(?:\s+{_TIME})+)
+    |(?P<number>{_NUMBER})(?:\s*(?P<unit>{_UNIT})(?![\w/%]))?
     |(?P<rate>I[135t](?!\w))
     |(?P<user>\$(?:[a-z0-9]+(?:[-_][a-z0-9]+)*\.)*[a-z][a-z0-9_]*)
     |(?P<past>(?:{"|".join(PAST)})\s*\(\s*(?P<arguments>[^()]*)\))
@@ -93,10 +108,17 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_NO_UNIT = re.compile(r"\s*([^\W\d]\S*)")
 _LABEL = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 FORMULA_MARKS = r"[$(*]| [-+/] "
 """What a text that was meant to be computed has in it."""
 _DEPTH_MAX = 30
+_TOKENS_MAX = 200
+
+
+def quoted(text: str) -> str:
+    """A text of the author in quotes, for a message; not all of a long one."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def looks_like_formula(text: str) -> bool:
@@ -122,6 +144,8 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens = _tokens(text)
+        if len(self._tokens) > _TOKENS_MAX:
+            raise self._refused("a formula too long to be followed: use `set` for its parts")
         self._at = 0
         self._depth = 0
 
@@ -132,13 +156,9 @@ class _Parser:
         return tree
 
     def _sum(self) -> Tree:
-        self._depth += 1
-        if self._depth > _DEPTH_MAX:
-            raise self._refused("a formula nested too deeply")
         tree = self._product()
         while (sign := self._take("+", "-")) is not None:
             tree = Operation("+" if sign == "+" else "-", (tree, self._product()))
-        self._depth -= 1
         return tree
 
     def _product(self) -> Tree:
@@ -148,6 +168,14 @@ class _Parser:
         return tree
 
     def _factor(self) -> Tree:
+        self._depth += 1
+        if self._depth > _DEPTH_MAX:
+            raise self._refused("a formula nested too deeply")
+        tree = self._inner()
+        self._depth -= 1
+        return tree
+
+    def _inner(self) -> Tree:
         if self._take("-") is not None:
             return Operation("neg", (self._factor(),))
         if self._take("(") is not None:
@@ -189,28 +217,41 @@ class _Parser:
         return None
 
     def _refused(self, what: str) -> UnitError:
-        return UnitError(f"{self._text!r}: {what}", FORMULA_EXPECTED)
+        return UnitError(f"{quoted(self._text)}: {what}", FORMULA_EXPECTED)
 
 
 def _tokens(text: str) -> list[_Token]:
+    if re.search(r"[0-9],[0-9]", text):
+        expected = "a decimal point in numbers, and a space after a comma that separates"
+        raise UnitError(f"{quoted(text)}: a comma between digits", expected)
     tokens: list[_Token] = []
     at = 0
     while at < len(text) and text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None or match.end() == at:
-            raise UnitError(f"{text!r}: {text[at:].strip()!r} is not understood", FORMULA_EXPECTED)
+            raise UnitError(f"{quoted(text)}: {quoted(text[at:].strip())} is not understood", FORMULA_EXPECTED)
         at = match.end()
+        if match["number"] is not None and match["unit"] is None and (word := _NO_UNIT.match(text, at)) is not None:
+            raise _unknown_unit(text, match["number"], word[1])
         tokens.append(_token(text, match))
     return tokens
 
 
+def _unknown_unit(text: str, number: str, unit: str) -> UnitError:
+    advice = advice_for(unit)
+    expected = f"a unit that is known ({advice})" if advice else "a unit that is known, or an operator between the two"
+    return UnitError(f"{quoted(text)}: {number} {unit}", expected)
+
+
 def _token(text: str, match: re.Match[str]) -> _Token:
     kind = match.lastgroup or ""
-    if match["number"] is not None:
-        return _Token("value", match[0].strip(), _number(text, match["number"], match["unit"]))
-    if match["past"] is not None:
-        return _Token("value", match[0].strip(), _past(text, match))
     word = match[0].strip()
+    if match["number"] is not None:
+        return _Token("value", word, _number(text, match["number"], match["unit"]))
+    if match["times"] is not None:
+        return _Token("value", word, Number(parse_quantity(word, "time"), "time"))
+    if match["past"] is not None:
+        return _Token("value", word, _past(text, match))
     if match["over"] is not None or match["rate"] is not None:
         rate = parse_rate(word)
         assert rate is not None
@@ -220,24 +261,36 @@ def _token(text: str, match: re.Match[str]) -> _Token:
     if match["slope"] is not None:
         return _Token("value", word, Word(word))
     if match["word"] is not None:
-        known = word in WORDS or word in READINGS or cell_number(word) is not None
-        if not known and word not in ("abs", "min", "max"):
-            hint = "a variable of the profile is written with a $: "
-            raise UnitError(f"{text!r}: {word!r} is not known", f"{FORMULA_EXPECTED} ({hint}${word})")
-        return _Token("word", word, Word(word) if known else None)
+        return _word_token(text, word)
     return _Token(kind if kind == "sign" else "sign", word)
+
+
+def _word_token(text: str, word: str) -> _Token:
+    """A word of the pack, a reading, or the name of a function."""
+    if word in WORDS or word in READINGS or cell_number(word) is not None:
+        return _Token("word", word, Word(word))
+    if word in ("abs", "min", "max"):
+        return _Token("word", word)
+    if word in ("C", "c"):
+        raise UnitError(f"{quoted(text)}: {word!r} alone", "a rate with its number, such as 1C, 0.5C or C/3")
+    near = suggestion(word, (*WORDS, *READINGS))
+    hint = f"a variable of the profile is written with a $: ${word}"
+    known = f"; {near[near.index('(did') :].strip('()')}" if "(did" in near else ""
+    raise UnitError(f"{quoted(text)}: {word!r} is not known", f"{FORMULA_EXPECTED} ({hint}{known})")
 
 
 def _number(text: str, number: str, unit: str | None) -> Tree:
     value = float(number)
+    if not isfinite(value):
+        raise UnitError(f"{quoted(text)}: {number}, which is not finite", FORMULA_EXPECTED)
     if unit is None:
         return Number(value, None)
-    if unit == "%Pmax":
+    if unit.endswith("Pmax"):
         return Operation("*", (Number(value / 100.0, "ratio"), Word("Pmax")))
     if unit in ("I1", "I3", "I5", "It", "C"):
         rate = parse_rate(f"{number}{unit}")
         if rate is None:
-            raise UnitError(repr(text), EXPECTED["current"])
+            raise UnitError(quoted(text), EXPECTED["current"])
         return RateNumber(rate)
     dimension, factor = UNITS[unit]
     return Number(value * factor, dimension)
@@ -248,12 +301,12 @@ def _past(text: str, match: re.Match[str]) -> PastCall:
     quantity: PastQuantity = next(known for known in PAST if known == name.strip())
     label, *more = (part.strip() for part in match["arguments"].split(","))
     if not _LABEL.fullmatch(label):
-        raise UnitError(f"{text!r}: {quantity}({label})", f"{quantity}(the label of a step)")
+        raise UnitError(f"{quoted(text)}: {quantity}({label})", f"{quantity}(the label of a step)")
     if quantity != "resistance":
         if more:
-            raise UnitError(f"{text!r}: {match['past'].strip()}", f"{quantity}({label})")
+            raise UnitError(f"{quoted(text)}: {match['past'].strip()}", f"{quantity}({label})")
         return PastCall(quantity, label)
     if not 1 <= len(more) <= 2 or not all(re.fullmatch(r"[1-9][0-9]{0,4}", piece) for piece in more[1:]):
         expected = f"resistance({label}, 10 s), or resistance({label}, 10 s, 3): which read-out, of which piece"
-        raise UnitError(f"{text!r}: {match['past'].strip()}", expected)
+        raise UnitError(f"{quoted(text)}: {match['past'].strip()}", expected)
     return PastCall(quantity, label, parse_time_ns(more[0]), int(more[1]) if more[1:] else None)

@@ -32,6 +32,8 @@ class LoadedProfile:
     """Every file's share, in the order in which they were met."""
     sources: list[SourceFile]
     problems: list[Problem]
+    traps: list[Problem]
+    """Those of them that the reader of YAML refused."""
     explicit_end: bool = False
 
     @property
@@ -54,9 +56,19 @@ def load_profile(text: str, file: str, library: Library = no_library) -> LoadedP
     explicit_end = last is not None and last.kind == "end" and last.unit is unit and not last.loops
     if explicit_end and last is not None and "end" not in unit.labels:
         unit.targets["end"] = last.index
-    loaded = LoadedProfile(unit, walk.steps, walk.units, walk.sources, walk.problems, explicit_end)
+    loaded = LoadedProfile(unit, walk.steps, walk.units, walk.sources, walk.problems, walk.traps, explicit_end)
     loaded.problems += _jumps(loaded)
     return loaded
+
+
+def without_shadows(problems: list[Problem], traps: list[Problem]) -> list[Problem]:
+    """The problems without those that only follow from what YAML would have read as something else."""
+    places = {(trap.file, trap.line, trap.column): trap for trap in traps}
+    return [
+        problem
+        for problem in problems
+        if (trap := places.get((problem.file, problem.line, problem.column))) is None or problem == trap
+    ]
 
 
 def _jumps(loaded: LoadedProfile) -> list[Problem]:
@@ -68,7 +80,7 @@ def _jumps(loaded: LoadedProfile) -> list[Problem]:
             found = f"goto {goto!r}"
             target = targets.get(goto)
             if target is None:
-                near = difflib.get_close_matches(goto, targets, n=1)
+                near = difflib.get_close_matches(goto, [label for label in targets if label], n=1)
                 expected = f"the label of a later step{f' (did you mean {near[0]!r}?)' if near else ''}"
                 problems.append(document.problem("goto nowhere", path, found, expected))
             elif target <= source.index:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 from packbench.core.specs import PackSpec
 from packbench.core.units import EXPECTED, Dimension, UnitError
@@ -25,7 +26,7 @@ from packbench.profile.amounts import (
     operate,
     reading_dimension,
 )
-from packbench.profile.language.formula import Name, Number, Operation, PastCall, RateNumber, Tree, Word
+from packbench.profile.language.formula import Name, Number, Operation, PastCall, RateNumber, Tree, Word, quoted
 
 Exponents = tuple[int, int, int, int]
 """Of V, A, s, K."""
@@ -64,6 +65,19 @@ class Kind:
                 return name
         return None
 
+    @property
+    def words(self) -> str:
+        """What it is called, with its article."""
+        if self.exponents == _PLAIN and not self.absolute:
+            return "a plain number or a ratio"
+        name = self.dimension
+        return "something of no known dimension" if name is None else with_article(name.replace("_", " "))
+
+
+def with_article(noun: str) -> str:
+    """A noun with a or an."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
 
 def kind_of(dimension: Dimension | None) -> Kind:
     """The kind of a named dimension; None: a plain number."""
@@ -98,10 +112,9 @@ def resolve(tree: Tree, dimension: Dimension | None, scope: Scope, text: str) ->
     binding = bind(tree, scope, text)
     expected = kind_of(dimension)
     if binding.kind != expected:
-        what = binding.kind.dimension
-        is_plain = binding.kind == Kind(_PLAIN)
-        found = "a plain number" if is_plain else f"a {what.replace('_', ' ')}" if what else "of no known dimension"
-        raise UnitError(f"{text!r}, {found}", "a plain number" if dimension is None else EXPECTED[dimension])
+        raise UnitError(
+            f"{quoted(text)}, {binding.kind.words}", "a plain number" if dimension is None else EXPECTED[dimension]
+        )
     return as_amount(binding.expression, factor_of(dimension), text)
 
 
@@ -173,8 +186,11 @@ def _operation(operator: str, operands: list[Binding], text: str) -> Binding:
     if len(numbers) < len(expressions):
         return Binding(kind, Apply(operator, expressions))  # type: ignore[arg-type]
     if operator == "/" and numbers[1] == 0.0:
-        raise UnitError(f"{text!r}, a division by 0", "a divisor that is not 0")
-    return Binding(kind, Constant(operate(operator, numbers)))
+        raise UnitError(f"{quoted(text)}, a division by 0", "a divisor that is not 0")
+    value = operate(operator, numbers)
+    if not isfinite(value):
+        raise UnitError(f"{quoted(text)}, which is not finite", "a number that a bench can be told")
+    return Binding(kind, Constant(value))
 
 
 def _combined(operator: str, kinds: list[Kind], text: str) -> Kind:
@@ -182,25 +198,25 @@ def _combined(operator: str, kinds: list[Kind], text: str) -> Kind:
     first = kinds[0]
     if operator in ("neg", "abs"):
         if first.absolute:
-            raise UnitError(f"{text!r}, {operator} of a temperature", "a difference of temperatures")
+            raise UnitError(f"{quoted(text)}, {operator} of a temperature", "a difference of temperatures")
         return first
     if operator in ("min", "max"):
         if any(kind != first for kind in kinds):
-            raise UnitError(f"{text!r}, {operator} of different things", "values of one dimension")
+            raise UnitError(f"{quoted(text)}, {operator} of different things", "values of one dimension")
         return first
     second = kinds[1]
     if operator in ("*", "/"):
         if first.absolute or second.absolute:
-            raise UnitError(f"{text!r}, a temperature as a factor", "a difference of temperatures")
+            raise UnitError(f"{quoted(text)}, a temperature as a factor", "a difference of temperatures")
         sign = 1 if operator == "*" else -1
         a, b = first.exponents, second.exponents
         return Kind((a[0] + sign * b[0], a[1] + sign * b[1], a[2] + sign * b[2], a[3] + sign * b[3]))
     if first.exponents != second.exponents or (operator == "+" and first.absolute and second.absolute):
         names = [(kind.dimension or "something else").replace("_", " ") for kind in kinds]
         word = "plus" if operator == "+" else "minus"
-        raise UnitError(f"{text!r}, {names[0]} {word} {names[1]}", "two of the same dimension")
+        raise UnitError(f"{quoted(text)}, {names[0]} {word} {names[1]}", "two of the same dimension")
     if operator == "-":
         if second.absolute and not first.absolute:
-            raise UnitError(f"{text!r}, a difference minus a temperature", "a temperature first")
+            raise UnitError(f"{quoted(text)}, a difference minus a temperature", "a temperature first")
         return Kind(first.exponents, first.absolute and not second.absolute)
     return Kind(first.exponents, first.absolute or second.absolute)

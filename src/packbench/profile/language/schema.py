@@ -12,17 +12,19 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from packbench.config.document import list_of, mapping_of
-from packbench.config.fields import CurrentA, LimitsModel, Name, ReadBy, TemperatureC, TimeNs, VoltageV, refuse
+from packbench.config.fields import CurrentA, LimitsModel, Name, ReadBy, TemperatureC, TimeNs, parse_time, refuse
 from packbench.config.pack import TitleModel
 from packbench.config.validation import StrictModel
 from packbench.config.written import quantity
 from packbench.core.units import EXPECTED, UnitError, parse_quantity
 from packbench.profile.language import written
 from packbench.profile.language.conditions import CONDITION_EXPECTED, ConditionText, parse_condition
+from packbench.profile.language.formula import looks_like_formula, quoted
 from packbench.profile.language.values import (
     Value,
     parse_any,
     parse_magnitude,
+    parse_of,
     parse_power,
     parse_resistance,
     parse_temperature,
@@ -35,6 +37,7 @@ Magnitude = Annotated[Any, ReadBy(parse_magnitude, written.amount("current"))]
 PowerAmount = Annotated[Any, ReadBy(parse_power, written.amount("power", "Pmax"))]
 ResistanceAmount = Annotated[Any, ReadBy(parse_resistance, written.amount("resistance"))]
 TemperatureAmount = Annotated[Any, ReadBy(parse_temperature, written.amount("temperature"))]
+ScaleAmount = Annotated[Any, ReadBy(lambda value: parse_of(value, "ratio"), written.amount("ratio"))]
 AnyAmount = Annotated[Any, ReadBy(parse_any, written.ANY_AMOUNT)]
 ConditionTree = Annotated[Any, ReadBy(parse_condition, written.shared("condition"))]
 
@@ -57,22 +60,20 @@ VariableName = Annotated[str, ReadBy(parse_variable_name, written.NAMED_VARIABLE
 
 def _as_conditions(value: Any) -> Any:
     """`until` may be one condition or a list; a condition may be its text alone, or all/any."""
-    if value is None:
-        raise refuse("nothing", CONDITION_EXPECTED)
     items = list_of(value)
-    if items is None:
-        items = [value]
-    return [_as_until(item) for item in items]
+    if value is None or items == []:
+        raise refuse("nothing" if value is None else "an empty list", CONDITION_EXPECTED)
+    return [_as_until(item) for item in ([value] if items is None else items)]
 
 
 def _as_until(item: Any) -> Any:
     entry = mapping_of(item)
     if entry is None:
         return {"when": item}
-    groups = [word for word in ("all", "any") if word in entry]
-    if len(groups) == 1 and "when" not in entry:
-        rest = {key: value for key, value in entry.items() if key != groups[0]}
-        return {"when": {groups[0]: entry[groups[0]]}, **rest}
+    groups = {word: entry[word] for word in ("all", "any") if word in entry}
+    if groups and "when" not in entry:
+        rest = {key: value for key, value in entry.items() if key not in groups}
+        return {"when": groups, **rest}
     return entry
 
 
@@ -91,6 +92,26 @@ def _kelvin(value: Any) -> float:
 
 
 Kelvin = Annotated[float, ReadBy(_kelvin, quantity("temperature_difference"))]
+
+
+def _change_v(value: Any) -> float:
+    volts = parse_quantity(value, "voltage")
+    if volts <= 0.0:
+        raise UnitError(repr(value), f"{EXPECTED['voltage']}, more than 0")
+    return volts
+
+
+ChangeV = Annotated[float, ReadBy(_change_v, quantity("voltage"))]
+
+
+def _step_time(value: Any) -> int:
+    if isinstance(value, str) and looks_like_formula(value):
+        expected = f"{EXPECTED['time']}; a formula may stand in until: step_time >= {value.strip()}"
+        raise UnitError(quoted(value), expected)
+    return parse_time(value)
+
+
+StepTime = Annotated[int, ReadBy(_step_time, quantity("time"))]
 
 
 class UntilModel(StrictModel):
@@ -123,7 +144,7 @@ class RecordModel(StrictModel):
     """When a sample is written down, whichever comes first."""
 
     dt: TimeNs | None = Field(default=None, description=EXPECTED["time"])
-    dV: VoltageV | None = Field(default=None, description=EXPECTED["voltage"])  # noqa: N815 - as the field writes it
+    dV: ChangeV | None = Field(default=None, description=EXPECTED["voltage"])  # noqa: N815 - as the field writes it
     dI: CurrentA | None = Field(default=None, description=EXPECTED["current"])  # noqa: N815 - as the field writes it
     dT: Kelvin | None = Field(  # noqa: N815 - as the field writes it
         default=None, description=EXPECTED["temperature_difference"]
@@ -142,7 +163,7 @@ class StepModel(StrictModel):
 
     label: Name | None = Field(default=None, description=LABEL)
     until: Until = Field(default_factory=list[UntilModel], description=CONDITION_EXPECTED)
-    for_: TimeNs | None = Field(default=None, alias="for", description=EXPECTED["time"])
+    for_: StepTime | None = Field(default=None, alias="for", description=EXPECTED["time"])
     record: RecordModel | None = Field(default=None, description="a mapping {dt: ..., dV: ..., dI: ...}")
     protect: ProtectModel | None = Field(default=None, description="a mapping of limits, and delay")
     max_time: TimeNs | None = Field(default=None, description=EXPECTED["time"])

@@ -27,6 +27,7 @@ from packbench.profile.language.schema import (
     PackVoltage,
     PowerAmount,
     ResistanceAmount,
+    ScaleAmount,
     StepModel,
     TemperatureAmount,
     Until,
@@ -147,7 +148,7 @@ class TableModel(WaveModel):
         min_length=1,
         description="a list of [time, value], the last with its end: [[0 s, 10 A], [30 s, 0 A]]",
     )
-    scale: AnyAmount | None = Field(default=None, description=EXPECTED["ratio"])
+    scale: ScaleAmount | None = Field(default=None, description=EXPECTED["ratio"])
     peak: AnyAmount | None = Field(default=None, description="what the largest value is to become, such as 0.5C")
 
 
@@ -274,3 +275,30 @@ STEP_MODELS: dict[str, type[StrictModel]] = {
     "end": EndModel,
 }
 """Step type to its model."""
+
+MOVES_CHARGE = frozenset(kind for kind in STEP_MODELS if kind.endswith(("_charge", "_discharge", "_profile", "pulse")))
+"""Steps with current."""
+EXAMPLES: dict[str, str] = {
+    "rest": "{for: 30 min}",
+    "cc_charge": "{current: C/3, until: cell_max >= cell_full}",
+    "cc_discharge": "{current: 1 I3, until: cell_min <= cell_cutoff}",
+    "cv_charge": "{voltage: pack_full, current: C/3, end_current: 0.05 I1}",
+    "cv_discharge": "{voltage: pack_cutoff, current: C/3, end_current: 0.05 I1}",
+    "cccv_charge": "{current: 1 I3, voltage: pack_full, end_current: 0.05 I1}",
+    "cccv_discharge": "{current: 1 I3, voltage: pack_cutoff, end_current: 0.05 I1}",
+    "cp_charge": "{power: 30 %Pmax, until: cell_max >= cell_full}",
+    "cp_discharge": "{power: 30 %Pmax, until: cell_min <= cell_cutoff}",
+    "cr_discharge": "{resistance: 5 ohm, until: cell_min <= cell_cutoff}",
+    "pulse": "{train: [{discharge: 1C, for: 18 s}, {rest: 40 s}], read_outs: [10 s]}",
+    "current_profile": "{file: drive.csv, peak: 0.5C}",
+    "power_profile": "{file: drive.csv, peak: 30 %Pmax}",
+    "chamber": "{temperature: 25 degC} or {stop: true}",
+    "soak": "{temperature: 25 degC, within: 2 K, stable_for: 1 h}",
+    "pause": "{prompt: {en: ..., zh: ...}}",
+    "set": "{capacity: ah(discharge)}",
+    "goto": "LABEL, or {to: LABEL, when: cell_min <= cell_cutoff}",
+    "loop": "{repeat: 3, steps: [...]}",
+    "profile": "{use: full-charge}",
+    "end": "{verdict: pass}",
+}
+"""How each step is written, for messages."""

@@ -14,7 +14,17 @@ from typing import Literal
 from packbench.config.validation import suggestion
 from packbench.core.units import EXPECTED, Dimension, Rate, UnitError, parse_current, parse_quantity
 from packbench.profile.amounts import Amount, constant
-from packbench.profile.language.formula import Number, RateNumber, Tree, Word, looks_like_formula, parse_formula
+from packbench.profile.language.formula import (
+    WORDS,
+    Number,
+    Operation,
+    RateNumber,
+    Tree,
+    Word,
+    looks_like_formula,
+    parse_formula,
+    quoted,
+)
 from packbench.profile.language.resolve import Scope, resolve, word_amount
 
 VoltageOf = Literal["pack", "cell"]
@@ -25,7 +35,7 @@ _VOLTAGE_WORDS: dict[str, VoltageOf] = {
     "cell_full": "cell",
     "cell_cutoff": "cell",
 }
-_PMAX = re.compile(r"([0-9.]+)\s*%\s*Pmax")
+_PMAX = re.compile(r"[0-9.]+\s*%\s*Pmax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Value:
         known = constant(amount)
         if self.positive and known is not None and known <= 0.0:
             expected = f"{EXPECTED[self.dimension]}, more than 0" if self.dimension else "more than 0"
-            raise UnitError(f"{self.text!r}, which is {known:g}", expected)
+            raise UnitError(f"{quoted(self.text)}, which is {known:g}", expected)
         return amount
 
     def _amount(self, scope: Scope) -> Amount:
@@ -92,7 +102,7 @@ def parse_voltage(value: object, of: VoltageOf) -> Value:
         if (formula := _formula(value, "voltage", positive=True)) is not None:
             return formula
         hint = suggestion(value, words) if isinstance(value, str) and re.fullmatch(r"[a-z_]+", value) else ""
-        extra = f" {hint[hint.index('(') :]}" if "(" in hint else ""
+        extra = f" {hint[hint.index('(') :]}" if "(" in hint else _spaced(value)
         raise UnitError(error.found, expected + extra) from error
     if number <= 0.0:
         raise UnitError(repr(value), f"{expected}, more than 0")
@@ -130,7 +140,8 @@ def parse_temperature(value: object) -> Value:
 def parse_any(value: object) -> Value:
     """A value of whatever dimension: what a parameter or a variable is given. Raises UnitError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UnitError("nothing" if value is None else repr(value), "a value with its unit, such as 50 % or 1 I3")
+        found = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else "no single value"
+        raise UnitError(found, "a value with its unit, such as 50 % or 1 I3")
     text = str(value)
     tree = parse_formula(text)
     return Value(tree, None, text)
@@ -140,10 +151,6 @@ def parse_of(value: object, dimension: Dimension) -> Value:
     """A value of one dimension without further rules. Raises UnitError."""
     if dimension == "current":
         return _literal_or_formula(value, "current", parse_current)
-    if dimension == "charge" and isinstance(value, str) and value.strip() == "rated":
-        return Value("rated", "charge", value)
-    if dimension == "energy" and isinstance(value, str) and value.strip() == "rated_energy":
-        return Value("rated_energy", "energy", value)
     if dimension == "power" and isinstance(value, str) and _PMAX.fullmatch(value.strip()):
         return Value(parse_formula(value), "power", value)
     return _literal_or_formula(value, dimension, lambda text: parse_quantity(text, dimension))
@@ -159,12 +166,35 @@ def _positive(value: object, dimension: Dimension) -> Value:
 def _literal_or_formula(
     value: object, dimension: Dimension, literal: Callable[[object], float | Rate], *, positive: bool = False
 ) -> Value:
+    if isinstance(value, str) and dimension != "voltage" and WORDS.get(value.strip()) == dimension:
+        return Value(value.strip(), dimension, value.strip())
     try:
         return Value(literal(value), dimension, str(value))
     except UnitError as error:
         if (formula := _formula(value, dimension, positive=positive)) is not None:
             return formula
-        raise error from None
+        raise UnitError(error.found, error.expected + (_spaced(value) or _same_word(value, dimension))) from None
+
+
+def _spaced(value: object) -> str:
+    """A hint for a formula that only lacks the spaces around its operators."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        tree = parse_formula(value)
+    except UnitError:
+        return ""
+    if not isinstance(tree, Operation) or len(tree.operands) != 2:
+        return ""
+    spaced = " ".join(re.sub(r"([-+/])", r" \1 ", value).split())
+    return f" (a formula has spaces around its operators: {spaced})"
+
+
+def _same_word(value: object, dimension: Dimension) -> str:
+    """A hint for a word of the pack with a slip."""
+    words = [word for word, known in WORDS.items() if known == dimension]
+    alike = [word for word in words if isinstance(value, str) and word.lower() == value.strip().lower()]
+    return f" (did you mean {alike[0]!r}?)" if alike else ""
 
 
 def _formula(value: object, dimension: Dimension, *, positive: bool) -> Value | None:

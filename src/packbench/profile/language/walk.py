@@ -16,18 +16,30 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.units import UnitError
 from packbench.profile.language.own import own_problems
 from packbench.profile.language.schema import ProfileModel, parse_variable_name
-from packbench.profile.language.step_models import STEP_MODELS, EndModel, GotoModel, LoopModel, SetModel, UseModel
+from packbench.profile.language.step_models import (
+    EXAMPLES,
+    STEP_MODELS,
+    EndModel,
+    GotoModel,
+    LoopModel,
+    SetModel,
+    UseModel,
+)
 from packbench.profile.language.values import parse_any
 from packbench.profile.plan import SourceFile
 
 Library = Callable[[str, str], SourceFile]
 """(a name, the file that names it) to the file. Raises InputError when there is none."""
 
+RETURN = ""
+"""The label, which no author can write, of where a sub-profile's user goes on."""
 _NESTED_MAX = 8
 """Sub-profiles within sub-profiles."""
+_TOP = 3
+"""Length of the path to a step that is in no loop: steps, its number, its type."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Unit:
     """One file's share of the steps: the profile itself, or one use of a sub-profile."""
 
@@ -46,7 +58,7 @@ class Unit:
     labels: dict[str, Path] = field(default_factory=dict[str, Path])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Loop:
     """A loop while and after it is read."""
 
@@ -58,8 +70,13 @@ class Loop:
     end: int = -1
     """Index of its LoopEnd."""
 
+    @property
+    def each(self) -> dict[str, list[Any]]:
+        """Its variables and their values, one a round."""
+        return {} if self.model is None else self.model.each
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class StepSource:
     """One entry of the flat plan: where it came from and what it says."""
 
@@ -85,29 +102,36 @@ class Walk:
     units: list[Unit] = field(default_factory=list[Unit])
     sources: list[SourceFile] = field(default_factory=list[SourceFile])
     problems: list[Problem] = field(default_factory=list[Problem])
+    traps: list[Problem] = field(default_factory=list[Problem])
+    """What the reader of YAML refused, of every file; among the problems, too."""
 
     def unit_of(self, document: Document, prefix: str, loops: tuple[Loop, ...], parent: Unit | None = None) -> Unit:
         """Read a file's steps; the unit knows where they lie."""
         model, problems = check_model(ProfileModel, document, ())
         self.problems += [*document.problems, *problems]
+        self.traps += document.problems
         unit = Unit(document, model, prefix, parent, start=len(self.steps))
         self.units.append(unit)
         self.steps_of(list_of(document.at(("steps",))) or [], ("steps",), loops, unit)
         self._return_to_parent(unit)
         unit.end = len(self.steps)
         self._name_steps(unit)
+        unit.targets[RETURN] = unit.end
         unit.targets.setdefault("end", unit.end)
         return unit
 
     def _return_to_parent(self, unit: Unit) -> None:
-        """A sub-profile's closing `end` that passes is no end of the whole: its user goes on."""
-        last = self.steps[-1] if len(self.steps) > unit.start else None
-        if unit.parent is None or last is None or not isinstance(last.model, EndModel):
+        """An `end` that passes, in a sub-profile, is no end of the whole: its user goes on."""
+        if unit.parent is None:
             return
-        if last.model.verdict == "pass" and len(last.path) <= 3 and last.unit is unit:
+        last = self.steps[-1] if len(self.steps) > unit.start else None
+        if last is not None and last.unit is unit and len(last.path) <= _TOP and _passes(last.model):
             self.steps.pop()
             if last.label:
                 unit.targets[last.label] = len(self.steps)
+        for source in self.steps[unit.start :]:
+            if source.unit is unit and _passes(source.model):
+                source.kind, source.model = "goto", GotoModel.model_construct(to=RETURN)
 
     def steps_of(self, raw: list[Any], path: Path, loops: tuple[Loop, ...], unit: Unit) -> None:
         for position, item in enumerate(raw):
@@ -119,7 +143,7 @@ class Walk:
             self._add("", path, "", None, loops, unit)
             return
         body = unit.document.at(body_path) if body_path != path else None
-        label = self.label(body, body_path, unit)
+        label = self.label(kind, body, body_path, unit)
         if kind == "loop":
             self.loop(body, body_path, label, loops, unit)
         elif kind == "profile":
@@ -137,19 +161,28 @@ class Walk:
             return self.assignments(body, path, document)
         if kind == "goto" and isinstance(body, str):
             return GotoModel(to=body)
+        if body is not None and mapping_of(body) is None:
+            return self.no_mapping(kind, path, document)
         model, problems = check_model(STEP_MODELS[kind], document, path, empty_is_mapping=True)
         self.problems += problems
         if model is not None:
             self.problems += own_problems(model, kind, path, document)
         return model
 
+    def no_mapping(self, kind: str, path: Path, document: Document) -> None:
+        """A step's type with something else below it than its keys."""
+        problem = document.problem("", path, document.found(path), f"its keys, such as {kind}: {EXAMPLES[kind]}")
+        if kind == "chamber":  # of whose `off` YAML would make a truth value, for which it is no place
+            here = (problem.line, problem.column)
+            self.problems = [known for known in self.problems if (known.line, known.column) != here]
+            self.traps = [known for known in self.traps if (known.line, known.column) != here]
+        self.problems.append(problem)
+
     def assignments(self, body: Any, path: Path, document: Document) -> SetModel | None:
         """`set`: each key a variable, each value a formula."""
         entry = mapping_of(body)
         if not entry:
-            expected = "a mapping of variables to values, such as {capacity: ah(discharge)}"
-            self.problems.append(document.problem("", path, document.found(path), expected))
-            return None
+            return self.no_mapping("set", path, document)
         values: dict[str, Any] = {}
         before = len(self.problems)
         for name, value in entry.items():
@@ -192,8 +225,12 @@ class Walk:
         return kind, (*path, kind)
 
     def loop(self, body: Any, path: Path, label: str, loops: tuple[Loop, ...], unit: Unit) -> None:
-        model, problems = check_model(LoopModel, unit.document, path, empty_is_mapping=True)
-        self.problems += problems
+        model: LoopModel | None = None
+        if body is not None and mapping_of(body) is None:
+            self.no_mapping("loop", path, unit.document)
+        else:
+            model, problems = check_model(LoopModel, unit.document, path, empty_is_mapping=True)
+            self.problems += problems
         if model is not None:
             self.problems += own_problems(model, "loop", path, unit.document)
         loop = Loop(path, label, len(self.steps), model, unit)
@@ -206,8 +243,13 @@ class Walk:
 
     def use(self, path: Path, label: str, loops: tuple[Loop, ...], unit: Unit) -> None:
         """The steps of a sub-profile, in place of the step that names it."""
-        model, problems = check_model(UseModel, unit.document, path, empty_is_mapping=True)
-        self.problems += problems
+        body = unit.document.at(path)
+        model: UseModel | None = None
+        if body is not None and mapping_of(body) is None:
+            self.no_mapping("profile", path, unit.document)
+        else:
+            model, problems = check_model(UseModel, unit.document, path, empty_is_mapping=True)
+            self.problems += problems
         if model is None:
             self._add("", path, label, None, loops, unit)
             return
@@ -236,11 +278,15 @@ class Walk:
             found = f"{model.use!r}, without a step"
             self.problems.append(unit.document.problem("nothing to do", here, found, "a profile with steps"))
 
-    def label(self, body: Any, path: Path, unit: Unit) -> str:
-        label = (mapping_of(body) or {}).get("label")
+    def label(self, kind: str, body: Any, path: Path, unit: Unit) -> str:
+        label = None if kind == "set" else (mapping_of(body) or {}).get("label")
         if not isinstance(label, str):
             return ""
         here = (*path, "label")
+        if label == "end" and kind != "end":
+            expected = "another name: `goto: end` goes to the profile's end"
+            self.problems.append(unit.document.problem("two meanings", here, repr(label), expected))
+            return ""
         if label in unit.labels:
             first = unit.document.mark(unit.labels[label]).line
             found = f"{label!r} again (the first is on line {first})"
@@ -271,6 +317,10 @@ class Walk:
             label += "-x"
         unit.labels[label] = ()
         return label
+
+
+def _passes(model: StrictModel | None) -> bool:
+    return isinstance(model, EndModel) and model.verdict == "pass"
 
 
 def _chain(unit: Unit) -> list[Unit]:
