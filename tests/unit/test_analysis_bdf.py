@@ -156,7 +156,7 @@ def own_export(request, tmp_path_factory):
             Event(
                 rest.ended_ns,
                 "finished",
-                {"verdict": "pass", "reason": "the profile's end", "reason_zh": "", "variables": {"given": 40.1}},
+                {"verdict": "pass", "reason": "the profile's end", "reason_zh": "", "variables": [["given", 40.1]]},
             ),
         ]
     )

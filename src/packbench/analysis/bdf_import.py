@@ -112,7 +112,7 @@ def run_inputs(path: Path, file: BdfFile) -> RunInputs | None:
     samples = samples_of(file.columns)
     events = [(str(event["kind"]), event["data"]) for event in ours.get("said", ())]
     ending = _ending(events, plan, steps, trips)
-    began = [data["at"] for kind, data in events if kind == said.BEGAN]
+    began = [data["at"] for kind, data in events if kind == said.QUESTIONS_DONE]
     started = datetime.fromisoformat(began[-1] if began else ours["started_at"])
     return RunInputs(
         run_id=ours["run_id"],

@@ -15,7 +15,7 @@ from packbench.core.result import Answered
 FINISHED = "finished"
 ASKED = "asked"
 ANSWERED = "answered"
-BEGAN = "profile_began"
+QUESTIONS_DONE = "questions_done"
 """Kinds of events, as run/actor.py, run/operator.py and run/bench.py write them."""
 
 
@@ -40,7 +40,7 @@ CUT_SHORT = Ending("aborted", "the record ends before the run did", "", ())
 
 def ending_of(data: Mapping[str, Any]) -> Ending:
     """A `finished` event's data."""
-    variables = tuple((str(name), float(value)) for name, value in dict(data.get("variables", {})).items())
+    variables = tuple((str(name), float(value)) for name, value in data.get("variables", ()))
     return Ending(str(data["verdict"]), str(data["reason"]), str(data.get("reason_zh", "")), variables)
 
 

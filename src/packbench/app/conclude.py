@@ -84,7 +84,7 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
     ending = said.ending_of(finished[-1]) if finished else said.CUT_SHORT
     last_ns = max((event.t_ns for event in events), default=0)
     # Times count from the profile's beginning, which first questions may have put off by hours.
-    began = [event.data["at"] for event in events if event.kind == said.BEGAN]
+    began = [event.data["at"] for event in events if event.kind == said.QUESTIONS_DONE]
     began_at = datetime.fromisoformat(began[-1]) if began else meta.started_at
     balancing = [event.data["active"] for event in events if event.kind == "balancing"]
     run = RunInputs(

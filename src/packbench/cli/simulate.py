@@ -77,8 +77,9 @@ def done(simulated: Simulated, concluded: Concluded, truth: Truth | None, termin
     shown: list[RenderableType] = [
         summary(concluded.result, terminal.lang),
         step_table(concluded.result, terminal.lang),
-        Text(_speed_line(simulated, speed, terminal.lang)),
     ]
+    if simulated.outcome.bench_ns:
+        shown.append(Text(_speed_line(simulated, speed, terminal.lang)))
     if truth is not None and truth.capacity_ah is not None:
         shown.append(Text(_TRUTH[terminal.lang].format(ah=truth.capacity_ah)))
     shown += [Text(""), paths_text(concluded.paths, terminal.lang)]

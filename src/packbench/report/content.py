@@ -11,6 +11,15 @@ from datetime import datetime
 from typing import Final
 
 from packbench.core.result import Measured, Result
+from packbench.report.content_profile import (
+    ended_words,
+    has_read_outs,
+    profile_facts,
+    pulse_table,
+    question_table,
+    title_of,
+    variable_table,
+)
 from packbench.report.content_tables import (
     budget_table,
     gap_table,
@@ -22,7 +31,7 @@ from packbench.report.content_tables import (
     step_table,
 )
 from packbench.report.document import Alarm, Block, Document, Drawn, Fact, Paragraph, Picture, Section, Tone
-from packbench.report.explain import end_reason_words, sentence
+from packbench.report.explain import PROFILES_END
 from packbench.report.inputs import ReportInputs
 from packbench.report.numbers import ABSENT, as_number, duration, measured, number, unit_of_limit, with_unit
 from packbench.report.texts import Lang, comma, name_of, text
@@ -37,9 +46,14 @@ def build_document(inputs: ReportInputs, drawn: tuple[Drawn, ...], lang: Lang) -
     """The whole report as data."""
     result = inputs.result
     pictures = {one.key: _picture(one, lang) for one in drawn}
+    if result.subject == "capacity":
+        facts = (measured_fact("capacity", result.capacity_ah, lang), *headline_facts(result, lang))
+    else:
+        facts = profile_facts(result, lang)
+    own_words = result.verdict == "FAIL" and result.end_reason not in ("", PROFILES_END)
     return Document(
         lang=lang,
-        title=text("title", lang),
+        title=title_of(result, lang),
         subtitle=inputs.profile_title_zh if lang == "zh" else inputs.profile_title_en,
         run_label=text("run", lang),
         run_id=result.run_id,
@@ -49,11 +63,10 @@ def build_document(inputs: ReportInputs, drawn: tuple[Drawn, ...], lang: Lang) -
         provenance=name_of("provenance", result.provenance, lang),
         provenance_note=name_of("provenance_note", result.provenance, lang),
         verdict=name_of("verdict", result.verdict, lang),
-        verdict_note=name_of("verdict_note", result.verdict, lang),
+        verdict_note=ended_words(result, lang) if own_words else name_of("verdict_note", result.verdict, lang),
         verdict_tone=_TONES.get(result.verdict, "warn"),
         alarms=tuple(_alarm(trip, lang) for trip in result.trips),
-        lead=measured_fact("capacity", result.capacity_ah, lang),
-        facts=headline_facts(result, lang),
+        facts=facts,
         identity=_head_identity(inputs, lang),
         footnote=text("u_footnote", lang) if _has_uncertainty(result) else "",
         sections=tuple(section for section in _sections(inputs, pictures, lang) if section.blocks),
@@ -113,11 +126,6 @@ def run_duration_s(result: Result) -> float | None:
         return sum(step.duration_s for step in result.steps) if result.steps else None
 
 
-def ended_words(result: Result, lang: Lang) -> str:
-    """How the run ended, as one sentence."""
-    return sentence(end_reason_words("safety" if result.trips else result.end_reason, lang), lang)
-
-
 def invalid_words(result: Result, lang: Lang) -> tuple[str, ...]:
     """Why the result does not count, without what the trips say anyway."""
     in_chinese = lang == "zh" and len(result.invalid_reasons_zh) == len(result.invalid_reasons)
@@ -147,6 +155,9 @@ def _sections(inputs: ReportInputs, pictures: dict[str, Picture], lang: Lang) ->
     )
     return [
         Section("why", text("why", lang), _why(result, lang)),
+        Section("questions", text("questions", lang), (question_table(result, lang),) if result.answers else ()),
+        Section("read_outs", text("read_outs", lang), (variable_table(result, lang),) if result.variables else ()),
+        Section("pulses", text("pulse_read_outs", lang), (pulse_table(result, lang),) if has_read_outs(result) else ()),
         Section("overview", text("fig.overview", lang), tuple(overview)),
         Section("steps", text("steps", lang), (step_table(result, lang),) if result.steps else ()),
         Section("cells", text("fig.spread", lang), tuple(curves)),

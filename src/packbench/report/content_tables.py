@@ -285,7 +285,9 @@ def identity_table(inputs: ReportInputs, lang: Lang) -> Table:
         ("schema", result.schema_version),
     ]
     columns = (Column(text("item", lang), "left", 1.0), Column(text("value", lang), "left", 4.5))
-    return Table(columns, tuple((text(key, lang), value) for key, value in pairs if value))
+    rows = [(text(key, lang), value) for key, value in pairs if value]
+    rows += [(text("parameter_n", lang, name=name), value) for name, value in result.parameters.items()]
+    return Table(columns, tuple(rows))
 
 
 def _signed(value: float, decimals: int) -> str:

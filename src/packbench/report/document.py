@@ -119,9 +119,8 @@ class Document:
     verdict_tone: Tone
     alarms: tuple[Alarm, ...]
     """The trips, shown before any figure."""
-    lead: Fact
-    """The residual capacity."""
     facts: tuple[Fact, ...]
+    """Beside the verdict; the first one is what the run was to find. A pack that was turned away has none."""
     identity: tuple[Fact, ...]
     """The few lines at the head: which battery, when, where."""
     footnote: str

@@ -11,7 +11,7 @@ from typing import Final
 
 from packbench.report.texts import Lang
 
-_CONDITION: Final = re.compile(r"^\s*(?P<variable>[a-z_]+)\s*(?P<operator><=|>=|<|>)\s*(?P<value>.+?)\s*$")
+_CONDITION: Final = re.compile(r"^\s*(?P<variable>[\w./|()$-]+)\s*(?P<operator><=|>=|<|>)\s*(?P<value>.+?)\s*$")
 
 _WHAT: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("cell_min", "<"): (
@@ -47,6 +47,13 @@ _WHAT: Final[dict[tuple[str, str], tuple[str, str]]] = {
 _AT_END_CURRENT: Final = re.compile(r" at the end current \S+ A$")
 _AT_VOLTAGE: Final = re.compile(r"^(current <= \S+ A) at \S+ V$")
 _AT_CELL: Final = re.compile(r"^cell (\d+) at (\S+ V)$")
+_ANSWERED: Final = re.compile(r"^answered (\S+)$")
+_SOAKED: Final = re.compile(r"^every sensor within (\S+ K) of (\S+ degC) for \S+ s$")
+_CELL_N: Final = re.compile(r"^cell_(\d+)$")
+_AND: Final = " and "
+"""Between the tests of a condition that all of them make (profile/language/building.py)."""
+_AND_WORDS: Final = (", and ", "，且")
+_AND_SHORT: Final = (" and ", " 且 ")
 
 _SYMBOLS: Final[dict[str, tuple[str, str]]] = {
     "cell_min": ("lowest cell", "最低单体"),
@@ -63,17 +70,43 @@ _SYMBOLS: Final[dict[str, tuple[str, str]]] = {
     "cycle_wh": ("energy", "能量"),
     "temperature_max": ("temp. max", "最高温度"),
     "temperature_min": ("temp. min", "最低温度"),
+    "temperature_spread": ("temp. spread", "温差"),
+    "cell_any": ("any cell", "任一单体"),
+    "test_ah": ("charge of the test", "总电量"),
+    "test_wh": ("energy of the test", "总能量"),
+    "cycle_time": ("cycle time", "循环时间"),
+    "chamber_temperature": ("chamber", "环境箱温度"),
+    "insulation": ("isolation", "绝缘电阻"),
+    "soc": ("SOC", "SOC"),
+    "cycle": ("cycle", "循环"),
+    "dV/dt": ("dV/dt", "dV/dt"),
+    "|dV/dt|": ("|dV/dt|", "|dV/dt|"),
+    "abs(dV/dt)": ("|dV/dt|", "|dV/dt|"),
+    "dT/dt": ("dT/dt", "dT/dt"),
 }
 
+PROFILES_END: Final = "the profile's end"
+"""The reason of a profile that gives none of its own."""
+
 _ENDS: Final[dict[str, tuple[str, str]]] = {
-    "the profile's end": ("the profile ran to its end", "测试流程执行完毕"),
+    PROFILES_END: ("the profile ran to its end", "测试流程执行完毕"),
     "safety": ("a safety rule stopped the test", "安全规则触发，测试停止"),
+    "interrupted by the operator": ("the operator stopped the test", "操作员停止了测试"),
+    "the operator's input ended": ("the operator's terminal was closed", "操作员的终端已断开"),
+    "the waveform's end": ("the waveform ran to its end", "波形执行完毕"),
+    "a clamp of the waveform": ("the waveform met a voltage clamp", "波形达到电压钳位值"),
     "the record ends before the run did": ("the record ends before the run did", "记录在测试结束前中断"),
     "stopped before its end": ("the test was stopped before its end", "测试被提前中止"),
     "undecided": ("the file does not tell", "文件未说明"),
     "": ("not stated", "未给出"),
 }
 """Whole reasons, as engine, store and analysis word them; "safety" stands for any trip."""
+
+_ENDS_SHORT: Final[dict[str, tuple[str, str]]] = {
+    "the waveform's end": ("its last piece", "末段结束"),
+    "a clamp of the waveform": ("voltage clamp", "电压钳位"),
+}
+"""The same for a narrow column, where they are too long."""
 
 _NAMED: Final[dict[str, tuple[str, str]]] = {
     "cell_cutoff": ("cut-off", "截止电压"),
@@ -104,6 +137,17 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
         "step {step} lasted longer than the {time} it may take",
         "工步 {step} 超过允许的最长时间 {time}",
     ),
+    (
+        re.compile(r"^step (?P<step>.+) cannot begin: (?P<why>.+)$"),
+        "step {step} could not begin: {why}",
+        "工步 {step} 无法开始：{why}",
+    ),
+    (
+        re.compile(r"^every sensor within (?P<band>\S+ K) of (?P<at>\S+) degC for (?P<time>\S+ s)$"),
+        "every sensor had been within {band} of {at} °C for {time}",
+        "所有传感器在 {at} °C ± {band} 内保持 {time}",
+    ),
+    (re.compile(r"^answered (?P<word>\S+)$"), "the operator answered “{word}”", "操作员回答“{word}”"),
     (re.compile(r"^manual jump \((?P<word>.*)\)$"), "somebody jumped to the next step ({word})", "人工跳转（{word}）"),
 )
 
@@ -113,7 +157,8 @@ def end_reason_words(reason: str, lang: Lang, cell: int | None = None) -> str:
     column = 0 if lang == "en" else 1
     words = _ENDS[reason][column] if reason in _ENDS else _pattern_words(reason, column)
     if words is None:
-        words = _condition_words(reason, column)
+        parts = [_condition_words(part, column) or _compared(part, column) for part in reason.split(_AND)]
+        words = _AND_WORDS[column].join(part for part in parts if part is not None) if all(parts) else None
     if words is None:
         return reason
     if cell is None or not reason.startswith(("cell_min", "cell_max")):
@@ -124,22 +169,41 @@ def end_reason_words(reason: str, lang: Lang, cell: int | None = None) -> str:
 def end_reason_short(reason: str, lang: Lang, cell: int | None = None) -> str:
     """An end reason for a narrow column: "cell 37 ≤ 2.8 V" for `cell_min <= 2.8 V` of cell 37."""
     column = 0 if lang == "en" else 1
-    if reason in _ENDS:
-        return _ENDS[reason][column]
+    whole = _ENDS_SHORT.get(reason) or _ENDS.get(reason)
+    if whole is not None:
+        return whole[column]
     reason = _AT_VOLTAGE.sub(r"\1", _AT_END_CURRENT.sub("", reason))
     taper = _AT_CELL.match(reason)
     if taper is not None:
         return f"cell {taper[1]} ≥ {taper[2]}" if lang == "en" else f"{taper[1]} 号 ≥ {taper[2]}"
+    answered = _ANSWERED.match(reason)
+    if answered is not None:
+        return f"“{answered[1]}”"
+    soaked = _SOAKED.match(reason)
+    if soaked is not None:
+        return f"{soaked[2]} ± {soaked[1]}".replace("degC", "°C")
+    parts = [_compared(part, column, cell) for part in reason.split(_AND)]
+    return _AND_SHORT[column].join(part for part in parts if part is not None) if all(parts) else reason
+
+
+def _compared(reason: str, column: int, cell: int | None = None) -> str | None:
+    """A condition in symbols, its variable by the name that people use; None for what is no condition we know."""
     match = _CONDITION.match(reason)
-    if match is None or match["variable"] not in _SYMBOLS:
-        return reason
-    if match["variable"].endswith("_time"):
-        return match["value"]
-    symbol = _SYMBOLS[match["variable"]][column]
-    if cell is not None and match["variable"] in {"cell_min", "cell_max"}:
-        symbol = f"cell {cell}" if lang == "en" else f"{cell} 号"
-    operator = {"<=": "≤", ">=": "≥"}.get(match["operator"], match["operator"])
-    value = _NAMED[match["value"]][column] if match["value"] in _NAMED else match["value"]
+    if match is None:
+        return None
+    variable, operator = match["variable"], {"<=": "≤", ">=": "≥"}.get(match["operator"], match["operator"])
+    value = _NAMED[match["value"]][column] if match["value"] in _NAMED else match["value"].replace("degC", "°C")
+    if variable == "step_time":
+        return value
+    number = _CELL_N.match(variable)
+    if cell is not None and variable in {"cell_min", "cell_max", "cell_any"}:
+        symbol = f"cell {cell}" if column == 0 else f"{cell} 号"
+    elif number is not None:
+        symbol = f"cell {number[1]}" if column == 0 else f"{number[1]} 号"
+    elif variable in _SYMBOLS:
+        symbol = _SYMBOLS[variable][column]
+    else:
+        return None
     return f"{symbol} {operator} {value}"
 
 

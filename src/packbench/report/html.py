@@ -73,19 +73,20 @@ def _header(document: Document) -> str:
 
 
 def _headline(document: Document) -> str:
-    facts = "".join(_fact(fact) for fact in document.facts)
+    facts = "".join(_fact(fact, "" if position else "lead") for position, fact in enumerate(document.facts))
+    shown = f'<div class="facts {document.verdict_tone}">{facts}</div>' if facts else ""
     alarms = "\n".join(_alarm(alarm) for alarm in document.alarms)
     footnote = f'<p class="note">{escape(document.footnote)}</p>' if document.footnote else ""
     return f"""<section class="headline" id="result">
 <div class="verdict {document.verdict_tone}"><span class="word">{escape(document.verdict)}</span>
 <span class="meaning">{escape(document.verdict_note)}</span></div>
 {alarms}
-<div class="facts {document.verdict_tone}">{_fact(document.lead, "lead")}{facts}</div>
+{shown}
 {footnote}
 </section>"""
 
 
-def _fact(fact: Fact, extra: str = "") -> str:
+def _fact(fact: Fact, extra: str) -> str:
     note = f'<p class="fact-note">{_text(fact.note)}</p>' if fact.note else ""
     return (
         f'<div class="fact {extra}"><p class="fact-label">{_text(fact.label)}</p>'

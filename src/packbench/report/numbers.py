@@ -138,6 +138,29 @@ def with_unit(value: float | None, unit: str, digits: int = 5) -> str:
     return f"{shown}{NBSP}{unit}".rstrip()
 
 
+_SCALES: Final[dict[str, tuple[tuple[float, float, str], ...]]] = {
+    "ohm": ((1e6, 1e-6, "MΩ"), (1e3, 1e-3, "kΩ"), (1.0, 1.0, "Ω"), (0.0, 1e3, "mΩ")),
+    "V": ((0.1, 1.0, "V"), (0.0, 1e3, "mV")),
+    "V/s": ((1e-3, 1.0, "V/s"), (0.0, 3.6e6, "mV/h")),
+    "Ah": ((0.1, 1.0, "Ah"), (0.0, 1e3, "mAh")),
+    "Wh": ((1e3, 1e-3, "kWh"), (0.0, 1.0, "Wh")),
+    "W": ((1e3, 1e-3, "kW"), (0.0, 1.0, "W")),
+    "degC": ((0.0, 1.0, "°C"),),
+    "1": ((0.0, 1.0, ""),),
+}
+"""Unit to (from this magnitude on, factor, unit shown)."""
+
+
+def quantity(value: float, unit: str) -> str:
+    """A profile's own figure in a unit of fitting size; a time as a clock shows it."""
+    if unit == "s":
+        return duration(value)
+    for least, factor, shown in _SCALES.get(unit, ((0.0, 1.0, unit),)):
+        if abs(value) >= least:
+            return with_unit(value * factor, shown)
+    return ABSENT
+
+
 def unit_of_limit(name: str) -> str:
     """The unit that a suffixed name ends in; "" when it ends in none we know."""
     suffixes = {"_k_min": "K/min", "_v": "V", "_a": "A", "_c": "°C", "_s": "s", "_w": "W", "_ah": "Ah", "_wh": "Wh"}

@@ -23,7 +23,8 @@ from rich.text import Text
 
 from packbench.clock import stopwatch_s
 from packbench.core.result import Measured, Result
-from packbench.report.content import ended_words, invalid_words, run_duration_s, temperature_max_c, trip_words
+from packbench.report.content import invalid_words, run_duration_s, temperature_max_c, trip_words
+from packbench.report.content_profile import ended_words, title_of, variable_facts
 from packbench.report.content_tables import longest_steps, step_reason
 from packbench.report.content_tables import step_table as step_content
 from packbench.report.numbers import ABSENT, duration, measured, number, with_unit
@@ -189,7 +190,10 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
         table.add_row(text("trip_title", lang), Text(trip_words(trip, lang), style="bold red"))
     for position, reason in enumerate(invalid_words(result, lang)):
         table.add_row("" if position else text("because", lang), Text(reason, style="yellow"))
-    table.add_row(text("capacity", lang), Text(_full(result.capacity_ah, lang), style="bold"))
+    if result.subject == "capacity":
+        table.add_row(text("capacity", lang), Text(_full(result.capacity_ah, lang), style="bold"))
+    for fact in variable_facts(result):
+        table.add_row(fact.label, Text(fact.value, style="bold" if result.subject == "profile" else ""))
     rows = (
         ("energy", _full(result.energy_wh, lang)),
         ("soh", _full(result.soh, lang)),
@@ -211,7 +215,7 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
     table.add_row(text("provenance", lang), Text(mark, style=style))
     return Panel(
         table,
-        title=f"[bold]{text('title', lang)}[/bold]",
+        title=f"[bold]{title_of(result, lang)}[/bold]",
         title_align="left",
         box=box.ROUNDED,
         expand=False,
@@ -222,6 +226,8 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
 
 def step_table(result: Result, lang: Lang = "en") -> RenderableType:
     """The executed steps, in a form that fits 80 columns; of very many the longest, and a note that says so."""
+    if not result.steps:
+        return Group()
     content = step_content(result, lang, STEPS_ON_TERMINAL)
     chosen = (0, 1, 3, 4, 5, 6)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold", expand=False)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from packbench.report.texts_profile import PROFILE_TEXTS
+
 Lang = Literal["en", "zh"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "zh")
 
@@ -155,20 +157,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "These are the {shown} longest of {all} steps; result.json has them all.",
         "此处仅列出全部 {all} 个工步中历时最长的 {shown} 个；完整列表见 result.json。",
     ),
-    "kind.rest": ("rest", "静置"),
-    "kind.cc_charge": ("CC charge", "恒流充电"),
-    "kind.cccv_charge": ("CCCV charge", "恒流恒压充电"),
-    "kind.cv_charge": ("CV charge", "恒压充电"),
-    "kind.cp_charge": ("CP charge", "恒功率充电"),
-    "kind.cc_discharge": ("CC discharge", "恒流放电"),
-    "kind.cccv_discharge": ("CCCV discharge", "恒流恒压放电"),
-    "kind.cv_discharge": ("CV discharge", "恒压放电"),
-    "kind.cp_discharge": ("CP discharge", "恒功率放电"),
-    "kind.cr_discharge": ("CR discharge", "恒阻放电"),
-    "kind.pulse": ("pulse", "脉冲"),
-    "kind.loop": ("loop", "循环"),
-    "kind.pause": ("pause", "暂停"),
-    "kind.end": ("end", "结束"),
     # Repeats
     "repeat_capacities": ("Capacity of each repeat", "各次放电容量"),
     "repeat": ("Repeat", "次数"),
@@ -350,6 +338,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "[Chinese text]: this machine has no Chinese font; install fonts-noto-cjk and make the report again.",
         "[Chinese text]：本机没有中文字体，请安装 fonts-noto-cjk 后重新生成报告。",
     ),
+    **PROFILE_TEXTS,
 }
 """Key to (English, Chinese)."""
 

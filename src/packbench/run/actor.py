@@ -232,7 +232,7 @@ class Actor:
                 self.event(effect.kind, text=effect.text)
             case Finish():
                 said = {"verdict": effect.verdict, "reason": effect.reason, "reason_zh": effect.reason_zh}
-                self.event("finished", **said, variables=dict(effect.variables))
+                self.event("finished", **said, variables=[list(one) for one in effect.variables])
                 if not self.finished.done():
                     self.finished.set_result(effect)
 

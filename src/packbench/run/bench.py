@@ -211,12 +211,12 @@ class BenchRun:
         words: list[str] = []
         while isinstance(following := prelude(self._plan, words), Pause):
             words.append(await self._answer_to(following))
+        if words:
+            self._note("questions_done", at=self._clock.wall().isoformat())
         if isinstance(following, Finish):
             self._actor.effects((following,))
             raise _Stopped
         self._begin = following
-        if words:
-            self._note("profile_began", at=self._clock.wall().isoformat())
 
     async def _answer_to(self, pause: Pause) -> str:
         """The operator's answer, unless the run is over before, or the pause's time is."""

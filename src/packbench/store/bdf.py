@@ -68,7 +68,7 @@ _OUR_COLUMNS: Final = {
     BMS_SOC: "State of charge as the BMS reports it, as a fraction.",
 }
 
-_SAID: Final = frozenset({"finished", "asked", "answered", "profile_began"})
+_SAID: Final = frozenset({"finished", "asked", "answered", "questions_done"})
 
 Columns = dict[str, NDArray[Any]]
 
