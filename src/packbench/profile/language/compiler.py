@@ -105,7 +105,7 @@ class _Compiler:
         layers = {"pack": self.pack.limits}
         for unit in self.loaded.units:
             book = self.book if unit.parent is None else PlaceBook()
-            for key in ("limits", "record", "result"):
+            for key in ("parameters", "limits", "record", "result"):
                 book.note(-1, key, (key,), unit)
             if unit.model is None:
                 continue
