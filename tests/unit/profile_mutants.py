@@ -538,7 +538,7 @@ PHYSICS = [
         "current: 1 I5\n            clamp: §200 V",
         f"{DISCHARGE}.clamp",
         "200 V",
-        "at least the pack's pack_voltage_min, 260 V",
+        "at least 260 V, the pack's pack_voltage_min",
     ),
 ]
 

@@ -12,9 +12,10 @@ from packbench.config.chemistry import CHEMISTRIES
 from packbench.config.fields import LIMIT_KEYS, LIMIT_PAIRS, limit_unit
 from packbench.core.errors import Problem
 from packbench.core.limits import LIMIT_NAMES, LimitSet
-from packbench.core.specs import PackSpec
+from packbench.core.specs import BenchSpec, PackSpec
 from packbench.profile.checking.pen import Pen, Places
 
+NO_LIMITS = LimitSet()
 SLACK = 1e-9
 """Relative slack of comparisons between products of the same file's numbers."""
 
@@ -44,9 +45,15 @@ def tightest(layers: Mapping[str, LimitSet]) -> Bounds:
 
 
 def limit_problems(
-    limits: LimitSet, index: int, attribute: str, pack: PackSpec, file: str, places: Places
+    limits: LimitSet,
+    index: int,
+    attribute: str,
+    pack: PackSpec,
+    file: str,
+    places: Places,
+    around: LimitSet = NO_LIMITS,
 ) -> list[Problem]:
-    """Limits that are impossible, outside the chemistry, or wider than the pack's own."""
+    """Limits that are impossible, outside the chemistry, or wider than the pack's own or those `around` them."""
     pen = Pen(index, file, places)
     problems: list[Problem] = []
     for low_name, high_name in LIMIT_PAIRS:
@@ -71,7 +78,23 @@ def limit_problems(
         elif outer is not None and wider(name, value, outer):
             expected = f"within the pack's own limit, {outer:g} {unit}"
             problems.append(pen.write(f"{attribute}.{key}", "limit not nested", f"{value:g} {unit}", expected))
+        elif (own := getattr(around, name)) is not None and wider(name, value, own):
+            expected = f"within the profile's own limit, {own:g} {unit}"
+            problems.append(pen.write(f"{attribute}.{key}", "limit not nested", f"{value:g} {unit}", expected))
     return problems
+
+
+def never_met(limits: LimitSet, pen: Pen, attribute: str, bench: BenchSpec) -> list[Problem]:
+    """Limits wider than the bench's own, which are met first: safe, and not what their author thought."""
+    found: list[Problem] = []
+    outer = tightest(bench.limits)
+    for name in LIMIT_NAMES:
+        value, (least, whose) = getattr(limits, name), outer.of(name)
+        if value is not None and least is not None and wider(name, value, least):
+            key, unit = LIMIT_KEYS[name], limit_unit(name)
+            expected = f"within {least:g} {unit}, {whose} of {bench.name}, which is met first"
+            found.append(pen.write(f"{attribute}.{key}", "limit never met", f"{value:g} {unit}", expected))
+    return found
 
 
 def wider(name: str, value: float, outer: float) -> bool:

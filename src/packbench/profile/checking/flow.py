@@ -76,10 +76,10 @@ class Ways:
 
     def may_come_without(self, passed: list[int], index: int) -> bool:
         """Whether some way comes to a step without having passed any of others."""
-        key = frozenset(passed)
+        key = frozenset(passed) - {index}
         if key not in self._without:
             self._without[key] = self.reached([0], key)
-        return index in self._without[key] or index in key
+        return index in self._without[key]
 
     def may_come_before(self, passed: list[int], index: int) -> bool:
         """Whether some way to a step has passed one of others before."""
@@ -90,8 +90,23 @@ class Ways:
 
     def may_have_come_at_first(self, passed: list[int], index: int) -> bool:
         """Whether one of others may have been passed when a way comes to a step for the first time."""
+        if not self.may_come_without(passed, index):
+            return True
         before = self.reached([0], frozenset({index}))
         return any(one in before for one in passed)
+
+
+def most_rounds(plan: Plan) -> int:
+    """The most that the variable `cycle` can come to: it counts on with every round of every loop."""
+    loops = [(step.start, index, step.repeat) for index, step in enumerate(plan.steps) if isinstance(step, LoopEnd)]
+    rounds = 1
+    for start, end, repeat in loops:
+        times = 1
+        for outer_start, outer_end, outer_repeat in loops:
+            if outer_start <= start and end < outer_end:
+                times *= outer_repeat
+        rounds += times * (repeat - 1)
+    return rounds
 
 
 def flow_problems(plan: Plan) -> list[Problem]:

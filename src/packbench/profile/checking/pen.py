@@ -22,6 +22,10 @@ class Pen:
     file: str
     places: Places
 
+    def states(self, attribute: str) -> bool:
+        """Whether the text says something of an attribute; without places, it may have."""
+        return (self.index, attribute) in self.places or not self.places
+
     def write(self, attribute: str, message: str, found: str, expected: str) -> Problem:
         """A Problem about an attribute, at its own place or the nearest one around it."""
         key = attribute

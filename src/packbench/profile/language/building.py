@@ -142,7 +142,9 @@ class Builder:
         delay_ns = 0
         if model.protect is not None:
             own = model.protect.limit_set(self.pack.rated_capacity_ah)
-            self.problems += limit_problems(own, self.source.index, "protect", self.pack, self.file, self.places)
+            stated = self.source.unit.model.limits if self.source.unit.model is not None else None
+            outer = LimitSet() if stated is None else stated.limit_set(self.pack.rated_capacity_ah)
+            self.problems += limit_problems(own, self.source.index, "protect", self.pack, self.file, self.places, outer)
             layers.append(own)
             delay_ns = model.protect.delay or 0
         return tightest_of(layers), delay_ns
@@ -195,8 +197,8 @@ def lower_clamp_v(pack: PackSpec) -> float:
 
 
 def _limited(model: StepModel, default_ns: int) -> int:
-    if model.max_time is not None:
-        return model.max_time
+    if model.max_time is not None and (model.for_ is None or model.for_ < model.max_time):
+        return model.max_time  # of one that is too short, `own` has told
     return model.for_ + FOR_MARGIN_NS if model.for_ is not None else default_ns
 
 

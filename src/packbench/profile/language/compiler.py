@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from math import prod
 from types import MappingProxyType
 
 from packbench.config.validation import sort_problems
@@ -71,6 +72,7 @@ class _Compiler:
         result_model = model.result if model is not None else self._result_alone()
         capacity_step = self._capacity_step(result_model)
         layers = self._limit_layers()
+        rounds = self._most_rounds()
         self.names.of(self.loaded.unit)  # what is wrong with parameters is told even where no step uses one
         steps: list[p.AnyStep] = []
         for source in self.loaded.steps:
@@ -78,7 +80,8 @@ class _Compiler:
             step = self._step(source, capacity_step)
             if step is not None:
                 steps.append(step)
-                self.problems += step_problems(step, source.index, self.pack, layers, self.file, self.book.places)
+                places = self.book.places
+                self.problems += step_problems(step, source.index, self.pack, layers, self.file, places, rounds)
         if self.problems or model is None:
             raise InputError(sort_problems(without_shadows(self.problems, self.loaded.traps)))
         if not self.loaded.explicit_end:
@@ -99,6 +102,14 @@ class _Compiler:
         if wrong := [*flow_problems(compiled), *formula_problems(compiled, self.pack)]:
             raise InputError(sort_problems(wrong))
         return compiled
+
+    def _most_rounds(self) -> int:
+        """The most that `cycle` can come to; as `flow.most_rounds`, of a profile that may have holes."""
+        rounds = 1
+        for loop in (source.loops[-1] for source in self.loaded.steps if source.kind == "loop"):
+            around = [other.rounds for other in self.loaded.steps[loop.end].loops[:-1]]
+            rounds += prod(around) * (loop.rounds - 1)
+        return rounds
 
     def _limit_layers(self) -> dict[str, LimitSet]:
         """The pack's limits and the profile's; what is wrong with those of every file is noted."""
@@ -169,8 +180,7 @@ class _Compiler:
         return p.SetVariables(**builder.instant(), values=tuple(values))
 
     def _loop_end(self, builder: Builder, loop: Loop, model: LoopModel, capacity_step: int | None) -> p.LoopEnd:
-        rounds = [model.repeat] if model.repeat is not None else [len(values) for values in model.each.values()]
-        repeat = min(rounds, default=1)
+        repeat = loop.rounds
         agreement = None
         if model.agreement is not None:
             agreement = self._agreement(model.agreement, repeat, loop, capacity_step)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from packbench.profile.language.building import Builder
 
 
+_KEYS = ("for", "goto", "over")
+
+
 def ends_of(b: Builder, model: StepModel) -> tuple[p.Condition, ...]:
     """What a step's `until` and `for` come to."""
     found = conditions(b, model.until)
@@ -49,7 +52,9 @@ def conditions(b: Builder, models: list[UntilModel], key: str = "until") -> list
                 if (built := _test(b, test, path)) is not None:
                     tests.append(built)
             text = " and ".join(test.text for test in group)
-            b.places[index, f"until.{len(found)}"] = place_of(unit.document, unit.document.nearest(here), unit)
+            for word in ("", *_KEYS):
+                path = unit.document.nearest((*here, word))
+                b.places[index, f"until.{len(found)}{word and '.'}{word}"] = place_of(unit.document, path, unit)
             found.append(p.Condition(tuple(tests), until.for_ or 0, goto, text, window_ns))
     return found
 

@@ -75,6 +75,13 @@ class Loop:
         """Its variables and their values, one a round."""
         return {} if self.model is None else self.model.each
 
+    @property
+    def rounds(self) -> int:
+        """How often it goes round at most."""
+        if self.model is None or self.model.repeat is not None:
+            return 1 if self.model is None or self.model.repeat is None else self.model.repeat
+        return min((len(values) for values in self.model.each.values()), default=1)
+
 
 @dataclass(slots=True, eq=False)
 class StepSource:
