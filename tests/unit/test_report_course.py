@@ -105,6 +105,8 @@ def test_steps_are_named_where_there_is_room_and_merged_where_they_are_many() ->
     assert {"charge", "rest", "discharge", "pulses and profiles", "other"} <= set(words(few))
     many = draw_course(course(steps=60), "en")
     assert "s7" not in words(many)
+    inner = replace(few_steps := course(steps=5), phases=(replace(few_steps.phases[0], label=f"{'long-' * 9}.cccv"),))
+    assert "cccv" in words(draw_course(inner, "en")), "of a sub-profile's step, what fits"
     pulses = course(steps=3000)
     pulses = replace(pulses, phases=tuple(replace(phase, kind="pulse") for phase in pulses.phases))
     assert len(draw_course(pulses, "en").axes[0].patches) == 1, "one stretch of one kind"

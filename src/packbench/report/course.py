@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from rich.cells import cell_len
 
 from packbench.core.errors import PackbenchError
 from packbench.core.samples import FloatArray
@@ -58,6 +59,8 @@ _TIME_UNITS: Final = ((172_800.0, 86_400.0, "d"), (7200.0, 3600.0, "h"), (180.0,
 """(from this length on in s, the unit in s, its symbol)."""
 _NAMED_SHARE: Final = 0.011
 """Of the width of the picture, a letter: a step's name is written where it fits."""
+_PARTED_MAX: Final = 60
+"""Of more steps no ends are drawn."""
 _PHASES_MAX: Final = 1000
 """More steps than this are no longer told apart by eye: neighbours of a kind are drawn as one."""
 
@@ -209,16 +212,16 @@ def _steps(axes: Axes, course: Course, lang: Lang, unit_s: float) -> None:
         axes.axvspan(
             phase.started_s / unit_s, phase.ended_s / unit_s, color=_colour(phase.kind), linewidth=0, alpha=0.85
         )
-        letters = sum(2 if ord(letter) > 0x2E80 else 1 for letter in phase.label)
-        if width_s >= _NAMED_SHARE * letters * course.duration_s:
+        if name := _fitting(phase.label, width_s / course.duration_s):
             axes.annotate(
-                phase.label,
+                name,
                 ((phase.started_s + phase.ended_s) / 2 / unit_s, 0.5),
                 ha="center",
                 va="center",
                 fontsize=6.5,
                 color=INK if _colour(phase.kind) == PALE else "white",
             )
+    _part(axes, course, unit_s, "white", 2)
     families: list[_Family] = list(dict.fromkeys(_family(phase.kind) for phase in course.phases))
     handles = [Patch(color=_COLOURS[family], alpha=0.85, label=text(f"course.{family}", lang)) for family in families]
     if handles:
@@ -236,14 +239,25 @@ def _steps(axes: Axes, course: Course, lang: Lang, unit_s: float) -> None:
         )
 
 
+def _fitting(label: str, share: float) -> str:
+    """A step's name, of a sub-profile's step its last parts, where it fits into that share of the width; else ""."""
+    while label and cell_len(label) * _NAMED_SHARE > share:
+        label = label.partition(".")[2]
+    return label
+
+
 def _edges(axes: Axes, course: Course, unit_s: float) -> None:
     """Where a step ends, a hair line; of very many, none."""
-    phases = _drawn_phases(course)
-    if len(phases) <= 60:
-        for phase in phases[:-1]:
-            axes.axvline(phase.ended_s / unit_s, color=PALE, linewidth=0.5, zorder=0)
+    _part(axes, course, unit_s, PALE, 0)
     if course.stopped:
         axes.axvline(course.duration_s / unit_s, color=_STOP, linewidth=1.2, clip_on=False)
+
+
+def _part(axes: Axes, course: Course, unit_s: float, colour: str, zorder: float) -> None:
+    phases = _drawn_phases(course)
+    if len(phases) <= _PARTED_MAX:
+        for phase in phases[:-1]:
+            axes.axvline(phase.ended_s / unit_s, color=colour, linewidth=0.5, zorder=zorder)
 
 
 def _frame(figure: Figure, course: Course, lang: Lang) -> None:
