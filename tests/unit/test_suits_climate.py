@@ -83,10 +83,15 @@ def test_a_meter_that_measures_something_else_is_no_insulation_meter() -> None:
 
 
 def test_a_set_point_that_the_chamber_has_not() -> None:
-    (problem,) = problems(profile=WARM.replace("temperature: 45 degC", "temperature: 120 degC"))
-    assert "beyond what the device can do: found 120 degC, expected -40 to 100 degC (modbus-chamber)" in problem
+    item = CHAMBER.fields["set_temperature_c"]
+    cool, just = (
+        replace(CHAMBER, fields={**CHAMBER.fields, "set_temperature_c": replace(item, high=high)})
+        for high in (44.0, 45.0)
+    )
+    (problem,) = problems(chamber=cool)
+    assert "beyond what the device can do: found 45 degC, expected -40 to 44 degC (modbus-chamber)" in problem
     assert problem.startswith("profile.yaml:7:")
-    assert problems(profile=WARM.replace("temperature: 40 degC", "temperature: -40 degC")) == []
+    assert problems(chamber=just) == []
 
 
 @pytest.mark.parametrize(("role", "period_s"), [("chamber", 2), ("meter", 1)])

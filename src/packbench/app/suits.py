@@ -15,7 +15,8 @@ from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
 from packbench.maps.schema import DeviceType
-from packbench.profile.amounts import Amount, constant
+from packbench.profile.amounts import Amount, Read, constant
+from packbench.profile.checking.formulas import uses_of
 from packbench.profile.checking.pen import Pen
 from packbench.profile.plan import ChamberSet, Plan, Soak, discharges
 from packbench.store.meta import Source
@@ -155,11 +156,11 @@ def _conditioning(types: DeviceTypes, bench: BenchSpec, plan: Plan) -> list[Prob
         pen = Pen(index, plan.source_file, plan.places)
         if isinstance(step, ChamberSet | Soak):
             problems += _chamber_set(types.chamber, bench, pen, step.temperature_c)
-        for at, condition in enumerate(step.until):
-            unread = dict.fromkeys(test.variable for test in condition.tests if missing.get(test.variable, False))
-            for name in unread:
+        unread = {use.leaf.name: use.attribute for use in uses_of(step) if isinstance(use.leaf, Read)}
+        for name, attribute in unread.items():
+            if missing.get(name, False):
                 device = "climate chamber" if name == "chamber_temperature" else "insulation meter"
-                problems.append(pen.write(f"until.{at}", f"{bench.name} has no {device}", name, "a bench that has one"))
+                problems.append(pen.write(attribute, f"{bench.name} has no {device}", name, "a bench that has one"))
     return problems
 
 
