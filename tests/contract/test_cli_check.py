@@ -305,12 +305,12 @@ def test_disk_space(
     assert ("takes most of" if fits else "does not fit on") in problem["message"]
 
 
-def test_a_run_is_refused_before_anything_is_switched_on(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, here: Path
+@pytest.mark.parametrize("command", [("run", "--serial", "A", "--operator", "Li", "--arm"), ("simulate",)])
+def test_a_run_is_refused_before_it_begins(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(10**12, 0, 10**6))
-    run = ("run", *QUICK[1:], "--serial", "A", "--operator", "Li", "--arm", "--out", str(here / "out"))
-    answer = ask(capsys, *run)
+    answer = ask(capsys, command[0], *QUICK[1:], *command[1:], "--out", str(here / "out"))
     assert (answer.code, answer.data["errors"][0]["field"]) == (2, "disk space")
     assert not (here / "out").exists()
 

@@ -9,9 +9,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from packbench.app.conclude import Concluded, conclude
+from packbench.app.disk import require_room
 from packbench.app.job import Job, load_job
 from packbench.app.operators import answers_of
-from packbench.app.places import run_folder
+from packbench.app.places import run_folder, runs_home
 from packbench.app.virtual import Options, Simulated, Truth, find_truth, run_id_of, simulate
 from packbench.cli.console import STOPPED, Done, Terminal
 from packbench.cli.progress import Progress
@@ -95,6 +96,7 @@ def simulate_and_conclude(
     job: Job, options: Options, args: argparse.Namespace, terminal: Terminal
 ) -> tuple[Simulated, Concluded]:
     """What demo and simulate share: the run with its live line, then result and report."""
+    require_room(job, args.out or runs_home())
     folder = run_folder(args.out, run_id_of(job, options))
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
     with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
