@@ -246,6 +246,15 @@ def test_cv_ends_at_the_end_current_but_not_during_the_ramp() -> None:
     assert state.step.index == 1
 
 
+def test_the_end_of_a_cv_phase_is_located_between_its_two_readings() -> None:
+    views = [snapshot(t_s, current_a, (4.0, 4.1), regulation="cv") for t_s, current_a in ((0, 0), (8, 2.0), (10, 0.8))]
+    the_plan = plan(replace(charge("taper"), end_current_a=1.1), end())
+    state, _ = drive(the_plan, views)
+    assert state.step.closing is not None
+    assert state.step.closing.ended_ns == 10 * S
+    assert state.step.closing.met_ns == pytest.approx(9.5 * S, abs=2)
+
+
 def looped(repeat: int, within_ah: float) -> Plan:
     agreement = Agreement(step=0, within=within_ah, cycles=2)
     loop = LoopEnd(

@@ -31,7 +31,7 @@ from packbench.engine.walk import (
     stop,
     temperatures,
 )
-from packbench.profile.plan import End, Pause, Plan
+from packbench.profile.plan import Condition, End, Pause, Plan
 
 __all__ = ["advance", "answer", "start", "stop"]
 
@@ -80,7 +80,7 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
         step = replace(step, control=outcome.control)
         state = state._replace(step=step)
     if outcome.ending is not None:
-        return _leave(plan, state, snapshot, now_ns, outcome.ending, effects)
+        return _leave(plan, state, snapshot, now_ns, _located(outcome.ending, state, snapshot, now_ns), effects)
     if (reason := overdue(plan, state, now_ns)) is not None:
         return stop(plan, state, snapshot, now_ns, reason)
     if outcome.drive is not None:
@@ -113,6 +113,14 @@ def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word
         return state, ()
     state = state._replace(step=replace(step, control=Asked(word)))
     return advance(plan, state, snapshot, now_ns)
+
+
+def _located(ending: Ending, state: EngineState, snapshot: Snapshot, now_ns: int) -> Ending:
+    """A step's own ending with the instant at which what it waited for came true."""
+    if ending.bound is None:
+        return ending
+    met = Condition((ending.bound,), for_ns=0, goto=None, text=ending.reason)
+    return replace(ending, met_ns=met_at(met, state, snapshot, now_ns))
 
 
 def _watched(state: EngineState, snapshot: Snapshot, now_ns: int) -> EngineState:

@@ -13,6 +13,7 @@ from packbench.core.samples import Snapshot
 from packbench.engine.control import Control
 from packbench.engine.effects import Drive, Effect
 from packbench.engine.state import StepState
+from packbench.profile.plan import Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Ending:
     """None: the next step."""
     met_ns: int | None = None
     """When its bound was met, between two samples; absolute."""
+    bound: Test | None = None
+    """What the step itself waited for, to be located so."""
 
 
 @dataclass(frozen=True, slots=True)

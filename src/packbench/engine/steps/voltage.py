@@ -8,7 +8,7 @@ from packbench.engine.state import StepState
 from packbench.engine.steps.cells import taper_start, watch_cells
 from packbench.engine.steps.logic import Beginning, Ending, Outcome
 from packbench.profile.amounts import constant
-from packbench.profile.plan import ConstantVoltage
+from packbench.profile.plan import ConstantVoltage, Test
 
 CV_SETTLE_NS = 2_000_000_000
 """A current below the end current in the first moments of a step is its ramp, not its end."""
@@ -32,7 +32,8 @@ class ConstantVoltageLogic:
             and abs(cycler.current_a) <= end_a
             and now_ns - state.started_ns >= CV_SETTLE_NS
         ):
-            return Outcome(ending=Ending(f"current <= {end_a:g} A at {voltage_v:g} V"))
+            reason = f"current <= {end_a:g} A at {voltage_v:g} V"
+            return Outcome(ending=Ending(reason, bound=Test("current", "<=", end_a)))
         return watch_cells(step.cell_limit, voltage_v, state, snapshot, now_ns)
 
     def due_ns(self, step: ConstantVoltage, state: StepState) -> int | None:
