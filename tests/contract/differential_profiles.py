@@ -69,16 +69,16 @@ def rest(seconds: float) -> Step:
 CASES = (
     Case(
         "capacity",
-        0.9,
+        0.6,
         """
   - cc_discharge: {current: C/3, until: voltage <= pack_cutoff}
   - rest: {for: 30 min}
-  - cccv_charge: {current: C/3, voltage: pack_full, end_current: 0.05C}
+  - cccv_charge: {current: C/2, voltage: pack_full, end_current: 0.05C}
 """,
         lambda full, cutoff: [
             [hold("current", -C / 3, voltage_below=cutoff)],
             rest(30 * MIN),
-            [hold("current", C / 3, voltage_above=full), hold("voltage", full, current_below=0.05 * C)],
+            [hold("current", C / 2, voltage_above=full), hold("voltage", full, current_below=0.05 * C)],
         ],
     ),
     Case(
@@ -111,14 +111,14 @@ CASES = (
   - loop:
       repeat: 2
       steps:
-        - cc_discharge: {current: C/2, until: step_ah >= 9.1 Ah}
-        - cc_charge: {current: C/3, until: step_ah >= 5.05 Ah}
-  - cc_discharge: {current: C/2, until: [step_ah >= 20 Ah, voltage <= pack_cutoff]}
+        - cc_discharge: {current: 0.8C, until: step_ah >= 9.1 Ah}
+        - cc_charge: {current: 0.6C, until: step_ah >= 5.05 Ah}
+  - cc_discharge: {current: 0.8C, until: [step_ah >= 20 Ah, voltage <= pack_cutoff]}
 """,
         lambda full, cutoff: [
             rest(100.0),
-            *[[hold("current", -C / 2, charge_above=9.1)], [hold("current", C / 3, charge_above=5.05)]] * 2,
-            [hold("current", -C / 2, charge_above=20.0, voltage_below=cutoff)],
+            *[[hold("current", -0.8 * C, charge_above=9.1)], [hold("current", 0.6 * C, charge_above=5.05)]] * 2,
+            [hold("current", -0.8 * C, charge_above=20.0, voltage_below=cutoff)],
         ],
     ),
     Case(

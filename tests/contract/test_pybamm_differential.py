@@ -36,7 +36,8 @@ def ours_of(case: Case, kind: str) -> list[StepRecord]:
 def theirs_of(cases: tuple[Case, ...], kind: str, **factors: float) -> dict[str, Theirs]:
     """The same profiles by PyBaMM, in one process. Factors make its cell another one."""
     experiments = [case.experiment(kind, [step.ended_ns / 1e9 for step in ours_of(case, kind)]) for case in cases]
-    answers = ask_model(THEVENIN, {"cell": thevenin_cell(kind, **factors), "experiments": experiments})
+    question = {"cell": thevenin_cell(kind, **factors), "experiments": experiments}
+    answers = ask_model(THEVENIN, question, timeout_s=300)
     return {case.name: answer for case, answer in zip(cases, answers, strict=True)}
 
 
