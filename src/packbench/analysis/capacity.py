@@ -272,8 +272,9 @@ def _notes(run: RunInputs, counted: list[Counted]) -> tuple[Note, ...]:
         notes.append(
             Note(
                 "no_u_of_read_outs",
-                "Read-outs of the profile are figures without a stated uncertainty.",
-                "试验读数未给出不确定度。",
+                "Read-outs of the profile are values at the end of the run (where a loop gives them, of its last "
+                "round), without a stated uncertainty.",
+                "试验读数取试验结束时的值（循环中取最后一轮），未给出不确定度。",
             )
         )
     for each in counted:

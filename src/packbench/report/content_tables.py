@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from packbench.core.result import Measured, Result, StepResult
 from packbench.core.specs import Accuracy, Instrument
 from packbench.report.document import Column, Table
-from packbench.report.explain import end_reason_short, end_reason_words
+from packbench.report.explain import end_reason_short, end_reason_words, with_bound
 from packbench.report.inputs import ReportInputs
 from packbench.report.numbers import (
     ABSENT,
@@ -92,7 +92,7 @@ def step_reason(step: StepResult, result: Result, lang: Lang, *, short: bool = F
         if step.end_reason == trip.get("text_en"):
             return text("trip_title", lang) if short else str(trip.get(f"text_{lang}") or step.end_reason)
     words = end_reason_short if short else end_reason_words
-    return words(step.end_reason, lang, step.end_cell)
+    return words(with_bound(step), lang, step.end_cell)
 
 
 def _step_row(step: StepResult, reason: str, lang: Lang, shape: _StepShape) -> tuple[str, ...]:

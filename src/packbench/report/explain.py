@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from packbench.core.result import StepResult
 from packbench.report.texts import Lang
 
 _CONDITION: Final = re.compile(r"^\s*(?P<variable>[\w./|()$-]+)\s*(?P<operator><=|>=|<|>)\s*(?P<value>.+?)\s*$")
@@ -49,6 +50,8 @@ _AT_VOLTAGE: Final = re.compile(r"^(current <= \S+ A) at \S+ V$")
 _AT_CELL: Final = re.compile(r"^cell (\d+) at (\S+ V)$")
 _ANSWERED: Final = re.compile(r"^answered (\S+)$")
 _SOAKED: Final = re.compile(r"^every sensor within (\S+ K) of (\S+ degC) for \S+ s$")
+_FORMULA: Final = re.compile(r"[$(*]| [-+/] ")
+"""What only a formula's text has (profile/language/formula.py)."""
 _CELL_N: Final = re.compile(r"^cell_(\d+)$")
 _AND: Final = " and "
 """Between the tests of a condition that all of them make (profile/language/building.py)."""
@@ -205,6 +208,42 @@ def _compared(reason: str, column: int, cell: int | None = None) -> str | None:
     else:
         return None
     return f"{symbol} {operator} {value}"
+
+
+def with_bound(step: StepResult) -> str:
+    """A step's end reason; where its condition's bound is a formula, with what that came to.
+
+    The bound is the ending quantity less what it had passed the bound by.
+    """
+    match = _CONDITION.match(step.end_reason)
+    if match is None or _AND in step.end_reason or _FORMULA.search(match["value"]) is None:
+        return step.end_reason
+    reached = {
+        "step_time": (step.duration_s, "s"),
+        "step_ah": (abs(step.charge_ah), "Ah"),
+        "step_wh": (abs(step.energy_wh), "Wh"),
+        "voltage": (step.voltage_end_v, "V"),
+        "current": (None if step.current_end_a is None else abs(step.current_end_a), "A"),
+        "cell_min": (step.cell_min_end_v, "V"),
+        "cell_max": (step.cell_max_end_v, "V"),
+        "temperature_max": (step.temperature_max_c, "degC"),
+    }
+    value, unit = reached.get(match["variable"], (None, ""))
+    if value is None:
+        return step.end_reason
+    past = step.overshoot or 0.0
+    bound = value - past if match["operator"].startswith(">") else value + past
+    return f"{match['variable']} {match['operator']} {_bound_words(bound, unit)}"
+
+
+def _bound_words(value: float, unit: str) -> str:
+    """A bound with its unit, as an author would have written it."""
+    if unit == "s":
+        for seconds, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+            count = round(value) / seconds
+            if count >= 1.0 and count.is_integer():
+                return f"{count:g} {name}"
+    return f"{value:.4g} {unit}"
 
 
 def sentence(words: str, lang: Lang) -> str:
