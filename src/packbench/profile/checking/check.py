@@ -19,7 +19,7 @@ from packbench.profile.checking.cycler import cycler_problems
 from packbench.profile.checking.flow import flow_problems, most_rounds
 from packbench.profile.checking.formulas import formula_problems, formula_warnings
 from packbench.profile.checking.pen import Pen
-from packbench.profile.checking.remarks import step_warnings
+from packbench.profile.checking.review import step_warnings
 from packbench.profile.checking.setpoints import step_problems
 from packbench.profile.plan import Plan
 
