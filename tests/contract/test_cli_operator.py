@@ -229,6 +229,19 @@ def test_other_parameters_and_other_files_are_another_run(capsys: pytest.Capture
     assert len(ids) == 3
 
 
+def test_a_converted_profile_has_its_parameters_and_another_format_has_none(
+    capsys: pytest.CaptureFixture[str], profile: Path, tmp_path: Path
+) -> None:
+    words = ("convert", str(profile), "--to", "pybamm", "--pack", "lmo-25ah", "--lossy")
+    found = ask(capsys, *words, "--with", "rate=0.4C").data["experiment"]
+    assert [step["value"] for cycle in found["cycles"] for step in cycle if step["type"] == "current"] == [10.0]
+    theirs = tmp_path / "theirs.json"
+    theirs.write_text(json.dumps(found), encoding="utf-8")
+    back = ask(capsys, "convert", str(theirs), "--to", "packbench", "--pack", "lmo-25ah", "--with", "rate=1C")
+    (problem,) = back.data["errors"]
+    assert (back.code, problem["field"], problem["found"]) == (2, "--with", "rate")
+
+
 # -- on real terminals ---------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from packbench.app.job import find_beside, read_source, read_text
 from packbench.cli.check import DEFAULT_PACK
 from packbench.cli.console import Done, Terminal, problem_object
-from packbench.cli.words import Subparsers
+from packbench.cli.words import Subparsers, add_parameter_option, parameters_of
 from packbench.cli.words import command as make_command
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
@@ -37,6 +37,7 @@ def add(subparsers: Subparsers) -> None:
         choices=("pack", "cell"),
         help="whose voltages a unicycler protocol states (default pack; a PyBaMM model's are a cell's)",
     )
+    add_parameter_option(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where to (default: stdout)")
     parser.set_defaults(run_command=run)
 
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     else:
         source = read_source("profiles", args.file)
         text, file = source.text, source.name
-    wishes = Wishes(args.to, args.lossy, args.strings, args.voltages == "cell")
+    wishes = Wishes(args.to, args.lossy, args.strings, args.voltages == "cell", parameters_of(args))
     converted = convert(text, file, pack, wishes, find_beside)
     if args.voltages is not None and converted.source != "unicycler":
         found = f"{NAMES[converted.source]}, whose voltages are known"

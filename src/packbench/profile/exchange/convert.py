@@ -62,6 +62,8 @@ class Wishes:
     sample_is_cell: bool = False
     """A unicycler protocol's voltages are one cell's."""
 
+    parameters: tuple[tuple[str, str], ...] = ()
+    """(name, value) of a profile's parameters; another format has none."""
 
 def convert(text: str, file: str, pack: PackSpec, wishes: Wishes, library: Library = no_library) -> Converted:
     """Convert a text for a pack. Raises InputError for what is wrong with it, and for what would be lost unasked."""
@@ -72,7 +74,10 @@ def convert(text: str, file: str, pack: PackSpec, wishes: Wishes, library: Libra
     account = Account()
     if form == "packbench":
         profile = text
-        plan = compile_profile(text, file, pack, library)
+        plan = compile_profile(text, file, pack, library, dict(wishes.parameters))
+    elif wishes.parameters:
+        found = ", ".join(name for name, _ in wishes.parameters)
+        raise InputError(Problem("", field="--with", found=found, expected=f"no parameters: a {NAMES[form]} has none"))
     else:
         profile, plan, account = _imported(source, form, file, pack, wishes)
     experiment: Any = None
