@@ -13,7 +13,7 @@ PROFILE = """profile: warm
 title: {en: "Seconds in a chamber", zh: "环境箱内数秒"}
 record: {dt: 500 ms}
 steps:
-  - chamber: {temperature: 60 degC}
+  - chamber: {temperature: 50 degC}
   - rest: {label: warm, for: SECONDS, until: chamber_temperature >= 25.2 degC}
   - end
 """
