@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,7 +18,6 @@ from packbench.profile.checking.estimate import estimate_plan
 from packbench.profile.checking.recording import COUNT_MAX, Written, written_at_most
 from packbench.store.size import run_bytes
 
-POLL_NS = 500_000_000
 FOR_EVER_S = 1e12
 REST = """profile: p
 title: {{en: p, zh: p}}
@@ -27,10 +27,13 @@ steps:
 """
 
 
-def written(folder: Path, steps: str, record: str = "{dt: 5 s}", duration_max_s: float = FOR_EVER_S) -> Written:
+def written(
+    folder: Path, steps: str, record: str = "{dt: 5 s}", duration_max_s: float = FOR_EVER_S, **bench: Any
+) -> Written:
     path = folder / "p.yaml"
     path.write_text(REST.format(record=record, steps=steps), "utf-8")
-    return written_at_most(load_job(str(path), "lmo-25ah", None).plan, POLL_NS, duration_max_s)
+    job = load_job(str(path), "lmo-25ah", None)
+    return written_at_most(job.plan, replace(job.bench, **bench), duration_max_s)
 
 
 def test_a_rest_writes_by_its_longest_time(tmp_path: Path) -> None:
@@ -38,8 +41,22 @@ def test_a_rest_writes_by_its_longest_time(tmp_path: Path) -> None:
     rest = "  - rest: {for: 10 min}"
     assert written(tmp_path, rest) == Written(11 * 60 // 5 + 2, 1)
     assert written(tmp_path, rest, "{dt: 100 ms}").rows == 11 * 60 * 2 + 2, "no row without a reading"
-    assert written(tmp_path, rest, "{dt: 5 s, dV: 1 mV}").rows == 11 * 60 * 2 + 2, "every reading may be one"
+    assert written(tmp_path, rest, "{dt: 5 s, dV: 1 mV}").rows == 11 * 60 * 2 + 2, "every reading may be one: noise"
     assert written(tmp_path, rest, duration_max_s=600.0).rows == 121 + 2, "the run's own bound, where it is closer"
+
+
+def test_a_change_beyond_the_noise_comes_as_often_as_the_limits_are_wide(tmp_path: Path) -> None:
+    """sim-cell: 0.3 mV of noise and steps of 0.4 mV; the cell may go from 2.5 V to 4.25 V, and back."""
+    rest = "  - rest: {for: 10 min}"
+    noise_v = 8.5 * 0.3e-3 + 0.4e-3
+    rows = written(tmp_path, rest, "{dt: 5 s, dV: 20 mV}").rows
+    volts = load_job("quick-check", "lmo-25ah", None).limits
+    swing_v = volts.pack_voltage_max_v - volts.pack_voltage_min_v
+    assert rows == 11 * 60 // 5 + 2 + int(2 * swing_v / (20e-3 - noise_v) + 1)
+    assert written(tmp_path, rest, "{dt: 5 s, dV: 20 mV}", instruments=()).rows == 11 * 60 * 2 + 2, "nobody states it"
+    pulse = "  - pulse: {train: [{discharge: 0.5C, for: 5 min}, {rest: 5 min}]}"
+    edges = written(tmp_path, pulse, "{dt: 5 s, dV: 20 mV}").rows - written(tmp_path, pulse).rows
+    assert edges > 10 * 60, "a pulse's voltage goes to and fro: every reading"
 
 
 def test_loops_go_all_their_rounds(tmp_path: Path) -> None:
@@ -78,7 +95,7 @@ class Counted(NoJournal):
 
 FINE = """profile: fine
 title: {en: fine, zh: fine}
-record: {dt: 2 s, dV: 1 mV}
+record: {dt: 2 s, dV: 10 mV}
 steps:
   - rest: {for: 30 s}
   - loop:
@@ -99,8 +116,8 @@ def test_no_run_writes_more_than_was_counted(profile: str, pack: str, tmp_path: 
     outcome = run_unrecorded(job, Options(level="object"), counted, lambda _s, _e: None, lambda _plant: None)
     assert outcome.trip is None
     duration_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.max
-    most = written_at_most(job.plan, job.bench.cycler.poll_period_ns, duration_s)
-    assert 0.3 * most.rows < counted.rows <= most.rows
+    most = written_at_most(job.plan, job.bench, duration_s)
+    assert 0.1 * most.rows < counted.rows <= most.rows
     assert 0 < counted.steps <= most.steps
 
 

@@ -42,6 +42,7 @@ def test_totals_steps_and_curve_agree(tmp_path: Path) -> None:
     assert (lines["voltage_v"][1][0], lines["voltage_v"][1][-1]) == (seen[0], seen[-1])
     assert (lines["voltage_v"][1].min(), lines["voltage_v"][1].max()) == (min(seen), max(seen))
     assert lines["temperature_c"][1].max() == found.temperature_max_c
+    assert lines["chamber_c"][1].size == 0, "this bench has none"
     assert np.all(lines["cell_min_v"][1] <= lines["cell_max_v"][1])
     currents = lines["current_a"][1]
     assert set(np.round(currents, 1)) >= {-12.5, 0.0, 12.5}

@@ -16,7 +16,7 @@ from packbench.report.course import SERIES, Course, Line, Phase, Series, draw_co
 from packbench.report.style import house_style
 from packbench.report.texts import Lang
 
-KINDS = ("cc_charge", "rest", "cccv_discharge", "pulse", "soak")
+KINDS = ("cc_charge", "rest", "cccv_discharge", "pulse", "soak", "pause")
 
 
 def course(seconds: float = 7200.0, steps: int = 5, series: int = 16) -> Course:
@@ -28,12 +28,13 @@ def course(seconds: float = 7200.0, steps: int = 5, series: int = 16) -> Course:
         "cell_min_v": 3.2 + 0.1 * wave,
         "cell_max_v": 3.3 + 0.1 * wave,
         "temperature_c": 25 + 10 * t_s / seconds,
+        "chamber_c": np.full(t_s.size, np.nan),
     }
     edges = np.linspace(0.0, seconds, steps + 1)
     return Course(
         title="Expected",
         subtitle="pack",
-        lines={name: (t_s, values[name]) for name in SERIES},
+        lines={name: (t_s[there := np.isfinite(values[name])], values[name][there]) for name in SERIES},
         phases=tuple(
             Phase(f"s{at}", KINDS[at % len(KINDS)], float(edges[at]), float(edges[at + 1])) for at in range(steps)
         ),
@@ -102,7 +103,8 @@ def test_time_in_a_unit_that_fits(seconds: float, unit: str, last: float) -> Non
 def test_steps_are_named_where_there_is_room_and_merged_where_they_are_many() -> None:
     few = draw_course(course(steps=5), "en")
     assert {f"s{at}" for at in range(5)} <= set(words(few))
-    assert {"charge", "rest", "discharge", "pulses and profiles", "other"} <= set(words(few))
+    assert {"charge", "rest", "discharge", "pulses and profiles", "soak"} <= set(words(few))
+    assert "other" in words(draw_course(course(steps=6), "en"))
     many = draw_course(course(steps=60), "en")
     assert "s7" not in words(many)
     inner = replace(few_steps := course(steps=5), phases=(replace(few_steps.phases[0], label=f"{'long-' * 9}.cccv"),))
@@ -118,6 +120,16 @@ def test_noise_does_not_fill_a_panel() -> None:
     still: Line = (t_s, 25.0 + 1e-3 * np.sin(t_s))
     low, high = draw_course(replace(drawn, lines={**drawn.lines, "temperature_c": still}), "en").axes[-1].get_ylim()
     assert high - low >= 2.0
+
+
+def test_the_chamber_s_air_is_drawn_where_there_is_one() -> None:
+    drawn = course()
+    assert "chamber" not in words(draw_course(drawn, "en"))
+    t_s = drawn.lines["voltage_v"][0]
+    cold: Line = (t_s, np.full(t_s.size, -10.0))
+    figure = draw_course(replace(drawn, lines={**drawn.lines, "chamber_c": cold}), "en")
+    assert "chamber" in words(figure)
+    assert figure.axes[-1].get_ylim()[0] < -10.0 < 35.0 < figure.axes[-1].get_ylim()[1]
 
 
 def test_a_run_that_was_stopped_says_why() -> None:

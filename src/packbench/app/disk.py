@@ -55,8 +55,7 @@ class Room:
 def room_for(job: Job, folder: Path) -> Room:
     """The worst case of a job's record, and what is free where `folder` is or would be."""
     duration_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.max
-    fastest_ns = min(job.bench.cycler.poll_period_ns, job.bench.cycler.poll_fast_ns)
-    written = written_at_most(job.plan, fastest_ns, duration_s)
+    written = written_at_most(job.plan, job.bench, duration_s)
     needed = run_bytes(written.rows, written.steps, job.pack.series + job.pack.temperature_sensors)
     there = _existing(folder.absolute())
     return Room(written.rows, written.steps, needed, shutil.disk_usage(there).free, there)

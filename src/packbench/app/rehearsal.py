@@ -89,7 +89,7 @@ class _Watching(NoJournal):
 
     def __init__(self, observe: Observer | None) -> None:
         self.steps: list[StepRecord] = []
-        self.curve = CurveKeeper(5)
+        self.curve = CurveKeeper(6)
         self.temperature_max_c = -inf
         self.energy_wh = 0.0
         self._passed_on = observe
@@ -123,7 +123,8 @@ class _Watching(NoJournal):
         else:
             hottest_c = bms.temperature_max_c
             cells = (bms.cell_min_v, bms.cell_max_v, hottest_c)
-        self.curve.add(((cycler.t_ns - state.started_ns) / 1e9, voltage_v, current_a, *cells))
+        air_c = nan if snapshot.chamber is None else snapshot.chamber.temperature_c
+        self.curve.add(((cycler.t_ns - state.started_ns) / 1e9, voltage_v, current_a, *cells, air_c))
         self.temperature_max_c = max(self.temperature_max_c, hottest_c)
         power_w = abs(voltage_v * current_a)
         if self._before is not None:

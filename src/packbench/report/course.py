@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from rich.cells import cell_len
@@ -39,8 +40,10 @@ from packbench.report.style import (
 from packbench.report.terminal import cut
 from packbench.report.texts import Lang, text
 
-Series = Literal["voltage_v", "current_a", "cell_min_v", "cell_max_v", "temperature_c"]
-SERIES: Final[tuple[Series, ...]] = ("voltage_v", "current_a", "cell_min_v", "cell_max_v", "temperature_c")
+Series = Literal["voltage_v", "current_a", "cell_min_v", "cell_max_v", "temperature_c", "chamber_c"]
+SERIES: Final[tuple[Series, ...]] = (
+    "voltage_v", "current_a", "cell_min_v", "cell_max_v", "temperature_c", "chamber_c",
+)  # fmt: skip
 Line = tuple[FloatArray, FloatArray]
 """Seconds from the start, and values."""
 
@@ -144,10 +147,9 @@ def _plain(axes: Axes, course: Course, name: Series, unit_s: float, colour: str,
     x, y = decimate(*course.lines[name])
     axes.plot(x / unit_s, y, color=colour)
     axes.set_ylabel(label)
-    span = _SPAN_MIN[name]
-    if y.size and float(np.ptp(y)) < span:
-        middle = (float(y.min()) + float(y.max())) / 2
-        axes.set_ylim(middle - 0.55 * span, middle + 0.55 * span)
+    low, high = axes.get_ylim()
+    if y.size and high - low < _SPAN_MIN[name]:
+        axes.set_ylim((low + high - _SPAN_MIN[name]) / 2, (low + high + _SPAN_MIN[name]) / 2)
 
 
 def _cells(axes: Axes, course: Course, unit_s: float, lang: Lang) -> None:
@@ -181,8 +183,13 @@ def _cells(axes: Axes, course: Course, unit_s: float, lang: Lang) -> None:
 
 
 def _temperature(axes: Axes, course: Course, unit_s: float, lang: Lang) -> None:
-    """The hottest sensor, with its peak marked."""
+    """The hottest sensor, with its peak marked, and the air of the chamber where there is one."""
     axes.margins(y=0.18)
+    air_x, air_y = decimate(*course.lines["chamber_c"])
+    if air_y.size:
+        axes.plot(air_x / unit_s, air_y, color=MUTED, linewidth=0.8, linestyle=(0, (4, 1.4)))
+        handle = Line2D([], [], color=MUTED, linewidth=0.8, linestyle=(0, (4, 1.4)), label=text("course.chamber", lang))
+        axes.legend(handles=[handle], loc="best", frameon=False, fontsize=6.5, handlelength=2.2, borderaxespad=0.2)
     _plain(axes, course, "temperature_c", unit_s, VERMILLION, text("axis.temperature", lang))
     x, y = course.lines["temperature_c"]
     if not y.size:
@@ -299,13 +306,14 @@ def _drawn_phases(course: Course) -> tuple[Phase, ...]:
     return tuple(merged)
 
 
-_Family = Literal["charge", "discharge", "rest", "profile", "other"]
+_Family = Literal["charge", "discharge", "rest", "profile", "soak", "other"]
 _COLOURS: Final[dict[_Family, str]] = {
     "charge": BLUE,
     "discharge": VERMILLION,
     "rest": PALE,
     "profile": PURPLE,
-    "other": GREEN,
+    "soak": GREEN,
+    "other": SKY,
 }
 
 
@@ -314,8 +322,8 @@ def _family(kind: str) -> _Family:
         return "discharge"
     if kind.endswith("charge"):
         return "charge"
-    if kind == "rest":
-        return "rest"
+    if kind in ("rest", "soak"):
+        return kind
     return "profile" if kind in ("pulse", "current_profile", "power_profile") else "other"
 
 

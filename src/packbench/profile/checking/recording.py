@@ -1,17 +1,26 @@
 """How much a run may write down, in the worst case: rows, and executed steps with their events.
 
 Owns the count. Must not know how large a row is (`store.size`) nor where it goes (`app.disk`). Every loop goes all its
-rounds, every step lasts as long as it may, and whatever triggers a row but time may trigger one with every reading.
+rounds and every step lasts as long as it may. A row that is written because something changed can come with every
+reading, unless the change is larger than what the bench's instruments state as noise and the step's own course is
+smooth: then there are as many as fit between the limits in force.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-from packbench.profile.plan import End, InstantStep, LoopEnd, Plan, RecordRule, Waveform
+from packbench.core.specs import BenchSpec
+from packbench.profile.plan import AnyStep, End, InstantStep, LoopEnd, Plan, RecordRule, Waveform
 
 COUNT_MAX = 10**15
 """Beyond any disk: loops within loops are not counted further."""
+_SIGMAS = 8.5
+"""Between two readings: 6 standard deviations of their difference, which a run of years does not see by chance."""
+_TEMPERATURE_SWING_K = 200.0
+_WAYS = 2.0
+"""A smooth step's voltage may turn once: as a resting cell's does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,26 +32,28 @@ class Written:
     """Executions of steps that take time."""
 
 
-def written_at_most(plan: Plan, poll_period_ns: int, duration_max_s: float) -> Written:
+def written_at_most(plan: Plan, bench: BenchSpec, duration_max_s: float) -> Written:
     """Rows and executed steps of a plan in the worst case.
 
-    `poll_period_ns`: the cycler's shortest, no row comes without a reading of it. `duration_max_s`: of the whole run, where
-    something bounds it closer than the steps' own time limits do.
+    `duration_max_s`: of the whole run, where something bounds it closer than the steps' own time limits do.
     """
-    by_steps = at_edges = executed = 0
+    by_steps = changed = besides = executed = 0
     finest_ns = 0
     for step, times in zip(plan.steps, _executions(plan), strict=True):
         if isinstance(step, InstantStep | End):
             continue
-        interval_ns = _interval_ns(step.record, poll_period_ns)
+        poll_ns = _poll_ns(step, bench)
+        interval_ns, changes = _pace(step, poll_ns, plan, bench)
         finest_ns = interval_ns if not finest_ns else min(finest_ns, interval_ns)
-        by_steps += times * -(-step.max_time_ns // interval_ns)
+        readings = -(-step.max_time_ns // poll_ns)
+        by_steps += times * min(readings, -(-step.max_time_ns // interval_ns) + changes)
+        changed += times * changes
         # The first reading, the one that ends it, and those of its edges, which the step's clock asks for.
         edges = len(step.segments) * step.repeat if isinstance(step, Waveform) else 0
-        at_edges += times * (2 + edges)
+        besides += times * (2 + edges)
         executed += times
-    by_time = by_steps if not finest_ns else int(duration_max_s * 1e9 // finest_ns) + 1
-    return Written(min(min(by_steps, by_time) + at_edges, COUNT_MAX), min(executed, COUNT_MAX))
+    by_time = by_steps if not finest_ns else int(duration_max_s * 1e9 // finest_ns) + 1 + changed
+    return Written(min(min(by_steps, by_time) + besides, COUNT_MAX), min(executed, COUNT_MAX))
 
 
 def _executions(plan: Plan) -> list[int]:
@@ -55,9 +66,49 @@ def _executions(plan: Plan) -> list[int]:
     return times
 
 
-def _interval_ns(rule: RecordRule, poll_period_ns: int) -> int:
-    """The least time between two rows."""
-    if (rule.dv_v, rule.di_a, rule.dt_k) != (None, None, None):
-        return poll_period_ns
+def _poll_ns(step: AnyStep, bench: BenchSpec) -> int:
+    """How often the cycler is read in a step at most: without a reading there is no row."""
+    looked_at_closely = isinstance(step, Waveform) or step.record.around is not None
+    usual_ns = bench.cycler.poll_period_ns
+    return min(usual_ns, bench.cycler.poll_fast_ns) if looked_at_closely else usual_ns
+
+
+def _pace(step: AnyStep, poll_ns: int, plan: Plan, bench: BenchSpec) -> tuple[int, int]:
+    """The least time between two rows that time asks for, and how many come besides because something changed."""
+    rule = step.record
+    changes = 0.0 if (rule.dv_v, rule.di_a, rule.dt_k) == (None, None, None) else inf
+    if changes and not isinstance(step, Waveform):
+        changes = _changes(rule, plan, bench)
+    if changes == inf:
+        return poll_ns, 0
     wanted_ns = rule.dt_ns if rule.around is None else min(rule.dt_ns, rule.around.dt_ns)
-    return max(wanted_ns, poll_period_ns)
+    return max(wanted_ns, poll_ns), int(changes)
+
+
+def _changes(rule: RecordRule, plan: Plan, bench: BenchSpec) -> float:
+    """Rows of a smooth step that changes ask for; infinite where noise alone may ask."""
+    most = plan.most
+    if most is None:
+        return inf
+    volts = most.voltage_max_v - most.voltage_min_v
+    amperes = most.charge_current_a + most.discharge_current_a
+    return (
+        _rows(rule.dv_v, volts, _noise(bench, "cycler", "voltage_v"))
+        + _rows(rule.di_a, amperes, _noise(bench, "cycler", "current_a"))
+        + _rows(rule.dt_k, _TEMPERATURE_SWING_K, _noise(bench, "bms", "temperature_c"))
+    )
+
+
+def _rows(change: float | None, swing: float, noise: float) -> float:
+    if change is None:
+        return 0.0
+    return inf if change <= noise else _WAYS * swing / (change - noise) + 1
+
+
+def _noise(bench: BenchSpec, instrument: str, quantity: str) -> float:
+    """The most by which two readings of the same thing differ; infinite where the bench file does not say."""
+    try:
+        accuracy = bench.accuracy(instrument, quantity)
+    except KeyError:
+        return inf
+    return _SIGMAS * accuracy.noise + accuracy.resolution
