@@ -22,6 +22,7 @@ from packbench.profile.exchange.sources import Source, recognise
 from packbench.profile.exchange.to_profile import ProfileWriter, Written
 from packbench.profile.exchange.unicycler_in import from_unicycler
 from packbench.profile.exchange.unicycler_out import to_unicycler
+from packbench.profile.exchange.wording import one_line
 from packbench.profile.language.compiler import compile_profile
 from packbench.profile.language.loader import no_library
 from packbench.profile.language.walk import Library
@@ -34,8 +35,8 @@ NAMES: dict[Format, str] = {
     "unicycler": "aurora-unicycler protocol",
 }
 _STEM = re.compile(r"[^a-z0-9]+")
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]+")
 _TITLE_MAX = 80
+_LINE_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Wishes:
     """PyBaMM's sentences instead of its JSON."""
     sample_is_cell: bool = False
     """A unicycler protocol's voltages are one cell's."""
-
     parameters: tuple[tuple[str, str], ...] = ()
     """(name, value) of a profile's parameters; another format has none."""
+
 
 def convert(text: str, file: str, pack: PackSpec, wishes: Wishes, library: Library = no_library) -> Converted:
     """Convert a text for a pack. Raises InputError for what is wrong with it, and for what would be lost unasked."""
@@ -136,9 +137,9 @@ def _imported(source: Source, form: Format, file: str, pack: PackSpec, wishes: W
         problem = replace(document.problem(message, path, "", ""), found=None, expected=None)
         account.warnings.append(problem)
 
-    title = _printed(name)[:_TITLE_MAX] or "imported"
+    title = one_line(name, _TITLE_MAX) or "imported"
     head = [f"{title}: from {'an' if form == 'unicycler' else 'a'} {NAMES[form]}, for the pack {pack.name}.", *about]
-    head += [f"Not carried: {_printed(str(problem))}" for problem in sort_problems(account.dropped)]
+    head += [f"Not carried: {one_line(str(problem), _LINE_MAX)}" for problem in sort_problems(account.dropped)]
     written = ProfileWriter(pack, tell, cells).write(
         name=_STEM.sub("-", stem.lower()).strip("-")[:64].strip("-") or "imported",
         title=title,
@@ -148,11 +149,6 @@ def _imported(source: Source, form: Format, file: str, pack: PackSpec, wishes: W
         limits_at=("safety",),
     )
     return written.text, _compiled(written, document, pack), account
-
-
-def _printed(text: str) -> str:
-    """A text of somebody else's on one line of ours."""
-    return " ".join(_UNPRINTED.sub(" ", text).split())
 
 
 def _compiled(written: Written, document: Document, pack: PackSpec) -> Plan:

@@ -14,6 +14,7 @@ from packbench.profile.amounts import cell_number
 from packbench.profile.exchange.leaving import Leaving
 from packbench.profile.exchange.outline import Level, Phase, tidy
 from packbench.profile.exchange.tree import Rounds, number
+from packbench.profile.exchange.wording import time
 from packbench.profile.plan import (
     AnyStep,
     Condition,
@@ -125,7 +126,7 @@ class _Reader:
             self.leaving.lose(self.index, where, condition.text, f"one condition alone: {self._knows}")
             return
         if condition.for_ns:
-            found = f"{condition.text} for {condition.for_ns / 1e9:g} s"
+            found = f"{condition.text} for {time(condition.for_ns)}"
             self.leaving.lose(self.index, where, found, "an end at once")
         if not self._take(where, test, condition.text):
             self.leaving.lose(self.index, where, condition.text, self._knows)

@@ -33,6 +33,7 @@ from packbench.profile.exchange.outline import (
 from packbench.profile.exchange.tree import Body, Node, number, tree, varies
 from packbench.profile.exchange.tree import Rounds as InRounds
 from packbench.profile.exchange.waveforms import table, train
+from packbench.profile.exchange.wording import time
 from packbench.profile.plan import (
     NO_LIMITS,
     AnyStep,
@@ -141,7 +142,7 @@ class _Maker:
         if step.protect != NO_LIMITS:
             self.leaving.lose(index, "protect", "limits of a single step", "steps without limits of their own")
         if self.leaving.states(index, "max_time"):
-            found = f"{step.max_time_ns / 1e9:g} s after which the run is aborted"
+            found = f"{time(step.max_time_ns)} after which the run is aborted"
             self.leaving.lose(index, "max_time", found, self.leaving.target.knows)
         rule = step.record
         parts = (
@@ -285,6 +286,8 @@ class _Maker:
         is_over = reached is not None and (
             reached <= held_v * (1 + SLACK) if step.sign > 0 else reached >= held_v * (1 - SLACK)
         )
+        if not is_over:  # while the voltage is held, one beyond it is never met
+            ends.above_v, ends.below_v = (None, ends.below_v) if step.sign > 0 else (ends.above_v, None)
         follows = self._is_led_by(index, held_v, level, step.sign)
         if step.kind.startswith("cv_") and (follows or ends.time_ns is not None) and not is_over:
             if not follows:
@@ -321,7 +324,7 @@ class _Maker:
         """Two phases have no time in common."""
         if ends.time_ns is not None:
             where = "for" if self.leaving.states(index, "for") else "until"
-            found = f"{ends.time_ns / 1e9:g} s for the current and the voltage together"
+            found = f"{time(ends.time_ns)} for the current and the voltage together"
             self.leaving.lose(index, where, found, "a time for each of the two")
             ends.time_ns = None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from packbench.core.errors import Problem
 from packbench.core.units import Rate, UnitError, parse_rate
-from packbench.profile.amounts import Amount, Formula
+from packbench.profile.amounts import USER_PREFIX, Amount, Formula
 from packbench.profile.checking.pen import Pen
 from packbench.profile.exchange.outline import Account, Level
 from packbench.profile.exchange.tree import Rounds, number
@@ -76,11 +76,9 @@ class Leaving:
         current_a = self.known(index, attribute, amount, rounds)
         if current_a is None:
             return None
-        place = self.plan.places.get((index, attribute))
-        written = ""
-        if place is not None and place.source_line is not None:
-            match = _VALUE_AT.match(place.source_line[place.column - 1 :])
-            written = match[1] if match is not None else ""
+        written = self._written(index, attribute)
+        if written.startswith(USER_PREFIX):
+            written = self._written(-1, f"parameters.{written.removeprefix(USER_PREFIX)}")
         return self.level_as(written, current_a)
 
     def level_as(self, written: str, current_a: float) -> Level:
@@ -91,6 +89,14 @@ class Leaving:
             rate = None
         is_it = rate is not None and math.isclose(rate.amperes(self.rated_ah), abs(current_a), rel_tol=1e-9)
         return Level(current_a, rate.per_hour if rate is not None and is_it else None)
+
+    def _written(self, index: int, attribute: str) -> str:
+        """A value as its author wrote it; empty where it stands nowhere."""
+        place = self.plan.places.get((index, attribute))
+        if place is None or place.source_line is None:
+            return ""
+        match = _VALUE_AT.match(place.source_line[place.column - 1 :])
+        return match[1] if match is not None else ""
 
     @staticmethod
     def _note(problems: list[Problem], problem: Problem) -> None:

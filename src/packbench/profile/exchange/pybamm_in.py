@@ -69,11 +69,12 @@ class _Reader:
     def sentences(self) -> list[Cycle]:
         """A list of texts; a list within it is a cycle."""
         cycles: list[Cycle] = []
-        for at, item in enumerate(list_of(self.document.data) or []):
+        root: Path = () if list_of(self.document.data) is not None else ("steps",)
+        for at, item in enumerate(list_of(self.document.at(root)) or []):
             inner = list_of(item)
-            paths: list[tuple[object, Path]] = [(item, (at,))]
+            paths: list[tuple[object, Path]] = [(item, (*root, at))]
             if inner is not None:
-                paths = [(text, (at, within)) for within, text in enumerate(inner)]
+                paths = [(text, (*root, at, within)) for within, text in enumerate(inner)]
             cycle = [(step, path) for text, path in paths if (step := self._sentence(text, path)) is not None]
             cycles.append(tuple(cycle))
         return self._some([cycle for cycle in cycles if cycle])
@@ -216,7 +217,7 @@ class _Reader:
             return replace(phase, time_ns=round(step.duration_s * 1e9))
         if not phase.has_end:
             default_s = DAY_S
-            if step.type == "c-rate" and isinstance(step.value, float):
+            if step.type == "c-rate" and isinstance(step.value, float) and step.value != 0.0:
                 default_s = 2 * 3600.0 / abs(step.value)
             message = f"it has no end of its own: after {default_s:g} s, PyBaMM's default"
             self.account.warnings.append(self._remark(path, message))

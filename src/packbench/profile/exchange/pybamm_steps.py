@@ -65,13 +65,12 @@ class PybammStep:
 
     @property
     def leads(self) -> Direction | None:
-        """The direction as PyBaMM sees it: from the value's sign, but for a voltage, where it must be told."""
+        """The direction as PyBaMM sees it: from the value's sign; a voltage must be told, a table has none."""
         if self.type == "voltage":
             return self.direction
-        first = self.value[0][1] if isinstance(self.value, tuple) else self.value
-        if isinstance(first, str):
-            return self.direction
-        return "rest" if first == 0.0 else "discharge" if first > 0.0 else "charge"
+        if not isinstance(self.value, float | int):
+            return None
+        return "rest" if self.value == 0.0 else "discharge" if self.value > 0.0 else "charge"
 
     def config(self) -> dict[str, Any]:
         """As `to_config` writes it."""

@@ -32,18 +32,18 @@ class Source:
 
     form: Form
     document: Document
-    """Of sentences: a list of texts, and of lists of texts (cycles)."""
+    """Of sentences: a list of texts and of lists of texts (cycles), by itself or as `steps`."""
 
 
 def recognise(text: str, file: str) -> Source:
     """Which format it is. Raises InputError for none of them, and for one that cannot be read at all."""
     body = text.removeprefix("\ufeff").lstrip()
-    first = next((line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
+    first = next((line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("#")), "").strip()
     if body.startswith("{"):
         return _of_mapping(text, file)
-    if body.startswith(("[", "(")):
+    if first.startswith(("[", "(")):
         return Source("pybamm-strings", _python(text, file))
-    if _SENTENCE.match(first.strip()):
+    if _SENTENCE.match(first):
         return Source("pybamm-strings", _lines(text, file))
     document = load_document(text, file)
     if mapping_of(document.data) is not None:
@@ -55,7 +55,7 @@ def recognise(text: str, file: str) -> Source:
 
 def _of_mapping(text: str, file: str) -> Source:
     try:
-        data = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_number)
+        data = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_number, object_pairs_hook=_stated)
     except (ValueError, RecursionError) as error:
         document = _marks(text, file)
         if mapping_of(document.data) is not None and "profile" in document.data:
@@ -78,6 +78,11 @@ def _form(document: Document, otherwise: Form | None) -> Form:
     if otherwise is not None:
         return otherwise
     raise InputError(document.problem("not a format that is known", (), f"the keys {', '.join(keys)}", EXPECTED))
+
+
+def _stated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping without its nulls: to both tools they say no more than a key that is not there."""
+    return {key: value for key, value in pairs if value is not None}
 
 
 def _no_number(word: str) -> Any:
@@ -115,11 +120,11 @@ def _document(text: str, file: str, cycles: list[list[_Said] | _Said]) -> Docume
     for at, cycle in enumerate(cycles):
         several = cycle if isinstance(cycle, list) else [cycle]
         for within, said in enumerate(several):
-            path: Path = (at, within) if isinstance(cycle, list) else (at,)
+            path: Path = ("steps", at, within) if isinstance(cycle, list) else ("steps", at)
             values[path], texts[path] = said.mark, said.text
-            values.setdefault((at,), said.mark)
+            values.setdefault(("steps", at), said.mark)
         data.append([said.text for said in several] if isinstance(cycle, list) else several[0].text)
-    document = _nowhere(text, file, data)
+    document = _nowhere(text, file, {"steps": data})
     return replace(document, values=MappingProxyType(values), texts=MappingProxyType(texts))
 
 
@@ -148,7 +153,7 @@ def _lines(text: str, file: str) -> Document:
 def _python(text: str, file: str) -> Document:
     """A list as Python writes it: tuples are cycles, `* 3` repeats, `+` joins."""
     try:
-        tree = ast.parse(text.removeprefix("\ufeff").strip(), mode="eval")
+        tree = ast.parse(text.removeprefix("\ufeff").rstrip(), mode="eval")
         cycles = _list(tree.body)
     except _NotAList as error:
         problem = Problem("not a list of steps", file, error.line, error.column, "(file)", error.found, EXPECTED)
@@ -183,20 +188,20 @@ def _list(node: ast.expr) -> list[list[_Said] | _Said]:
         case ast.BinOp(left, ast.Add(), right):
             items = [*_list(left), *_list(right)]
         case ast.BinOp(left, ast.Mult(), ast.Constant(int() as count)):
-            items = _list(left) * _times(node, count)
+            items = _times(node, _list(left), count)
         case ast.BinOp(ast.Constant(int() as count), ast.Mult(), right):
-            items = _list(right) * _times(node, count)
+            items = _times(node, _list(right), count)
         case _:
-            raise _NotAList(node, type(node).__name__)
+            raise _NotAList(node, _shown(ast.unparse(node)))
     if len(items) > PHASES_MAX:
         raise _NotAList(node, f"{len(items)} steps")
     return items
 
 
-def _times(node: ast.AST, count: int) -> int:
-    if not 0 <= count <= PHASES_MAX:
-        raise _NotAList(node, f"* {count}")
-    return count
+def _times(node: ast.AST, items: list[list[_Said] | _Said], count: int) -> list[list[_Said] | _Said]:
+    if not 0 <= count * max(1, len(items)) <= PHASES_MAX:
+        raise _NotAList(node, f"{len(items)} * {count} steps")
+    return items * count
 
 
 def _flat(node: ast.expr) -> list[_Said]:

@@ -25,8 +25,9 @@ Tell = Callable[[Path, str], None]
 
 GENTLE = Level(0.0, 1 / 3)
 """The most that may flow where nobody says: 1 I3, the charge of GB 38031-2025 7.1.1 [S]."""
-TAPER_END = Level(0.0, 0.05)
-"""Where a taper ends when nobody says: 0.05 I1, as a CV phase of GB 38031-2025 7.1.1 [S]."""
+TAPER_END = 0.05
+"""Of the most that may flow: where a taper ends when nobody says, ours."""
+COMMENT_MAX = 120
 _LABEL = re.compile(r"[^a-z0-9]+")
 
 
@@ -77,7 +78,8 @@ class ProfileWriter:
         return Written("\n".join(self.lines) + "\n", self.origins)
 
     def _line(self, text: str, *, indent: int = 0, comment: str = "", origin: Path | None = None) -> None:
-        self.lines.append(f"{'  ' * indent}{text}{f'   # {comment}' if comment else ''}")
+        remark = w.one_line(comment, COMMENT_MAX)
+        self.lines.append(f"{'  ' * indent}{text}{f'   # {remark}' if remark else ''}")
         if origin is not None:
             self.origins[len(self.lines)] = origin
 
@@ -132,11 +134,9 @@ class ProfileWriter:
             self.tell(phase.origin, f"added: this held voltage {word}; the source does not say which way")
         if phase.current is not None:
             return replace(phase, sign=sign)
-        if before is not None and before.current is not None and before.sign == sign:
-            level = before.current
-        else:
-            end_a = 0.0 if phase.falls_to is None else self._amperes(phase.falls_to)
-            level = GENTLE if end_a < self._amperes(GENTLE) else Level(2 * end_a)
+        end_a = 0.0 if phase.falls_to is None else self._amperes(phase.falls_to)
+        known = before.current if before is not None and before.sign == sign else None
+        level = next((level for level in (known, GENTLE) if level and end_a < self._amperes(level)), Level(2 * end_a))
         self.tell(phase.origin, f"added: at most {w.current(level)} flows while this voltage is held")
         return replace(phase, sign=sign, current=level)
 
@@ -178,8 +178,12 @@ class ProfileWriter:
             Key("current", w.current(lead.current)),
             Key("voltage", w.volts(held.value)),
             Key("end_current", w.current(held.falls_to)),
-            *self._watch(replace(held, sign=lead.sign), ends=[], tapers=True),
         ]
+        ends: list[str] = []
+        watch = self._watch(replace(held, sign=lead.sign), ends, tapers=True)
+        if ends:
+            keys.append(Key("until", w.one_or_list(ends), self._because(ends)))
+        keys += watch
         said = " + ".join(said for said in dict.fromkeys((lead.said, held.said)) if said)
         self._step(f"cccv_{way}", replace(lead, label=lead.label or held.label), keys, indent, shared, said)
 
@@ -210,7 +214,7 @@ class ProfileWriter:
         ends = self._ends(phase)
         watch = self._watch(phase, ends, tapers=phase.hold == "voltage")
         if ends:
-            keys.append(Key("until", w.one_or_list(ends), self._because(phase, ends)))
+            keys.append(Key("until", w.one_or_list(ends), self._because(ends)))
         if phase.time_ns is not None:
             keys.append(Key("for", w.time(phase.time_ns)))
         self._step(kind, phase, keys + watch, indent, shared, phase.said)
@@ -241,13 +245,14 @@ class ProfileWriter:
             return []
         value = "{at: cell_full, action: end}"
         if tapers:
-            end = phase.falls_to or TAPER_END
+            end = phase.falls_to or _fraction(phase.current or GENTLE, TAPER_END)
             value = f"{{at: cell_full, action: taper, end_current: {w.current(end)}}}"
         self.tell(phase.origin, f"added: on_cell_limit {value}")
         return [Key("on_cell_limit", value, f"added: {self.cells}")]
 
-    def _because(self, phase: Phase, ends: list[str]) -> str:
-        return f"{ends[-1].partition(' ')[0]} added: {self.cells}" if "cell_" in " ".join(ends) else ""
+    def _because(self, ends: list[str]) -> str:
+        added = [end.partition(" ")[0] for end in ends if end.startswith("cell_")]
+        return f"{' and '.join(added)} added: {self.cells}" if added else ""
 
     def _label(self, wanted: str) -> str:
         """A label as our language writes it; none, where it stands already or nothing is left of it."""
@@ -267,6 +272,11 @@ class Key:
     comment: str = ""
 
 
+def _fraction(level: Level, part: float) -> Level:
+    per_hour = None if level.per_hour is None else level.per_hour * part
+    return Level(level.current_a * part, per_hour)
+
+
 def _is_one_step(lead: Phase, held: Phase) -> bool:
     """A current up to a voltage and then that voltage: one step of ours, when nothing else ends either."""
     bound = lead.above_v if lead.sign > 0 else lead.below_v
@@ -278,6 +288,7 @@ def _is_one_step(lead: Phase, held: Phase) -> bool:
         and held.sign in (0, lead.sign)
         and held.falls_to is not None
         and lead.current is not None
+        and held.falls_to.current_a < lead.current.current_a
         and lead.temperature_c == held.temperature_c
         and lead.recording == held.recording
         and all(end is None for end in (*other, held.above_v, held.below_v, held.rises_to, held.time_ns))

@@ -215,7 +215,7 @@ class _Reader:
                     time_ns=_time_ns(step.until_time_s),
                 )
             case u.VoltageScanModel() | u.ImpedanceSpectroscopyModel():
-                self._lose(path, f"a {step.step} step", "a current, a voltage or a power that is held")
+                self._lose(path, step.step, "a current, a voltage or a power that is held")
             case _:
                 pass  # a tag: where a loop begins, or a remark
         return None

@@ -5,10 +5,13 @@ Owns units and forms of a written profile. Must not know where a value comes fro
 
 from __future__ import annotations
 
+import re
+
 from packbench.config.fields import limit_unit
 from packbench.profile.exchange.outline import Level, Recording, tidy
 
 _LINE_MAX = 96
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]+")
 _TIMES = (
     (3_600_000_000_000, "h"),
     (60_000_000_000, "min"),
@@ -17,6 +20,12 @@ _TIMES = (
     (1_000, "us"),
     (1, "ns"),
 )
+
+
+def one_line(text: str, most: int) -> str:
+    """A text of somebody else's, fit for a comment or a title of ours."""
+    line = " ".join(_UNPRINTED.sub(" ", text).split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def number(value: float) -> str:
