@@ -140,7 +140,7 @@ def test_which_condition_ends_a_discharge(capsys: pytest.CaptureFixture[str], he
     """A retired cell at 1C: the fall to the cut-off ends it, long before the time limit."""
     (here / "down.yaml").write_text(
         "profile: down\ntitle: {en: Down, zh: 放}\nrecord: {dt: 5 s}\nsteps:\n"
-        "  - cc_discharge: {label: down, current: 1C, until: [cell_min <= cell_cutoff, {when: step_time >= 4 h}]}\n",
+        "  - cc_discharge: {label: down, current: 1C, until: [cell_min <= cell_cutoff, {when: step_time >= 80 min}]}\n",
         "utf-8",
     )
     simulated = ask(capsys, "check", "down.yaml", "--pack", "lmo-25ah", "--simulate").data["simulated"]
