@@ -6,78 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit.engine_parts import HOUR, RECORD, S, condition, discharge, drive, end, plan, rest, snapshot
 
-from packbench.core.limits import LimitSet
-from packbench.core.samples import CyclerSample, Snapshot, bms_sample
+from packbench.core.samples import bms_sample
 from packbench.engine.advance import advance, start, stop
-from packbench.engine.effects import Drive, Effect, Finish, OutputOff, StepBegan, StepEnded
+from packbench.engine.effects import Drive, Finish, OutputOff, StepBegan, StepEnded
 from packbench.engine.state import EngineState
 from packbench.profile.plan import (
     Agreement,
-    AnyStep,
     CellLimit,
-    Condition,
-    ConstantCurrent,
     ConstantVoltage,
-    End,
     LoopEnd,
     Plan,
-    RecordRule,
     Rest,
-    Test,
 )
-
-S = 1_000_000_000
-RECORD = RecordRule(dt_ns=S)
-HOUR = 3600 * S
-
-
-def condition(variable: str, operator: str, value: float, for_s: float = 0, goto: int | None = None) -> Condition:
-    return Condition((Test(variable, operator, value),), int(for_s * S), goto, f"{variable} {operator} {value:g}")  # type: ignore[arg-type]
-
-
-def rest(seconds: float, label: str = "rest") -> Rest:
-    return Rest(
-        label=label, kind="rest", until=(condition("step_time", ">=", seconds),), record=RECORD, max_time_ns=HOUR
-    )
-
-
-def discharge(current_a: float = 10.0, *until: Condition) -> ConstantCurrent:
-    return ConstantCurrent(
-        sign=-1,
-        label="discharge",
-        kind="cc_discharge",
-        until=until or (condition("cell_min", "<=", 3.0),),
-        record=RECORD,
-        max_time_ns=HOUR,
-        current_a=current_a,
-        clamp_voltage_v=5.0,
-    )
-
-
-def end() -> End:
-    return End(label="end", kind="end", record=RECORD, max_time_ns=HOUR)
-
-
-def plan(*steps: AnyStep) -> Plan:
-    return Plan("p", "p", "p", steps, LimitSet(), None, "", "p.yaml")
-
-
-def snapshot(t_s: float, current_a: float = 0.0, cells: tuple[float, ...] = (3.6, 3.7), **cycler: object) -> Snapshot:
-    t_ns = round(t_s * S)
-    sample = CyclerSample(t_ns, sum(cells), current_a, current_a != 0, "cc" if current_a else "off")
-    sample = sample._replace(**cycler)  # type: ignore[arg-type]
-    bms = bms_sample(t_ns, np.array(cells), (25.0, 26.0))
-    return Snapshot(t_ns, sample, bms, None, sum(cells))
-
-
-def drive(the_plan: Plan, snapshots: list[Snapshot]) -> tuple[EngineState, list[Effect]]:
-    state, effects = start(the_plan, snapshots[0], snapshots[0].t_ns)
-    everything = list(effects)
-    for view in snapshots[1:]:
-        state, effects = advance(the_plan, state, view, view.t_ns)
-        everything += effects
-    return state, everything
 
 
 def test_rest_then_discharge_then_end() -> None:

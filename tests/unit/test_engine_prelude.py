@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.test_engine_advance import snapshot
+from tests.unit.engine_parts import snapshot
 
 from packbench.app.job import read_source
 from packbench.config.pack import load_pack

@@ -72,6 +72,7 @@ def _read_out(read_out: ReadOut) -> ReadOutResult:
         read_out.voltage_v,
         read_out.current_a,
         _finite(read_out.resistance_ohm),
+        None if read_out.taken_ns is None else read_out.taken_ns / NS,
     )
 
 

@@ -279,8 +279,7 @@ def _truth(job: Job, steps: list[PlantStep], wall_seconds: float) -> Truth:
     counted = discharges[-1:]
     if rule.agreement is not None:
         counted = discharges[-rule.agreement.cycles :]
-        rounds = tuple((rule.agreement.step, step.discharged_ah, step.discharged_wh) for step in counted)
-        if not agree(rule.agreement, rounds):
+        if not agree(rule.agreement, [(step.discharged_ah, step.discharged_wh) for step in counted]):
             return Truth(None, None, None, wall_seconds)
     return Truth(
         sum(step.discharged_ah for step in counted) / len(counted),

@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ReadOut:
-    """Voltage and resistance at a stated time after an edge of current, between the two samples around it."""
+    """Voltage and resistance at a stated time after an edge of current (engine/control/wave.py)."""
 
     piece: int
     """Of the train, from 1, counted on through its repeats."""
@@ -49,6 +49,8 @@ class ReadOut:
     current_a: float
     resistance_ohm: float
     """Change of voltage over change of current since just before the edge."""
+    taken_ns: int | None = None
+    """After the edge, too: the sample that stands for it, being the nearest; None: two samples lie around it."""
 
 
 @dataclass(frozen=True, slots=True)

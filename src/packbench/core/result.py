@@ -73,6 +73,8 @@ class ReadOutResult:
     current_a: float
     resistance_ohm: float | None
     """Change of voltage over change of current since just before the edge; None: the current did not change."""
+    taken_s: float | None = None
+    """After the piece's edge, too: the sample that stands for it, the nearest; None: two samples lie around it."""
 
 
 @dataclass(frozen=True, slots=True)

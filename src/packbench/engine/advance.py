@@ -13,12 +13,13 @@ from packbench.core.samples import Snapshot
 from packbench.engine.conditions import cell_behind, first_met
 from packbench.engine.control import Asked
 from packbench.engine.effects import Effect, StepEnded
-from packbench.engine.entering import beyond, enter, left_loops, variable_set
+from packbench.engine.entering import SETTLE_NS, enter, left_loops, variable_set
 from packbench.engine.meeting import met_at, overshoot
+from packbench.engine.permitted import beyond
 from packbench.engine.prelude import FROM_THE_TOP, Begin
 from packbench.engine.readings import Reading
 from packbench.engine.state import EngineState, StepState
-from packbench.engine.steps import LOGIC, Ending
+from packbench.engine.steps import Ending, logic_of
 from packbench.engine.walk import (
     before_first,
     finished,
@@ -26,10 +27,10 @@ from packbench.engine.walk import (
     metered,
     overdue,
     record_of,
-    slopes_of,
     started,
     stop,
     temperatures,
+    with_tail,
 )
 from packbench.profile.plan import Condition, End, Pause, Plan
 
@@ -37,8 +38,6 @@ __all__ = ["advance", "answer", "start", "stop"]
 
 SETTLED_A = 1.0
 """Below this the output counts as off (the faults catalogue's |I| < 1 A)."""
-SETTLE_NS = 2_000_000_000
-"""The tail of a step is counted this long at most."""
 
 Outcome = tuple[EngineState, tuple[Effect, ...]]
 
@@ -47,7 +46,7 @@ def start(plan: Plan, snapshot: Snapshot, now_ns: int, begin: Begin = FROM_THE_T
     """Begin the first step, or what the prelude has led to."""
     effects: list[Effect] = [variable_set(name, value) for name, value in begin.variables]
     state = started(before_first(now_ns, dict(begin.variables)), snapshot, now_ns)
-    return _entered(plan, state, snapshot, begin.index, now_ns, effects)
+    return _on(plan, state, begin.index, snapshot, now_ns, effects)
 
 
 def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
@@ -58,7 +57,7 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
     effects: list[Effect] = []
     step = state.step
     if step.closing is not None and _settled(step, snapshot, now_ns):
-        effects.append(StepEnded(replace(step.closing, tail_ah=state.meter.ah)))
+        effects.append(StepEnded(with_tail(step.closing, state)))
         step = replace(step, closing=None)
         state = state._replace(step=step)
     running = step.running
@@ -68,39 +67,32 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
             effects.append(finished(running, step.variables))
             state = state._replace(step=replace(step, finished=True))
         return state, tuple(effects)
-    reading = Reading(state, snapshot, now_ns, since_ns=step.started_ns)
+    reading = Reading(state, snapshot, now_ns, since_ns=step.fresh_ns)
     met, held = first_met(running.until, step.held_since_ns, reading)
     if met is not None:
-        over = None if met.for_ns else overshoot(met, state, snapshot, now_ns)
-        at_ns = None if met.for_ns else met_at(met, state, snapshot, now_ns)
-        ending = Ending(met.text, cell_behind(met, snapshot), overshoot=over, goto=met.goto, met_ns=at_ns)
-        return _leave(plan, _watched(state, snapshot, now_ns), snapshot, now_ns, ending, effects)
-    outcome = LOGIC[type(running)].watch(running, step, snapshot, now_ns)
+        ending = _ending(met, state, snapshot, now_ns)
+        state = _watched(plan, state, snapshot, now_ns)
+        return _on(plan, *_ended(plan, state, snapshot, now_ns, ending, effects), snapshot, now_ns, effects)
+    outcome = logic_of(plan, running).watch(running, step, snapshot, now_ns)
     if outcome.control is not None:
         step = replace(step, control=outcome.control)
         state = state._replace(step=step)
     if outcome.ending is not None:
-        return _leave(plan, state, snapshot, now_ns, _located(outcome.ending, state, snapshot, now_ns), effects)
+        ending = _located(outcome.ending, state, snapshot, now_ns)
+        return _on(plan, *_ended(plan, state, snapshot, now_ns, ending, effects), snapshot, now_ns, effects)
     if (reason := overdue(plan, state, now_ns)) is not None:
-        return stop(plan, state, snapshot, now_ns, reason)
+        return _stopped(plan, state, snapshot, now_ns, reason, effects)
+    meter = state.meter
     if outcome.drive is not None:
         if (reason := beyond(outcome.drive, plan.most)) is not None:
-            return stop(plan, state, snapshot, now_ns, f"step {running.label}: {reason}")
+            return _stopped(plan, state, snapshot, now_ns, f"step {running.label}: {reason}", effects)
         effects.append(outcome.drive)
         step = replace(step, drive=outcome.drive, held_since_ns=held)
-        state = state._replace(meter=state.meter.commanded_at(now_ns))
+        meter = meter.commanded(now_ns, outcome.drive.current_a)
     elif held is not step.held_since_ns:
         step = replace(step, held_since_ns=held)
-    return EngineState(
-        step,
-        state.meter,
-        state.started_ns,
-        state.temperature_min_c,
-        state.temperature_max_c,
-        snapshot,
-        state.meter,
-        state.slopes,
-    ), tuple(effects)
+    low_c, high_c = state.temperature_min_c, state.temperature_max_c
+    return EngineState(step, meter, state.started_ns, low_c, high_c, snapshot, meter, state.slopes), tuple(effects)
 
 
 def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word: str) -> Outcome:
@@ -123,12 +115,21 @@ def _located(ending: Ending, state: EngineState, snapshot: Snapshot, now_ns: int
     return replace(ending, met_ns=met_at(met, state, snapshot, now_ns))
 
 
-def _watched(state: EngineState, snapshot: Snapshot, now_ns: int) -> EngineState:
+def _ending(met: Condition, state: EngineState, snapshot: Snapshot, now_ns: int) -> Ending:
+    """A condition that ends the step, with where it was met; one that had to last has no such point."""
+    cell = cell_behind(met, snapshot)
+    if met.for_ns:
+        return Ending(met.text, cell, goto=met.goto)
+    over, at_ns = overshoot(met, state, snapshot, now_ns), met_at(met, state, snapshot, now_ns)
+    return Ending(met.text, cell, overshoot=over, goto=met.goto, met_ns=at_ns)
+
+
+def _watched(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> EngineState:
     """The state with what the step itself makes of its last reading (a read-out, say)."""
     running = state.step.running
     assert running is not None and not isinstance(running, End)
-    outcome = LOGIC[type(running)].watch(running, state.step, snapshot, now_ns)
-    return state if outcome.control is None else state._replace(step=replace(state.step, control=outcome.control))
+    control = logic_of(plan, running).watch(running, state.step, snapshot, now_ns).control
+    return state if control is None else state._replace(step=replace(state.step, control=control))
 
 
 def _settled(step: StepState, snapshot: Snapshot, now_ns: int) -> bool:
@@ -138,32 +139,41 @@ def _settled(step: StepState, snapshot: Snapshot, now_ns: int) -> bool:
     return step.drive is not None or (fresh and abs(current_a) < SETTLED_A) or now_ns - step.started_ns >= SETTLE_NS
 
 
-def _leave(
+def _ended(
     plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, ending: Ending, effects: list[Effect]
-) -> Outcome:
-    """End the step, and enter the next one."""
+) -> tuple[EngineState, int]:
+    """The state between two steps, and the index to go on from."""
     step = state.step
     if step.closing is not None:
-        effects.append(StepEnded(replace(step.closing, tail_ah=state.meter.ah)))
-    state = state._replace(meter=state.meter.commanded_at(now_ns))
+        effects.append(StepEnded(with_tail(step.closing, state)))
+    state = state._replace(meter=state.meter.commanded(now_ns, 0.0))
     record = record_of(plan, state, snapshot, now_ns, ending)
     leaving = replace(left(plan, step, record), closing=record)
     goto = ending.goto
     if goto is not None:
         leaving = left_loops(plan, leaving, step.index, goto)
-    index = step.index + 1 if goto is None else goto
-    left_state = EngineState(leaving, state.meter.restarted(), state.started_ns, *temperatures(snapshot))
-    return _entered(plan, left_state, snapshot, index, now_ns, effects)
+    low_c, high_c = temperatures(snapshot)
+    between = EngineState(
+        leaving, state.meter.restarted(), state.started_ns, low_c, high_c, before=None, slopes=state.slopes
+    )
+    return between, step.index + 1 if goto is None else goto
 
 
-def _entered(
-    plan: Plan, state: EngineState, snapshot: Snapshot, index: int, now_ns: int, effects: list[Effect]
+def _on(plan: Plan, state: EngineState, index: int, snapshot: Snapshot, now_ns: int, effects: list[Effect]) -> Outcome:
+    """On to the next step, past those that have ended before they begin; one that may not begin ends the run."""
+    while True:
+        entered = enter(plan, state, snapshot, index, now_ns, effects)
+        if entered.wrong is not None:
+            return _stopped(plan, entered.state, snapshot, now_ns, entered.wrong, effects)
+        if entered.met is None:
+            return entered.state, tuple(effects)
+        ending = _ending(entered.met, entered.state, snapshot, now_ns)
+        state, index = _ended(plan, entered.state, snapshot, now_ns, ending, effects)
+
+
+def _stopped(
+    plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, reason: str, effects: list[Effect]
 ) -> Outcome:
-    """The state in the next step; a step that may not begin ends the run."""
-    step, wrong = enter(plan, state, snapshot, index, now_ns, effects)
-    meter = state.meter if step.drive is None else state.meter._replace(commanded=True)
-    state = state._replace(step=step, meter=meter, slopes=slopes_of(step))
-    if wrong is None:
-        return state, tuple(effects)
-    state, stopping = stop(plan, state, snapshot, now_ns, wrong)
+    """The end of the run, after what has happened in this turn already."""
+    state, stopping = stop(plan, state, snapshot, now_ns, reason)
     return state, (*effects, *stopping)

@@ -1,13 +1,16 @@
 """End conditions: comparing readings with their bounds, and how long that has held.
 
 Owns the comparison and the debounce. What a variable means is `readings`'.
+
+How long a condition has held is counted between the readings that show it, by their own times: a single reading is no
+stretch of time, however long ago it was.
 """
 
 from __future__ import annotations
 
 from packbench.core.samples import Snapshot
-from packbench.engine.evaluate import value_of
-from packbench.engine.readings import READERS, Reading, reader_of
+from packbench.engine.evaluate import read_by, value_of
+from packbench.engine.readings import READERS, Reading, Source, read_ns, reader_of, source_of
 from packbench.engine.state import NOT_HELD
 from packbench.profile.plan import SLOPE_WINDOW_NS, Condition, Test
 
@@ -49,6 +52,19 @@ def condition_holds(condition: Condition, reading: Reading) -> bool:
     return all(is_met(test, reading) for test in condition.tests)
 
 
+def names_of(test: Test) -> tuple[str, ...]:
+    """The readings that a test looks at."""
+    own = (test.variable,) if test.left is None else read_by(test.left)
+    return (*own, *read_by(test.value))
+
+
+def shown_ns(condition: Condition, reading: Reading) -> int:
+    """The instant for which a condition has been looked at: of the oldest reading in it; now, for time alone."""
+    sources: set[Source] = {source_of(name) for test in condition.tests for name in names_of(test)}
+    read = [at_ns for source in sources if (at_ns := read_ns(source, reading.state, reading.snapshot)) is not None]
+    return min(read, default=reading.now_ns)
+
+
 def cell_behind(condition: Condition, snapshot: Snapshot) -> int | None:
     """The cell that made a condition true, from 1; None when no single cell did."""
     bms = snapshot.bms
@@ -80,10 +96,11 @@ def first_met(
                 changed = changed if changed is not None else list(held_since_ns)
                 changed[position] = NOT_HELD
             continue
+        at_ns = shown_ns(condition, reading) if condition.for_ns else reading.now_ns
         if since_ns == NOT_HELD:
-            since_ns = reading.now_ns
+            since_ns = at_ns
             changed = changed if changed is not None else list(held_since_ns)
             changed[position] = since_ns
-        if reading.now_ns - since_ns >= condition.for_ns:
+        if at_ns - since_ns >= condition.for_ns:
             return condition, tuple(changed) if changed is not None else held_since_ns
     return None, tuple(changed) if changed is not None else held_since_ns

@@ -6,31 +6,47 @@ seconds, whatever the polls' period (GB 38031-2025 6.3: +-0.1 s [S]).
 
 from __future__ import annotations
 
+from packbench.engine.conditions import names_of
+from packbench.engine.readings import TIMES
 from packbench.engine.state import NOT_HELD, EngineState
-from packbench.engine.steps import LOGIC
+from packbench.engine.steps import logic_of
 from packbench.profile.amounts import constant
-from packbench.profile.plan import End, Plan
+from packbench.profile.plan import Condition, End, Plan
 
 
-def due_ns(plan: Plan, state: EngineState) -> int | None:
-    """The instant (monotonic ns); None: only a reading can change anything before the step's max_time."""
+def due_ns(plan: Plan, state: EngineState, now_ns: int) -> int | None:
+    """The instant (monotonic ns), after now; None: only a reading can change anything."""
     step = state.step
     running = step.running
     if step.finished or running is None or isinstance(running, End):
         return None
-    dues: list[int] = [step.started_ns + running.max_time_ns + 1]
-    if (own_ns := LOGIC[type(running)].due_ns(running, step)) is not None:
+    dues = [step.started_ns + running.max_time_ns + 1]
+    if (own_ns := logic_of(plan, running).due_ns(running, step)) is not None:
         dues.append(own_ns)
     for condition, since_ns in zip(running.until, step.held_since_ns, strict=True):
-        test = condition.alone
-        if since_ns != NOT_HELD:
+        dues += _begins(condition, state)
+        if since_ns != NOT_HELD and all(name in TIMES for test in condition.tests for name in names_of(test)):
             dues.append(since_ns + condition.for_ns)
-        elif test is not None and test.rising and (value := constant(test.value)) is not None:
-            begins = {
-                "step_time": step.started_ns,
-                "cycle_time": step.cycle_started_ns,
-                "test_time": state.started_ns,
-            }.get(test.variable)
-            if begins is not None:
-                dues.append(begins + round(value * 1e9))
-    return min(dues)
+    return min((at_ns for at_ns in dues if at_ns > now_ns), default=None)
+
+
+def _begins(condition: Condition, state: EngineState) -> list[int]:
+    """When the tests of a condition that ask for a time become true."""
+    origins = {
+        "step_time": state.step.started_ns,
+        "cycle_time": state.step.cycle_started_ns,
+        "test_time": state.started_ns,
+    }
+    return [
+        origins[test.variable] + first_ns(value, strictly=test.operator == ">")
+        for test in condition.tests
+        if test.rising and test.variable in origins and (value := constant(test.value)) is not None
+    ]
+
+
+def first_ns(seconds: float, *, strictly: bool) -> int:
+    """The first whole nanosecond that is at least (or: more than) so many seconds."""
+    found_ns = round(seconds * 1e9)
+    while found_ns / 1e9 < seconds or (strictly and found_ns / 1e9 <= seconds):
+        found_ns += 1
+    return found_ns

@@ -1,73 +1,91 @@
 """Entering a step: through everything that takes no time, to the first command of the next one.
 
-Owns loops' ends, jumps, variables and chamber set-points on the way, and the judgement of set-points that only
-the run knows: one that is no number, or beyond the limits in force, ends the run instead of beginning.
+Owns loops' ends, jumps, variables and chamber set-points on the way. Set-points that only the run knows are judged
+before they are given (`permitted`); a step one of whose ends is true before anything is read of it gives none.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from math import isfinite
+from typing import NamedTuple
 
 from packbench.core.samples import Snapshot
-from packbench.engine.conditions import condition_holds
-from packbench.engine.effects import Drive, Effect, Note, OutputOff, SetChamber, StepBegan
+from packbench.engine.conditions import condition_holds, first_met
+from packbench.engine.effects import Effect, Note, OutputOff, SetChamber, StepBegan
 from packbench.engine.evaluate import value_of, worked_out
+from packbench.engine.permitted import beyond, impossible
 from packbench.engine.readings import Reading
 from packbench.engine.state import NOT_HELD, EngineState, StepState
-from packbench.engine.steps import LOGIC
-from packbench.engine.walk import around
-from packbench.profile.plan import (
-    AnyStep,
-    ChamberSet,
-    End,
-    Goto,
-    LoopEnd,
-    Most,
-    Plan,
-    SetVariables,
-)
+from packbench.engine.steps import logic_of
+from packbench.engine.walk import around, out_of, slopes_of
+from packbench.profile.plan import AnyStep, ChamberSet, Condition, End, Goto, LoopEnd, Plan, SetVariables
 
-SLACK = 1e-6
-"""Relative: set-points are products of the same numbers as the limits."""
+SETTLE_NS = 2_000_000_000
+"""A current has settled this long after its command at the latest, whatever the readings show."""
+
+
+class Entered(NamedTuple):
+    """Where entering has led to."""
+
+    state: EngineState
+    wrong: str | None = None
+    """Why the step may not begin; its output is off."""
+    met: Condition | None = None
+    """An end that is true already: by a time, a charge, a variable. Its output is off."""
 
 
 def enter(
     plan: Plan, state: EngineState, snapshot: Snapshot, index: int, now_ns: int, effects: list[Effect]
-) -> tuple[StepState, str | None]:
-    """The state in the step that begins at or after `index`; or the reason why it may not begin."""
+) -> Entered:
+    """Into the step that begins at or after `index`, the meter at zero."""
     state, index, wrong = _through(plan, state, snapshot, index, now_ns, effects)
-    step = state.step
     if wrong is not None:
-        return replace(step, index=index), wrong
+        return Entered(state._replace(step=replace(state.step, index=index)), wrong)
     running = worked_out(plan.steps[index], Reading(state, snapshot, now_ns))
-    number = step.number + 1
-    entered = replace(
-        step,
+    state = _standing(state, running, index, now_ns)
+    step = state.step
+    effects.append(StepBegan(step.number, index + 1, running.label, step.cycle))
+    if isinstance(running, End):
+        effects.append(OutputOff())
+        return Entered(state)
+    reason = impossible(running, plan.most)
+    met, _ = first_met(running.until, step.held_since_ns, Reading(state, snapshot, now_ns, since_ns=step.fresh_ns))
+    if reason is not None or met is not None:
+        effects.append(OutputOff())
+        return Entered(state, _refused(running, reason), met)
+    beginning = logic_of(plan, running).begin(running, snapshot, now_ns)
+    drive = beginning.drive
+    if drive is None:
+        effects.append(OutputOff())
+    elif (reason := beyond(drive, plan.most)) is not None:
+        effects.append(OutputOff())
+        return Entered(state, _refused(running, reason))
+    else:
+        effects.append(drive)
+        state = state._replace(meter=state.meter.commanded(now_ns, drive.current_a))
+    effects += beginning.effects
+    return Entered(state._replace(step=replace(step, drive=drive, control=beginning.control)))
+
+
+def _standing(state: EngineState, running: AnyStep, index: int, now_ns: int) -> EngineState:
+    """The state in a step before its first command."""
+    step = replace(
+        state.step,
         index=index,
-        number=number,
+        number=state.step.number + 1,
         started_ns=now_ns,
         running=running,
+        fresh_ns=now_ns + SETTLE_NS,
         held_since_ns=(NOT_HELD,) * len(running.until),
         drive=None,
         control=None,
     )
-    effects.append(StepBegan(number, index + 1, running.label, step.cycle))
-    if isinstance(running, End):
-        effects.append(OutputOff())
-        return entered, None
-    beginning = None
-    reason = amounts_missing(running)
-    if reason is None:
-        beginning = LOGIC[type(running)].begin(running, snapshot, now_ns)
-        if beginning.drive is not None:
-            reason = beyond(beginning.drive, plan.most)
-    if beginning is None or reason is not None:
-        effects.append(OutputOff())
-        return entered, f"step {running.label} cannot begin: {reason}"
-    effects.append(beginning.drive if beginning.drive is not None else OutputOff())
-    effects += beginning.effects
-    return replace(entered, drive=beginning.drive, control=beginning.control), None
+    return state._replace(step=step, slopes=slopes_of(step))
+
+
+def _refused(step: AnyStep, reason: str | None) -> str | None:
+    return None if reason is None else f"step {step.label} cannot begin: {reason}"
 
 
 def _through(
@@ -122,9 +140,9 @@ def variable_set(name: str, value: float) -> Note:
 
 
 def left_loops(plan: Plan, step: StepState, index: int, target: int) -> StepState:
-    """A loop that is jumped out of begins anew when it is entered again."""
-    inside = tuple(entry for entry in step.loop_counts if not _jumped_out_of(plan, entry[0], index, target))
-    return step if len(inside) == len(step.loop_counts) else replace(step, loop_counts=inside)
+    """After a jump: out of the loops that it leads out of."""
+    loops = {loop for loop, _ in step.loop_counts} | step.rounds.keys()
+    return out_of(step, [loop for loop in loops if _jumped_out_of(plan, loop, index, target)])
 
 
 def _jumped_out_of(plan: Plan, loop_end: int, index: int, goto: int) -> bool:
@@ -132,29 +150,3 @@ def _jumped_out_of(plan: Plan, loop_end: int, index: int, goto: int) -> bool:
     loop = plan.steps[loop_end]
     assert isinstance(loop, LoopEnd)
     return loop.start <= index <= loop_end and not loop.start <= goto <= loop_end
-
-
-def amounts_missing(step: AnyStep) -> str | None:
-    """The first amount of a step that came to no number; None: all did."""
-    for name in type(step).__slots__:
-        value = getattr(step, name)
-        if isinstance(value, float) and not isfinite(value):
-            return f"its {name.rpartition('_')[0].replace('_', ' ')} has no value"
-    for segment in getattr(step, "segments", ()):
-        if not isfinite(segment.value):
-            return "one of its segments has no value"
-    return None
-
-
-def beyond(drive: Drive, most: Most | None) -> str | None:
-    """Why a command may not be given; None: it may. Without known limits the plan's own check has judged it."""
-    if most is None:
-        return None if isfinite(drive.current_a) and isfinite(drive.voltage_v) else "its set-point is no number"
-    limit_a = most.charge_current_a if drive.current_a > 0.0 else most.discharge_current_a
-    if not abs(drive.current_a) <= limit_a * (1.0 + SLACK):
-        return f"a current of {drive.current_a:.6g} A is beyond {limit_a:g} A"
-    if drive.current_a != 0.0 and not most.voltage_min_v * (1 - SLACK) <= drive.voltage_v <= most.voltage_max_v * (
-        1 + SLACK
-    ):
-        return f"a voltage of {drive.voltage_v:.6g} V is outside {most.voltage_min_v:g} to {most.voltage_max_v:g} V"
-    return None

@@ -6,6 +6,7 @@ never set) is NaN, which the engine takes for no set-point and no end.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -115,13 +116,19 @@ def _item(item: Any, reading: Reading) -> Any:
 
 
 def _test(test: Test, reading: Reading) -> Test:
-    if not isinstance(test.value, Formula) or _moves(test.value.expression):
+    if not isinstance(test.value, Formula) or read_by(test.value):
         return test
     return replace(test, value=value_of(test.value, reading))
 
 
-def _moves(expression: Expression) -> bool:
-    """Whether an expression looks at a reading, and so changes while a step runs."""
-    if isinstance(expression, Apply):
-        return any(_moves(operand) for operand in expression.operands)
-    return isinstance(expression, Read)
+def read_by(amount: Amount) -> tuple[str, ...]:
+    """The readings that an amount looks at; none: it does not change while a step runs."""
+    return tuple(_reads(amount.expression)) if isinstance(amount, Formula) else ()
+
+
+def _reads(expression: Expression) -> Iterator[str]:
+    if isinstance(expression, Read):
+        yield expression.name
+    elif isinstance(expression, Apply):
+        for operand in expression.operands:
+            yield from _reads(operand)

@@ -7,9 +7,9 @@ beside it.
 from __future__ import annotations
 
 from packbench.core.samples import Snapshot
-from packbench.engine.conditions import left_of
+from packbench.engine.conditions import left_of, names_of
 from packbench.engine.evaluate import value_of
-from packbench.engine.readings import CELLS, TIMES, Reading
+from packbench.engine.readings import TIMES, Reading, Source, read_ns, source_of
 from packbench.engine.state import EngineState
 from packbench.profile.plan import Condition, Test
 
@@ -24,29 +24,38 @@ def overshoot(met: Condition, state: EngineState, snapshot: Snapshot, now_ns: in
 
 
 def met_at(met: Condition, state: EngineState, snapshot: Snapshot, now_ns: int) -> int | None:
-    """The instant at which the bound was met: between the last two samples of its source, else None."""
+    """The instant at which the bound was met, between the last two samples of its source, both of this step.
+
+    None where that cannot be said: several tests or sources, a bound that the step's first reading had met already.
+    """
     test = met.alone
-    if test is None or state.before is None or state.meter_before is None:
+    if test is None:
         return None
     reading = Reading(state, snapshot, now_ns, met.window_ns)
     value, bound = left_of(test, reading), value_of(test.value, reading)
     if test.variable in TIMES:
         return now_ns - round((value - bound) * 1e9)
-    before = Reading(state._replace(meter=state.meter_before), state.before, state.before.t_ns, met.window_ns)
-    earlier, earlier_bound = left_of(test, before), value_of(test.value, before)
-    t_ns, earlier_ns = _source_ns(test, snapshot, state), _source_ns(test, state.before, before.state)
-    if t_ns is None or earlier_ns is None or not earlier_ns < t_ns:
+    span = _span_ns(test, state, snapshot)
+    if span is None or state.before is None or state.meter_before is None:
         return None
-    gap, earlier_gap = value - bound, earlier - earlier_bound
+    earlier_ns, t_ns = span
+    before = Reading(state._replace(meter=state.meter_before), state.before, state.before.t_ns, met.window_ns)
+    earlier_gap, gap = left_of(test, before) - value_of(test.value, before), value - bound
     if gap == earlier_gap or earlier_gap * gap > 0.0 or earlier_gap != earlier_gap:  # noqa: PLR0124 - NaN
         return None
     return earlier_ns + round((t_ns - earlier_ns) * (-earlier_gap / (gap - earlier_gap)))
 
 
-def _source_ns(test: Test, snapshot: Snapshot, state: EngineState) -> int | None:
-    """When the variable's source was read."""
-    if test.variable.endswith(("_ah", "_wh")):
-        return state.meter.t_ns
-    if test.variable in CELLS or test.variable.startswith(("cell_", "temperature_")):
-        return None if snapshot.bms is None else snapshot.bms.t_ns
-    return None if snapshot.cycler is None else snapshot.cycler.t_ns
+def _span_ns(test: Test, state: EngineState, snapshot: Snapshot) -> tuple[int, int] | None:
+    """When the one source of a test was read before, and now."""
+    sources: set[Source] = {source_of(name) for name in names_of(test)}
+    if len(sources) != 1 or state.before is None or state.meter_before is None:
+        return None
+    (source,) = sources
+    t_ns = read_ns(source, state, snapshot)
+    earlier_ns = read_ns(source, state._replace(meter=state.meter_before), state.before)
+    if t_ns is None or earlier_ns is None or not earlier_ns < t_ns:
+        return None
+    # A counter begins with the step; a reading from before is of another current.
+    first_ns = state.step.started_ns if source == "counted" else state.step.fresh_ns
+    return (earlier_ns, t_ns) if earlier_ns >= first_ns else None

@@ -1,16 +1,21 @@
 """What each variable of the profile language means at a moment.
 
-Owns `READERS`; adding a variable is one line there and one in profile/amounts.py. A variable whose source is
-absent reads NaN, and every comparison with NaN is false: absence never ends a step by itself (staleness is the
-safety rules' business).
+Owns `READERS` and whose reading each variable is; adding a variable is one line there and one in profile/amounts.py.
+A variable whose source is absent reads NaN, and every comparison with NaN is false: absence never ends a step by
+itself (staleness is the safety rules' business).
+
+Between two steps (in a `set`, a `goto` with a condition, a loop's `until`, the amounts of the step that begins) the
+step's own variables are those of the step that has just ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from packbench.core.records import StepRecord
 from packbench.core.samples import BmsSample, Snapshot
+from packbench.engine.slopes import since
 from packbench.engine.state import EngineState
 from packbench.profile.amounts import READINGS, cell_number
 from packbench.profile.plan import SLOPE_WINDOW_NS
@@ -89,28 +94,50 @@ def _insulation(reading: Reading) -> float:
 
 
 def _voltage_rate(reading: Reading) -> float:
-    past = reading.state.slopes.since(reading.now_ns, reading.window_ns)
-    if past is None:
+    cycler = reading.snapshot.cycler
+    if cycler is None or (past := since(reading.state.slopes, cycler.t_ns, reading.window_ns)) is None:
         return NAN
-    return (reading.snapshot.pack_voltage_v - past.voltage_v) / ((reading.now_ns - past.t_ns) / 1e9)
+    return (reading.snapshot.pack_voltage_v - past.voltage_v) / ((cycler.t_ns - past.t_ns) / 1e9)
 
 
 def _temperature_rate(reading: Reading) -> float:
-    past, bms = reading.state.slopes.since(reading.now_ns, reading.window_ns), reading.snapshot.bms
-    if past is None or bms is None:
+    cycler, bms = reading.snapshot.cycler, reading.snapshot.bms
+    if cycler is None or bms is None or (past := since(reading.state.slopes, cycler.t_ns, reading.window_ns)) is None:
         return NAN
-    return (bms.temperature_max_c - past.temperature_c) / ((reading.now_ns - past.t_ns) / 60e9)
+    return (bms.temperature_max_c - past.temperature_c) / ((cycler.t_ns - past.t_ns) / 60e9)
+
+
+def _ended(reading: Reading) -> StepRecord | None:
+    """The step that has just ended, while none runs."""
+    step = reading.state.step
+    return step.closing if step.running is None else None
+
+
+def _step_time(reading: Reading) -> float:
+    record = _ended(reading)
+    began_ns, now_ns = reading.state.step.started_ns, reading.now_ns
+    return (now_ns - began_ns if record is None else record.ended_ns - record.started_ns) / 1e9
+
+
+def _step_ah(reading: Reading) -> float:
+    record = _ended(reading)
+    return abs(reading.state.meter.ah if record is None else record.charge_ah)
+
+
+def _step_wh(reading: Reading) -> float:
+    record = _ended(reading)
+    return abs(reading.state.meter.wh if record is None else record.energy_wh)
 
 
 READERS: dict[str, Reader] = {
     "voltage": _voltage,
     "current": _current,
     "power": _power,
-    "step_time": lambda reading: (reading.now_ns - reading.state.step.started_ns) / 1e9,
+    "step_time": _step_time,
     "cycle_time": lambda reading: (reading.now_ns - reading.state.step.cycle_started_ns) / 1e9,
     "test_time": lambda reading: (reading.now_ns - reading.state.started_ns) / 1e9,
-    "step_ah": lambda reading: abs(reading.state.meter.ah),
-    "step_wh": lambda reading: abs(reading.state.meter.wh),
+    "step_ah": _step_ah,
+    "step_wh": _step_wh,
     "cycle_ah": lambda reading: abs(reading.state.step.cycle_ah + reading.state.meter.ah),
     "cycle_wh": lambda reading: abs(reading.state.step.cycle_wh + reading.state.meter.wh),
     "test_ah": lambda reading: abs(reading.state.step.test_ah + reading.state.meter.ah),
@@ -135,8 +162,45 @@ assert {*READERS, "cell_any"} == set(READINGS), "the language and the engine kno
 
 TIMES = frozenset({"step_time", "cycle_time", "test_time"})
 """Variables that move without a reading."""
-CELLS = frozenset({"cell_max", "cell_min", "cell_spread", "cell_any", "soc"})
-"""Variables that the BMS reads, besides temperatures."""
+
+Source = Literal["cycler", "bms", "chamber", "meter", "counted", "none"]
+"""Whose reading a variable is; "counted": the meter's, of all the cycler's readings; "none": it moves without one."""
+_SOURCES: dict[str, Source] = {
+    "step_time": "none",
+    "cycle_time": "none",
+    "test_time": "none",
+    "cycle": "none",
+    "chamber_temperature": "chamber",
+    "insulation": "meter",
+    "soc": "bms",
+}
+
+
+def source_of(variable: str) -> Source:
+    """Whose reading a variable is."""
+    if variable in _SOURCES:
+        return _SOURCES[variable]
+    if variable.endswith(("_ah", "_wh")):
+        return "counted"
+    return "bms" if variable.startswith(("cell_", "temperature_")) else "cycler"
+
+
+def read_ns(source: Source, state: EngineState, snapshot: Snapshot) -> int | None:
+    """When a source was read; None: it never was, or is none."""
+    match source:
+        case "counted":
+            return state.meter.t_ns
+        case "cycler":
+            sample = snapshot.cycler
+        case "bms":
+            sample = snapshot.bms
+        case "chamber":
+            sample = snapshot.chamber
+        case "meter":
+            sample = snapshot.meter
+        case "none":
+            return None
+    return None if sample is None else sample.t_ns
 
 
 def reader_of(variable: str) -> Reader:

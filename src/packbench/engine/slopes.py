@@ -19,33 +19,35 @@ class Point(NamedTuple):
     temperature_c: float
 
 
-class Slopes(NamedTuple):
-    """The points of the running step, the oldest first."""
+class Slope(NamedTuple):
+    """The points of one window in the running step, the oldest first."""
 
-    window_ns: int = 0
-    """The longest that any condition asks for; 0: none does."""
-    spacing_ns: int = 0
+    window_ns: int
     points: tuple[Point, ...] = ()
 
-    def extended(self, point: Point) -> Slopes:
+    def extended(self, point: Point) -> Slope:
         """After a reading: the same object when it comes too soon after the last kept one."""
-        points = self.points
-        if points and point.t_ns - points[-1].t_ns < self.spacing_ns:
+        points, spacing_ns = self.points, self.window_ns // POINTS
+        if points and point.t_ns - points[-1].t_ns < spacing_ns:
             return self
-        oldest_ns = point.t_ns - self.window_ns - self.spacing_ns
-        kept = points
-        while len(kept) > 1 and kept[1].t_ns <= oldest_ns:
-            kept = kept[1:]
-        return Slopes(self.window_ns, self.spacing_ns, (*kept, point))
-
-    def since(self, now_ns: int, window_ns: int) -> Point | None:
-        """The newest kept point that is at least a window old; None: the window is not full."""
-        found = None
-        for point in self.points:
-            if now_ns - point.t_ns < window_ns:
-                break
-            found = point
-        return found
+        oldest_ns = point.t_ns - self.window_ns - spacing_ns
+        first = 0
+        while first + 1 < len(points) and points[first + 1].t_ns <= oldest_ns:
+            first += 1
+        return Slope(self.window_ns, (*points[first:], point))
 
 
-NO_SLOPES = Slopes()
+Slopes = tuple[Slope, ...]
+"""One a window."""
+
+
+def since(slopes: Slopes, now_ns: int, window_ns: int) -> Point | None:
+    """The newest kept point that is at least a window old; None: the window is not full, or nobody keeps it."""
+    found = None
+    for slope in slopes:
+        if slope.window_ns == window_ns:
+            for point in slope.points:
+                if now_ns - point.t_ns < window_ns:
+                    break
+                found = point
+    return found

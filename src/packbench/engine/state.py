@@ -16,13 +16,17 @@ from packbench.core.samples import Snapshot
 from packbench.engine.control import Control
 from packbench.engine.effects import Drive
 from packbench.engine.meter import Meter
-from packbench.engine.slopes import NO_SLOPES, Slopes
+from packbench.engine.slopes import Slopes
 from packbench.profile.plan import AnyStep
 
 NOT_HELD = -1
 
 
 def _nothing() -> Mapping[str, float]:
+    return MappingProxyType({})
+
+
+def _no_rounds() -> Mapping[int, tuple[tuple[float, float], ...]]:
     return MappingProxyType({})
 
 
@@ -46,12 +50,15 @@ class StepState:
     """Per end condition, since when it has been true; NOT_HELD when it is not."""
     running: AnyStep | None = None
     """The plan's step with its formulas worked out; None: none runs."""
+    fresh_ns: int = -1
+    """Readings of the cycler and the BMS up to this instant are of the step before, or of a current that is still on
+    its way: no condition looks at them."""
     control: Control | None = None
     """What the step itself remembers."""
     loop_counts: tuple[tuple[int, int], ...] = ()
-    """(index of a LoopEnd, rounds done) of every loop entered."""
-    rounds: tuple[tuple[int, float, float], ...] = ()
-    """(index of the step, magnitudes in Ah and Wh) of the steps that agreements compare, in order."""
+    """(index of a LoopEnd, rounds done) of every loop that is being gone round."""
+    rounds: Mapping[int, tuple[tuple[float, float], ...]] = field(default_factory=_no_rounds)
+    """What loops compare: by the index of the LoopEnd, (Ah, Wh) of the last rounds that its agreement looks at."""
     variables: Mapping[str, float] = field(default_factory=_nothing)
     """The profile's own, in the project's units."""
     past: Mapping[int, StepRecord] = field(default_factory=_no_records)
@@ -82,4 +89,4 @@ class EngineState(NamedTuple):
     before: Snapshot | None = None
     """The moment before this one, to find when a bound was met between the two."""
     meter_before: Meter | None = None
-    slopes: Slopes = NO_SLOPES
+    slopes: Slopes = ()

@@ -6,16 +6,17 @@ that itself. It exists so that a step's record means the same whether the bench 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from packbench.core.records import ReadOut, StepRecord
 from packbench.core.samples import Snapshot
+from packbench.engine.conditions import names_of
 from packbench.engine.control import Wave
 from packbench.engine.effects import Effect, Finish, Note, OutputOff, StepEnded
 from packbench.engine.meter import Meter
-from packbench.engine.slopes import NO_SLOPES, Point, Slopes
+from packbench.engine.slopes import Point, Slope, Slopes
 from packbench.engine.state import EngineState, StepState
 from packbench.engine.steps.logic import Ending
 from packbench.profile.plan import Agreement, AnyStep, End, LoopEnd, Plan
@@ -53,11 +54,15 @@ def metered(state: EngineState, snapshot: Snapshot) -> EngineState:
         # Written so that NaN (nothing read yet) gives way to the first reading.
         low_c = low_c if low_c <= bms.temperature_min_c else bms.temperature_min_c
         high_c = high_c if high_c >= bms.temperature_max_c else bms.temperature_max_c
-    meter = state.meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v)
+    step, meter = state.step, state.meter.extended(cycler.t_ns, cycler.current_a, snapshot.pack_voltage_v)
+    if meter.wanted_a is None and cycler.t_ns <= step.fresh_ns:
+        # The step's own current: this reading is the first that counts.
+        step = replace(step, fresh_ns=cycler.t_ns - 1)
     slopes = state.slopes
-    if slopes.window_ns:
-        slopes = slopes.extended(Point(cycler.t_ns, snapshot.pack_voltage_v, high_of(snapshot)))
-    return EngineState(state.step, meter, state.started_ns, low_c, high_c, state.before, state.meter_before, slopes)
+    if slopes:
+        point = Point(cycler.t_ns, snapshot.pack_voltage_v, high_of(snapshot))
+        slopes = tuple([slope.extended(point) for slope in slopes])
+    return EngineState(step, meter, state.started_ns, low_c, high_c, state.before, state.meter_before, slopes)
 
 
 def high_of(snapshot: Snapshot) -> float:
@@ -72,28 +77,24 @@ def temperatures(snapshot: Snapshot) -> tuple[float, float]:
 
 
 def slopes_of(state: StepState) -> Slopes:
-    """The empty points of a step that begins, as long as its conditions ask for rates."""
-    windows = [
+    """The empty points of a step that begins, one set for each window that its conditions ask rates over."""
+    windows = {
         condition.window_ns
         for condition in (() if state.running is None else state.running.until)
-        if any("/dt" in test.variable for test in condition.tests)
-    ]
-    if not windows:
-        return NO_SLOPES
-    return Slopes(max(windows), min(windows) // 10)
+        if any("/dt" in name for test in condition.tests for name in names_of(test))
+    }
+    return tuple(Slope(window_ns) for window_ns in sorted(windows))
 
 
 def left(plan: Plan, step: StepState, record: StepRecord) -> StepState:
-    """The step's state with what its record adds to the totals and to what is remembered of it."""
+    """The step's state with what its record adds to the totals and to what is remembered of it. No step runs."""
     rounds = step.rounds
-    keep = _compared(plan).get(step.index)
-    if keep:
-        rounds = (*rounds, (step.index, abs(record.charge_ah), abs(record.energy_wh)))
-        own = [entry for entry in rounds if entry[0] == step.index]
-        if len(own) > keep:
-            rounds = tuple(entry for entry in rounds if entry is not own[0])
+    for loop, cycles in plan.compared.get(step.index, ()):
+        own = (*rounds.get(loop, ()), (abs(record.charge_ah), abs(record.energy_wh)))
+        rounds = {**rounds, loop: own[-cycles:]}
     return replace(
         step,
+        running=None,
         rounds=rounds,
         past={**step.past, step.index: record},
         cycle_ah=step.cycle_ah + record.charge_ah,
@@ -101,16 +102,6 @@ def left(plan: Plan, step: StepState, record: StepRecord) -> StepState:
         test_ah=step.test_ah + record.charge_ah,
         test_wh=step.test_wh + record.energy_wh,
     )
-
-
-def _compared(plan: Plan) -> dict[int, int]:
-    """How many rounds of which steps agreements look at."""
-    found: dict[int, int] = {}
-    for step in plan.steps:
-        if isinstance(step, LoopEnd) and step.agreement is not None:
-            agreement = step.agreement
-            found[agreement.step] = max(found.get(agreement.step, 0), agreement.cycles)
-    return found
 
 
 def through_loops(plan: Plan, step: StepState, index: int, effects: list[Effect]) -> tuple[StepState, int]:
@@ -124,18 +115,17 @@ def around(
     planned: LoopEnd, step: StepState, index: int, effects: list[Effect], *, met: bool, now_ns: int
 ) -> tuple[StepState, int]:
     """Go round again, or on. `met`: one of the loop's conditions holds."""
-    counts = dict(step.loop_counts)
+    counts, agreement = dict(step.loop_counts), planned.agreement
     done = counts.get(index, 0) + 1
-    agreed = planned.agreement is not None and agree(planned.agreement, step.rounds)
+    agreed = agreement is not None and agree(agreement, step.rounds.get(index, ()))
     if agreed or met or done >= planned.repeat:
-        if planned.agreement is not None:
+        if agreement is not None:
             text = f"after {done} rounds the capacities {'agree' if agreed else 'still do not agree'}"
             effects.append(Note("loop_done", text))
         elif planned.until:
             text = f"after {done} rounds its condition {'holds' if met else 'still does not hold'}"
             effects.append(Note("loop_done", text))
-        counts[index] = 0
-        return replace(step, loop_counts=tuple(counts.items())), index + 1
+        return out_of(step, [index]), index + 1
     counts[index] = done
     again = replace(
         step,
@@ -148,10 +138,21 @@ def around(
     return again, planned.start
 
 
-def agree(agreement: Agreement, rounds: tuple[tuple[int, float, float], ...]) -> bool:
-    """Whether the last N capacities (energies) of the agreement's step lie within its tolerance."""
-    place = 1 if agreement.quantity == "ah" else 2
-    values = [entry[place] for entry in rounds if entry[0] == agreement.step][-agreement.cycles :]
+def out_of(step: StepState, loops: Collection[int]) -> StepState:
+    """Out of these loops: they begin anew when they are entered again, and what they compare is of one pass."""
+    if not loops:
+        return step
+    return replace(
+        step,
+        loop_counts=tuple(entry for entry in step.loop_counts if entry[0] not in loops),
+        rounds={loop: own for loop, own in step.rounds.items() if loop not in loops},
+    )
+
+
+def agree(agreement: Agreement, rounds: Sequence[tuple[float, float]]) -> bool:
+    """Whether the last N of the rounds, (Ah, Wh) each, lie within the agreement's tolerance."""
+    place = 0 if agreement.quantity == "ah" else 1
+    values = [entry[place] for entry in rounds][-agreement.cycles :]
     return len(values) == agreement.cycles and max(values) - min(values) <= agreement.within
 
 
@@ -195,14 +196,21 @@ def stop(
     """End the run here, by somebody else's word (a trip, an operator) or a step's own time limit."""
     if state.step.finished:
         return state, ()
+    step = state.step
     effects: list[Effect] = [OutputOff()]
-    if state.step.closing is not None:
-        effects.append(StepEnded(replace(state.step.closing, tail_ah=state.meter.ah)))
+    if step.closing is not None:
+        effects.append(StepEnded(with_tail(step.closing, state)))
     state = state._replace(meter=state.meter.held(now_ns))
-    if state.step.number and not isinstance(plan.steps[state.step.index], End):
+    runs = step.running is not None or step.seen is not None
+    if runs and not isinstance(plan.steps[step.index], End):
         effects.append(StepEnded(record_of(plan, state, snapshot, now_ns, Ending(reason))))
-    effects.append(Finish("aborted", reason, variables=tuple(state.step.variables.items())))
-    return state._replace(step=replace(state.step, finished=True, drive=None, closing=None)), tuple(effects)
+    effects.append(Finish("aborted", reason, variables=tuple(step.variables.items())))
+    return state._replace(step=replace(step, finished=True, drive=None, closing=None)), tuple(effects)
+
+
+def with_tail(record: StepRecord, state: EngineState) -> StepRecord:
+    """The record of the step before, with what has flowed since; not known where another current is driven."""
+    return record if state.step.drive is not None else replace(record, tail_ah=state.meter.ah)
 
 
 def finished(end: End, variables: Mapping[str, float]) -> Finish:

@@ -381,3 +381,13 @@ class Plan:
     """Set once the run's limits are known; without it a formula's set-point is refused."""
     holds_voltage: Literal["cycler", "engine"] = "cycler"
     """Who holds a constant voltage: the cycler by itself, or the engine's controller (engine/control)."""
+    compared: Mapping[int, tuple[tuple[int, int], ...]] = field(init=False, compare=False, repr=False)
+    """Index of a step to the loops that compare what it came to: (index of the LoopEnd, rounds it looks at)."""
+
+    def __post_init__(self) -> None:
+        found: dict[int, tuple[tuple[int, int], ...]] = {}
+        for index, step in enumerate(self.steps):
+            if isinstance(step, LoopEnd) and step.agreement is not None:
+                compared, cycles = step.agreement.step, step.agreement.cycles
+                found[compared] = (*found.get(compared, ()), (index, cycles))
+        object.__setattr__(self, "compared", MappingProxyType(found))

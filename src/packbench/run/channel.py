@@ -249,8 +249,8 @@ class Channel:
 
     def _look_again_when_due(self, engine: EngineState, now_ns: int) -> None:
         """Have the clock call at the next instant at which time alone ends or changes something."""
-        due_ns = self._driving.due_ns(self._plan, engine)
-        if due_ns is not None and due_ns > now_ns and due_ns != self._due_ns:
+        due_ns = self._driving.due_ns(self._plan, engine, now_ns)
+        if due_ns is not None and due_ns != self._due_ns:
             self._due_ns = due_ns
             self._clock.call_at(due_ns, self._on_due)
 
@@ -259,6 +259,8 @@ class Channel:
         if self._due_ns is not None and self._clock.now_ns() >= self._due_ns:
             self._due_ns = None
             self._decide(record=False)
+            if self.engine is not None:
+                self._look_again_when_due(self.engine, self._clock.now_ns())
 
     def _trip(self, latched: Latched, snapshot: Snapshot) -> None:
         """Stop the engine where it stands; the actor has already been told to stop the current."""

@@ -78,7 +78,7 @@ class Driving(Protocol):
         """The engine's next moment."""
         ...
 
-    def due_ns(self, plan: Plan, state: EngineState) -> int | None:
+    def due_ns(self, plan: Plan, state: EngineState, now_ns: int) -> int | None:
         """The next instant at which it wants to be asked, sample or not; None: samples are enough."""
         ...
 
@@ -146,7 +146,7 @@ class Following:
     async def apply(self, setpoint: Setpoint) -> None:
         raise AssertionError("this cycler takes no set-point: the engine that follows it commands none")
 
-    def due_ns(self, plan: Plan, state: EngineState) -> int | None:
+    def due_ns(self, plan: Plan, state: EngineState, now_ns: int) -> int | None:
         """Its readings say when a step is over."""
         return None
 

@@ -21,16 +21,20 @@ class Taper:
     """Where the stepping-down of a charge current stands."""
 
     current_a: float
+    """The most that may flow; infinite: no cell has been at its limit yet."""
     changed_ns: int
 
 
-def next_current(taper: Taper, cell_max_v: float, limit_v: float, end_current_a: float, now_ns: int) -> Taper | None:
-    """The taper after this reading: the same object when nothing changes, None when it is over.
+def next_current(
+    taper: Taper, driven_a: float, cell_max_v: float, limit_v: float, end_current_a: float, now_ns: int
+) -> Taper | None:
+    """The taper after this reading, `driven_a` being commanded: the same object when nothing changes, None: it is over.
 
     Over: the cell stands at its limit although the current is already down to the end current.
     """
     if cell_max_v < limit_v or now_ns - taper.changed_ns < SETTLE_NS:
         return taper
-    if taper.current_a <= end_current_a:
+    current_a = min(taper.current_a, driven_a)
+    if current_a <= end_current_a:
         return None
-    return Taper(max(taper.current_a * STEP_RATIO, end_current_a), now_ns)
+    return Taper(max(current_a * STEP_RATIO, end_current_a), now_ns)

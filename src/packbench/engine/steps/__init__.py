@@ -16,6 +16,7 @@ from packbench.profile.plan import (
     ConstantResistance,
     ConstantVoltage,
     Pause,
+    Plan,
     Rest,
     Soak,
     Waveform,
@@ -33,4 +34,10 @@ LOGIC: dict[type[AnyStep], StepLogic] = {
 }
 """Steps that take no time are gone through (engine/walk.py); `end` is the engine's own."""
 
-__all__ = ["LOGIC", "Beginning", "Ending", "Outcome", "StepLogic"]
+
+def logic_of(plan: Plan, step: AnyStep) -> StepLogic:
+    """What runs a step."""
+    return LOGIC[type(step)]
+
+
+__all__ = ["LOGIC", "Beginning", "Ending", "Outcome", "StepLogic", "logic_of"]

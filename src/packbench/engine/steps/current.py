@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from packbench.core.samples import Snapshot
+from packbench.engine.control import Taper
 from packbench.engine.effects import Drive
 from packbench.engine.state import StepState
 from packbench.engine.steps.cells import taper_start, watch_cells
-from packbench.engine.steps.logic import Beginning, Outcome
+from packbench.engine.steps.logic import NOTHING, Beginning, Outcome
 from packbench.profile.amounts import constant
-from packbench.profile.plan import ConstantCurrent
+from packbench.profile.plan import CellLimit, ConstantCurrent
 
 
 class ConstantCurrentLogic:
@@ -17,12 +18,24 @@ class ConstantCurrentLogic:
     def begin(self, step: ConstantCurrent, snapshot: Snapshot, now_ns: int) -> Beginning:
         current_a, clamp_v = constant(step.current_a), constant(step.clamp_voltage_v)
         assert current_a is not None and clamp_v is not None
-        return Beginning(Drive(step.sign * current_a, clamp_v), taper_start(step.cell_limit, current_a, now_ns))
+        return Beginning(Drive(step.sign * current_a, clamp_v), taper_start(step.cell_limit, now_ns))
 
     def watch(self, step: ConstantCurrent, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
         clamp_v = constant(step.clamp_voltage_v)
         assert clamp_v is not None
-        return watch_cells(step.cell_limit, clamp_v, state, snapshot, now_ns)
+        return tapered(step.cell_limit, clamp_v, state, snapshot, now_ns)
 
     def due_ns(self, step: ConstantCurrent, state: StepState) -> int | None:
         return None
+
+
+def tapered(limit: CellLimit | None, voltage_v: float, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    """What the cells change in a step whose current they alone step down."""
+    taper = state.control
+    assert taper is None or isinstance(taper, Taper)
+    after, ending = watch_cells(limit, taper, state, snapshot, now_ns)
+    if ending is not None:
+        return Outcome(ending=ending)
+    if after is None or after is taper:
+        return NOTHING
+    return Outcome(drive=Drive(after.current_a, voltage_v), control=after)

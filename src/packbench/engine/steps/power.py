@@ -1,75 +1,37 @@
 """Constant power and constant resistance: the current follows the pack's voltage.
 
-A cycler is told a current; the engine works it out anew at every reading, from what it has learnt of the pack's
-resistance (control/source.py). It is sent when it has moved, so that hours of slowly falling voltage are some
-hundred commands. What is sent is ahead of what is wanted by as much as it may fall behind before the next command:
-a current that only followed would be too small all through a discharge at constant power, and the step too long.
+The engine works the current out anew at every reading, from what it has learnt of the pack's resistance
+(control/source.py); control/followed.py says when it is sent. From the second reading on the power is within 1 %
+(GB 38031-2025 6.3 [S]).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from packbench.core.samples import Snapshot
-from packbench.engine.control import Source
+from packbench.engine.control import Followed, Source
+from packbench.engine.control.followed import looked, sent, source_at
 from packbench.engine.effects import Drive
 from packbench.engine.state import StepState
-from packbench.engine.steps.cells import watch_cells
+from packbench.engine.steps.cells import taper_start, watch_cells
 from packbench.engine.steps.logic import NOTHING, Beginning, Outcome
-from packbench.profile.amounts import constant
-from packbench.profile.plan import ConstantPower, ConstantResistance
+from packbench.profile.amounts import Amount, constant
+from packbench.profile.plan import CellLimit, ConstantPower, ConstantResistance
 
-CHANGE = 0.0005
-"""Relative change of a current from one command to the next; a twentieth of GB 38031-2025 6.3's +-1 % [S]."""
-
-
-def source_at(snapshot: Snapshot) -> Source:
-    """What the newest reading says of the pack."""
-    cycler = snapshot.cycler
-    return Source(snapshot.pack_voltage_v, 0.0 if cycler is None else cycler.current_a)
-
-
-def followed(source: Source, snapshot: Snapshot, t_ns: int) -> Source:
-    """The source after a moment: the same object when the cycler has said nothing new."""
-    cycler = snapshot.cycler
-    if cycler is None or cycler.t_ns < t_ns:
-        return source
-    if (source.voltage_v, source.current_a) == (snapshot.pack_voltage_v, cycler.current_a):
-        return source
-    return source.learnt(snapshot.pack_voltage_v, cycler.current_a)
-
-
-def adjusted(source: Source, wanted_a: float, clamp_v: float, state: StepState) -> Outcome:
-    """The command for a current, when it has moved enough; half a change ahead, in the direction it is going."""
-    drive = state.drive
-    assert drive is not None
-    half_a = 0.5 * CHANGE * abs(drive.current_a)
-    behind_a = wanted_a - drive.current_a
-    # The way back is longer: noise about a command that is ahead must not turn it round.
-    back_a = half_a if source.heading == 0 else 3.0 * half_a
-    if -back_a <= behind_a * (source.heading or 1) <= half_a:
-        return NOTHING if source is state.control else Outcome(control=source)
-    heading = 1 if behind_a > 0.0 else -1
-    return Outcome(drive=Drive(wanted_a + heading * half_a, clamp_v), control=replace(source, heading=heading))
+Wanted = Callable[[Source], float]
+"""The signed current that a step wants of the pack as it is known."""
 
 
 class ConstantPowerLogic:
     """Constant power at the pack's terminals."""
 
     def begin(self, step: ConstantPower, snapshot: Snapshot, now_ns: int) -> Beginning:
-        power_w, clamp_v = constant(step.power_w), constant(step.clamp_voltage_v)
-        assert power_w is not None and clamp_v is not None
-        source = source_at(snapshot)
-        return Beginning(Drive(source.current_for_power(step.sign * power_w), clamp_v), source)
+        return _begun(_power(step), step.clamp_voltage_v, step.cell_limit, snapshot, now_ns)
 
     def watch(self, step: ConstantPower, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
-        power_w, clamp_v = constant(step.power_w), constant(step.clamp_voltage_v)
-        assert isinstance(state.control, Source) and power_w is not None and clamp_v is not None
-        cells = watch_cells(step.cell_limit, clamp_v, state, snapshot, now_ns)
-        if cells.ending is not None:
-            return cells
-        source = followed(state.control, snapshot, state.started_ns)
-        return adjusted(source, source.current_for_power(step.sign * power_w), clamp_v, state)
+        return _watched(_power(step), step.cell_limit, state, snapshot, now_ns)
 
     def due_ns(self, step: ConstantPower, state: StepState) -> int | None:
         return None
@@ -79,16 +41,53 @@ class ConstantResistanceLogic:
     """The current of a load resistance."""
 
     def begin(self, step: ConstantResistance, snapshot: Snapshot, now_ns: int) -> Beginning:
-        load_ohm, clamp_v = constant(step.resistance_ohm), constant(step.clamp_voltage_v)
-        assert load_ohm is not None and clamp_v is not None
-        source = source_at(snapshot)
-        return Beginning(Drive(source.current_for_resistance(load_ohm), clamp_v), source)
+        return _begun(_resistance(step), step.clamp_voltage_v, None, snapshot, now_ns)
 
     def watch(self, step: ConstantResistance, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
-        load_ohm, clamp_v = constant(step.resistance_ohm), constant(step.clamp_voltage_v)
-        assert isinstance(state.control, Source) and load_ohm is not None and clamp_v is not None
-        source = followed(state.control, snapshot, state.started_ns)
-        return adjusted(source, source.current_for_resistance(load_ohm), clamp_v, state)
+        return _watched(_resistance(step), None, state, snapshot, now_ns)
 
     def due_ns(self, step: ConstantResistance, state: StepState) -> int | None:
         return None
+
+
+def _power(step: ConstantPower) -> Wanted:
+    power_w = constant(step.power_w)
+    assert power_w is not None
+    return lambda source: source.current_for_power(step.sign * power_w)
+
+
+def _resistance(step: ConstantResistance) -> Wanted:
+    load_ohm = constant(step.resistance_ohm)
+    assert load_ohm is not None
+    return lambda source: source.current_for_resistance(load_ohm)
+
+
+def _begun(wanted: Wanted, clamp: Amount, limit: CellLimit | None, snapshot: Snapshot, now_ns: int) -> Beginning:
+    clamp_v = constant(clamp)
+    assert clamp_v is not None
+    source = source_at(snapshot)
+    current_a = wanted(source)
+    source = replace(source, scale_a=abs(current_a))
+    followed = Followed(source, now_ns, now_ns, taper=taper_start(limit, now_ns))
+    return Beginning(Drive(current_a, clamp_v), followed)
+
+
+def _watched(wanted: Wanted, limit: CellLimit | None, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    before, drive = state.control, state.drive
+    assert isinstance(before, Followed) and drive is not None
+    taper, ending = watch_cells(limit, before.taper, state, snapshot, now_ns)
+    if ending is not None:
+        return Outcome(ending=ending)
+    followed = looked(before, drive, snapshot)
+    if taper is not followed.taper:
+        followed = replace(followed, taper=taper)
+    wanted_a = wanted(followed.source)
+    command = sent(followed, drive, wanted_a)
+    if taper is not None and taper.current_a < wanted_a:
+        # A cell is at its limit: less than the power asks for, in steps.
+        command = None if drive.current_a == taper.current_a else (taper.current_a, 0)
+    if command is not None:
+        current_a, heading = command
+        followed = replace(followed, heading=heading, commanded_ns=now_ns, clamped=False)
+        return Outcome(drive=Drive(current_a, drive.voltage_v), control=followed)
+    return NOTHING if followed is before else Outcome(control=followed)

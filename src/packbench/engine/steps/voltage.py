@@ -5,7 +5,8 @@ from __future__ import annotations
 from packbench.core.samples import Snapshot
 from packbench.engine.effects import Drive
 from packbench.engine.state import StepState
-from packbench.engine.steps.cells import taper_start, watch_cells
+from packbench.engine.steps.cells import taper_start
+from packbench.engine.steps.current import tapered
 from packbench.engine.steps.logic import Beginning, Ending, Outcome
 from packbench.profile.amounts import constant
 from packbench.profile.plan import ConstantVoltage, Test
@@ -20,7 +21,7 @@ class ConstantVoltageLogic:
     def begin(self, step: ConstantVoltage, snapshot: Snapshot, now_ns: int) -> Beginning:
         current_a, voltage_v = constant(step.current_a), constant(step.voltage_v)
         assert current_a is not None and voltage_v is not None
-        return Beginning(Drive(step.sign * current_a, voltage_v), taper_start(step.cell_limit, current_a, now_ns))
+        return Beginning(Drive(step.sign * current_a, voltage_v), taper_start(step.cell_limit, now_ns))
 
     def watch(self, step: ConstantVoltage, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
         voltage_v, end_a, cycler = constant(step.voltage_v), constant(step.end_current_a), snapshot.cycler
@@ -34,7 +35,7 @@ class ConstantVoltageLogic:
         ):
             reason = f"current <= {end_a:g} A at {voltage_v:g} V"
             return Outcome(ending=Ending(reason, bound=Test("current", "<=", end_a)))
-        return watch_cells(step.cell_limit, voltage_v, state, snapshot, now_ns)
+        return tapered(step.cell_limit, voltage_v, state, snapshot, now_ns)
 
     def due_ns(self, step: ConstantVoltage, state: StepState) -> int | None:
         return None
