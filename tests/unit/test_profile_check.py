@@ -1,4 +1,4 @@
-"""The static check against pack, bench and limits, its warnings, and the closed-form estimate."""
+"""The static check against pack, bench and limits and its warnings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from types import MappingProxyType
 
 import pytest
 
-from packbench.app.job import find_beside
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError
 from packbench.core.limits import LimitSet, merge_limits
 from packbench.profile.checking.check import check_plan
-from packbench.profile.checking.estimate import estimate_plan
 from packbench.profile.language.compiler import compile_profile
 from packbench.profile.plan import ConstantCurrent, LoopEnd, Plan
 
@@ -189,48 +187,3 @@ def test_a_short_rest_is_a_warning_where_a_result_depends_on_it():
     assert check_plan(plan_of(half_hour, with_result), PACK, BENCH).warnings == ()
     (cell,) = check_plan(plan_of(half_hour, with_result, CELL), CELL).warnings
     assert cell.expected is not None and "7.1.1, a cell" in cell.expected
-
-
-def test_estimate_by_hand():
-    # A full pack of 50, 80, 110 % of 150 Ah at 30 A: at least nothing left, at most 5.5 h.
-    steps = "  - rest: {for: 10 min}\n" + DISCHARGE % "30 A"
-    estimate = estimate_plan(plan_of(steps), PACK, BENCH)
-    assert estimate.duration_s.min == pytest.approx(600.0)
-    assert estimate.duration_s.expected == pytest.approx(600.0 + 60 / 30 * 3600)
-    assert estimate.duration_s.max == pytest.approx(600.0 + 165 / 30 * 3600)
-    assert (estimate.charge_ah.min, estimate.charge_ah.expected, estimate.charge_ah.max) == pytest.approx((0, 60, 165))
-    assert estimate.energy_wh.max == pytest.approx(165 * 96 * 3.65)
-    assert estimate.step_duration_s == pytest.approx((600.0, 7200.0, 0.0))
-    assert 23.0 <= estimate.temperature_c.min <= estimate.temperature_c.expected <= estimate.temperature_c.max < 60.0
-
-
-def test_estimate_of_time_and_charge_limits_and_loops():
-    both = "cc_charge: {current: 30 A, for: 20 s}, cc_discharge: {current: 30 A, for: 20 s}"
-    timed = f"  - loop: {{repeat: 4, steps: [{both}]}}\n"
-    estimate = estimate_plan(plan_of(timed), PACK)
-    assert estimate.duration_s.max == pytest.approx(160.0)
-    assert estimate.charge_ah.expected == pytest.approx(4 * 2 * 30 * 20 / 3600)
-    counted = "  - cc_discharge: {current: 30 A, until: [step_ah >= 15 Ah, cell_min <= cell_cutoff]}\n"
-    assert estimate_plan(plan_of(counted), PACK).duration_s.max == pytest.approx(1800.0)
-    either = "  - rest: {for: 1 h, until: temperature_max <= 26 degC}\n"
-    bounds = estimate_plan(plan_of(either), PACK).duration_s
-    assert (bounds.min, bounds.expected, bounds.max) == (0.0, 3600.0, 3600.0)
-
-
-def test_estimate_bounds_are_ordered_over_the_library():
-    for profile in sorted(CONFIGS.glob("profiles/*.yaml")):
-        for pack in (PACK, CELL):
-            if profile.stem == "pulse-test" and pack is PACK:
-                continue  # beyond that pack
-            plan = compile_profile(profile.read_text(encoding="utf-8"), str(profile), pack, find_beside)
-            estimate = estimate_plan(plan, pack, BENCH)
-            for bounds in (estimate.duration_s, estimate.charge_ah, estimate.energy_wh, estimate.temperature_c):
-                assert bounds.min <= bounds.expected <= bounds.max
-
-
-def test_the_residual_capacity_takes_at_most_five_cycles():
-    plan = compile_profile(read("profiles/gbt34015-residual-capacity.yaml"), "g.yaml", PACK)
-    estimate = estimate_plan(plan, PACK, BENCH)
-    # Two cycles of an 80 % pack: about 2 x (2.6 h + 4 h + 1 h), less the charge it came with.
-    assert 11 * 3600 < estimate.duration_s.expected < 16 * 3600
-    assert estimate.charge_ah.max == pytest.approx(5 * 2 * 165.0)

@@ -1,0 +1,65 @@
+"""What of the worst case an author should hear before the run: warnings, each at its step.
+
+Owns which findings of the analysis are worth a remark. It warns of what the profile or the bench could do something
+about; what hangs on the single cells of one pack is the safety rules' business, and only noted in the estimate.
+"""
+
+from __future__ import annotations
+
+from packbench.core.errors import Problem
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench.profile.checking.bounds import SLACK, Bounds, tightest
+from packbench.profile.checking.estimate import StepBounds, estimate_plan
+from packbench.profile.checking.pen import Pen
+from packbench.profile.plan import AnyStep, DrivenStep, Plan
+
+
+def worst_case_warnings(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None) -> list[Problem]:
+    """Warnings about a plan that has no errors: what the worst pack, or the best, may make of its steps."""
+    layers = {"profile": plan.limits, "pack": pack.limits, **({} if bench is None else bench.limits)}
+    warnings: list[Problem] = []
+    for row in estimate_plan(plan, pack, bench).steps:
+        step = plan.steps[row.index]
+        pen = Pen(row.index, plan.source_file, plan.places)
+        bounds = tightest({**layers, "step": step.protect})
+        if row.overdue:
+            warnings.append(_overdue(step, row, pen))
+        if row.may_not_begin:
+            found = "a set-point that may come to nothing, or beyond a limit"
+            warnings.append(pen.write("", "may not begin", found, "min(..., ...) or max(..., ...) around the formula"))
+        if isinstance(step, DrivenStep):
+            warnings += _too_hot(row, bounds, pen)
+            warnings += _too_much_power(row, pack, bench, pen)
+    return warnings
+
+
+def _overdue(step: AnyStep, row: StepBounds, pen: Pen) -> Problem:
+    """No end that surely comes within max_time."""
+    found = f"max_time {_span(step.max_time_ns / 1e9)}, and no end that every pack comes to before"
+    if not row.may_end:
+        found = f"max_time {_span(step.max_time_ns / 1e9)}, and no end that any pack comes to before"
+    return pen.write("max_time", "may be aborted by max_time", found, "an end that surely comes, such as `for`")
+
+
+def _too_hot(row: StepBounds, bounds: Bounds, pen: Pen) -> list[Problem]:
+    if "temperature_max_c" not in row.may_pass:
+        return []
+    limit_c, whose = bounds.of("temperature_max_c")
+    found = f"{row.temperature_c.max:.0f} degC in the worst pack, {row.temperature_c.expected:.0f} degC expected"
+    return [pen.write("", "may get too hot", found, f"at most {limit_c:g} degC, {whose}")]
+
+
+def _too_much_power(row: StepBounds, pack: PackSpec, bench: BenchSpec | None, pen: Pen) -> list[Problem]:
+    """A power that the cycler does not have: it would give less current than it was told."""
+    if bench is None:
+        return []
+    rated_w = float(bench.cycler.settings.get("rated_power_w", pack.max_power_w))
+    if row.power_w.max <= rated_w * (1 + SLACK):
+        return []
+    found = f"up to {row.power_w.max:.0f} W"
+    return [pen.write("", "more power than the cycler has", found, f"at most {rated_w:g} W, {bench.name}'s cycler")]
+
+
+def _span(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds / 3600.0:.3g} h" if seconds >= 3600.0 else f"{seconds / 60.0:.3g} min"

@@ -1,0 +1,68 @@
+"""What a plan's formulas look back at: the variables of loops, and steps that have run.
+
+Owns that search. What nobody asks for need not be remembered, nor told apart from one round to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from packbench.profile.amounts import Apply, Expression, Formula, Past, RoundVariable
+from packbench.profile.plan import CellLimit, Condition, LoopEnd, Plan, Segment, Test
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Indices into the plan's steps."""
+
+    loops: frozenset[int] = frozenset()
+    """Ends of the loops whose variables somebody reads."""
+    steps: frozenset[int] = frozenset()
+    """Of which somebody asks what their last execution came to."""
+
+
+def asked_in(plan: Plan) -> Asked:
+    """Everything that a plan asks for."""
+    loops, steps = set[int](), set[int]()
+    for step in plan.steps:
+        if isinstance(step, LoopEnd) and step.agreement is not None:
+            steps.add(step.agreement.step)
+        for field in fields(step):
+            for expression in _formulas(getattr(step, field.name)):
+                for leaf in _leaves(expression):
+                    if isinstance(leaf, RoundVariable):
+                        loops.add(leaf.loop)
+                    else:
+                        steps.add(leaf.step)
+    return Asked(frozenset(loops), frozenset(steps))
+
+
+def _formulas(value: Any) -> Iterator[Expression]:
+    """Those of a field's value, or of an entry of it."""
+    match value:
+        case Formula(expression):
+            yield expression
+        case tuple():
+            for item in cast("tuple[Any, ...]", value):
+                yield from _formulas(item)
+        case Segment(value=amount):
+            if isinstance(amount, Formula):
+                yield amount.expression
+        case CellLimit(voltage_v=at_v, end_current_a=end_a):
+            yield from _formulas((at_v, end_a))
+        case Condition(tests=tests):
+            yield from _formulas(tests)
+        case Test(value=amount, left=left):
+            yield from _formulas((amount, left))
+        case _:
+            return
+
+
+def _leaves(expression: Expression) -> Iterator[RoundVariable | Past]:
+    if isinstance(expression, RoundVariable | Past):
+        yield expression
+    elif isinstance(expression, Apply):
+        for operand in expression.operands:
+            yield from _leaves(operand)
