@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from tests.unit.profile_mutants import BASE, LEGAL, TYPING
+from tests.unit.profile_legal import LEGAL
+from tests.unit.profile_mutants.bases import FILES
+from tests.unit.profile_mutants.conditions import CONDITIONS
+from tests.unit.profile_mutants.steps import STEPS
+from tests.unit.profile_mutants.waves import WAVES
+from tests.unit.profile_mutants.writing import WRITING
 
 from packbench.config.document import load_document
 from packbench.config.written import quantity
@@ -67,9 +72,13 @@ def test_every_example_is_accepted(example):
     assert wrong(example) == []
 
 
-@pytest.mark.parametrize("name", LEGAL)
-def test_what_is_legal_is_accepted(name):
-    assert wrong(BASE.replace(*LEGAL[name])) == []
+@pytest.mark.parametrize("legal", LEGAL, ids=lambda legal: legal.name)
+def test_what_is_legal_is_accepted(legal):
+    assert wrong(legal.text) == []
+
+
+def test_a_sub_profile_is_accepted():
+    assert wrong(FILES["charge"]) == []
 
 
 UNSEEN = {
@@ -77,11 +86,24 @@ UNSEEN = {
     *("exponent", "off", "sexagesimal", "octal", "duplicate key", "duplicate top key", "tab", "second document"),
     *("alias", "anchor", "negative current", "zero current", "zero time"),
 }
+OF_FORM = {
+    # Mutations of the other tables that are of a form that a schema knows.
+    *("a read-out without a unit", "a limit to do what", "amperes for watts", "a point of three", "a pause that waits"),
+    *("a question in one language", "a chamber that is off", "a soak within a temperature", "a resistance in volts"),
+    *("a sub-profile as text", "a parameter that it has not given", "neither all nor any", "a group of nothing"),
+    *("a group that is no list", "a number for a condition", "no condition at all", "a share of 1", "a rate in volts"),
+    *("kelvin for a temperature", "half a round", "cell 0", "not equal", "the value on the left", "for within a group"),
+    *("an operator turned round", "a slip deep in a group", "a list in a list", "two groups"),
+}
+MARKED = [
+    *(case for case in WRITING if case.name not in UNSEEN),
+    *(case for case in (*WAVES, *STEPS, *CONDITIONS) if case.name in OF_FORM),
+]
 
 
-@pytest.mark.parametrize("case", [case for case in TYPING if case.name not in UNSEEN], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", MARKED, ids=lambda case: case.name)
 def test_a_slip_of_typing_is_marked(case):
-    assert wrong(BASE.replace(case.old, case.new.replace("§", "")))
+    assert wrong(case.base.replace(case.old, case.new.replace("§", "")))
 
 
 NUMBERS = st.from_regex(r"[-+]?(?:[0-9]{1,3}(?:\.[0-9]{0,2})?|\.[0-9]{1,2})(?:[eE][-+]?[0-9])?", fullmatch=True)

@@ -15,7 +15,7 @@ from packbench.core.specs import PackSpec
 from packbench.core.units import Dimension
 from packbench.profile.amounts import READINGS, cell_number, constant
 from packbench.profile.checking.bounds import SLACK, Bounds
-from packbench.profile.checking.pen import Pen
+from packbench.profile.checking.pen import Pen, lasting_text
 from packbench.profile.plan import (
     AnyStep,
     Condition,
@@ -97,25 +97,35 @@ def _found(test: Test, value: float, text: str) -> str:
     dimension = READINGS[name]
     shown = f"{value:.4g}" if dimension != "ratio" else f"{value * 100:.4g} %"
     unit = "" if dimension is None or dimension == "ratio" else f" {UNITS[dimension]}"
+    if dimension == "time":
+        shown, unit = lasting_text(value), ""
     return f"{text!r} ({shown}{unit})" if " and " not in text else f"{test.variable} {test.operator} {shown}{unit}"
 
 
 def _never(test: Test, value: float, step: AnyStep, bounds: Bounds, rounds: int) -> str | None:
     """Why a test can never be true; None: it can."""
     variable, rising = test.variable, test.rising
-    if variable == "soc" and (value > 1.0 if rising else value < 0.0):
+    if variable == "soc" and not _holds_somewhere(test, value, 0.0, 1.0):
         return "0 to 100 %"
     if variable == "cycle" and rising and value > rounds:
         return f"at most {rounds}: no more rounds are gone" if rounds > 1 else "a loop: cycle stays 1 without one"
     if isinstance(step, Rest | Soak) and variable in _NO_CURRENT and rising and value > 0.0:
         return "a time, a voltage or a temperature: no current flows here"
     if variable == "step_time" and rising and value * 1e9 >= step.max_time_ns and not isinstance(step, Goto | LoopEnd):
-        return f"less than max_time, {step.max_time_ns / 1e9:g} s, which ends the run as aborted (or a longer max_time)"
+        most = lasting_text(step.max_time_ns / 1e9)
+        return f"less than max_time, {most}, which ends the run as aborted (or a longer max_time)"
     if variable == "current" and rising and isinstance(step, ConstantCurrent | ConstantVoltage):
         most_a = constant(step.current_a)
         if most_a is not None and value > most_a * 1.01:
             return f"at most the step's current, {most_a:g} A"
     return _stopped_before(test, value, bounds)
+
+
+def _holds_somewhere(test: Test, value: float, low: float, high: float) -> bool:
+    """Whether a test is true of anything from `low` to `high`."""
+    if test.rising:
+        return value < high or (value == high and test.operator == ">=")
+    return value > low or (value == low and test.operator == "<=")
 
 
 def _stopped_before(test: Test, value: float, bounds: Bounds) -> str | None:
@@ -177,11 +187,13 @@ def _too_long(step: AnyStep, condition: Condition, pen: Pen, attribute: str) -> 
     if isinstance(step, Goto | LoopEnd):
         return []
     lasts_ns = min(step.max_time_ns, lasting_ns(step))
-    why = f"less than the step lasts, {lasts_ns / 1e9:g} s"
+    why = f"less than the step lasts, {lasting_text(lasts_ns / 1e9)}"
     if condition.for_ns and condition.for_ns >= lasts_ns:
-        return [pen.write(f"{attribute}.for", "impossible limit", f"{condition.for_ns / 1e9:g} s", why)]
+        found = lasting_text(condition.for_ns / 1e9)
+        return [pen.write(f"{attribute}.for", "impossible limit", found, why)]
     if any("/dt" in test.variable for test in condition.tests) and condition.window_ns >= lasts_ns:
-        return [pen.write(f"{attribute}.over", "impossible limit", f"{condition.window_ns / 1e9:g} s", why)]
+        found = lasting_text(condition.window_ns / 1e9)
+        return [pen.write(f"{attribute}.over", "impossible limit", found, why)]
     return []
 
 

@@ -23,7 +23,9 @@ from packbench.profile.plan import (
     ConstantPower,
     ConstantResistance,
     ConstantVoltage,
+    Pause,
     Plan,
+    Rest,
     SetVariables,
     Soak,
     Waveform,
@@ -130,6 +132,10 @@ def _of_use(use: Use, index: int, plan: Plan, pack: PackSpec, pen: Pen, ways: Wa
             return []
         case Past():
             label = plan.steps[use.leaf.step].label
+            still = isinstance(plan.steps[use.leaf.step], Rest | Soak | Pause)
+            if still and use.leaf.quantity in ("ah", "wh"):
+                found = f"{use.leaf.quantity}({label}), of a step without current"
+                return [pen.write(use.attribute, "nothing to look at", found, "the label of a step with current")]
             if use.leaf.quantity == "resistance" and (expected := _read_out_missing(use.leaf, plan)) is not None:
                 return [pen.write(use.attribute, "a read-out nobody takes", _asked(use.leaf, label), expected)]
             sources, found = [use.leaf.step], f"{use.leaf.quantity}({label})"

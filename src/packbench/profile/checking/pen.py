@@ -41,3 +41,11 @@ class Pen:
         field = ".".join([place.field, *missing])
         file = place.file or self.file
         return Problem(message, file, place.line, place.column, field, found, expected, place.source_line)
+
+
+def lasting_text(seconds: float) -> str:
+    """A time as people say it: 30 min, 24 h, 1.5 s."""
+    for unit, factor in (("h", 3600), ("min", 60)):
+        if seconds >= factor and seconds % factor == 0:
+            return f"{seconds / factor:g} {unit}"
+    return f"{seconds:.6g} s"

@@ -63,9 +63,7 @@ class _Compiler:
         self.names = Names(pack, parameters, self.problems)
         self.book = PlaceBook()
         self.sources = loaded.sources
-        self._labels = {
-            f"{source.unit.prefix}{source.label}": source for source in loaded.steps if source.label and source.kind
-        }
+        self._labels = {f"{source.unit.prefix}{source.label}": source for source in loaded.steps if source.label}
 
     def plan(self, source_sha256: str) -> p.Plan:
         model = self.loaded.model
@@ -83,7 +81,8 @@ class _Compiler:
                 places = self.book.places
                 self.problems += step_problems(step, source.index, self.pack, layers, self.file, places, rounds)
         if self.problems or model is None:
-            raise InputError(sort_problems(without_shadows(self.problems, self.loaded.traps)))
+            told = without_shadows(self.names.without_shadows(self.problems), self.loaded.traps)
+            raise InputError(sort_problems(told))
         if not self.loaded.explicit_end:
             steps.append(_end(self.loaded))
         compiled = p.Plan(
@@ -136,6 +135,10 @@ class _Compiler:
         self.names.enter(source)
         names = self.names.of(source.unit)
         if source.model is None:
+            if source.kind == "set":
+                self.names.lose(source.unit, source.path)
+            elif not source.kind and source.label:
+                self.names.lost_labels.add(source.label)
             return None
         scope = Scope(self.pack, names, lambda label: self._past_step(source, label))
         builder = Builder(source, scope, self.library, self.sources, self.problems, self.book.places, self.file)
@@ -177,6 +180,7 @@ class _Compiler:
                 )
             )
             self.names.publish(unit, name, found.kind)
+        self.names.lose(unit, builder.source.path)
         return p.SetVariables(**builder.instant(), values=tuple(values))
 
     def _loop_end(self, builder: Builder, loop: Loop, model: LoopModel, capacity_step: int | None) -> p.LoopEnd:
@@ -196,7 +200,7 @@ class _Compiler:
         """What the loop's `until` compares: the charge of a discharge, cycle by cycle."""
         path = (*loop.path, "until")
         document = loop.unit.document
-        if text.cycles > repeat:
+        if text.cycles > repeat and (loop.model is None or loop.model.repeat is not None or loop.each):
             found = f"{text.cycles} cycles, with repeat {repeat}"
             self.problems.append(document.problem("can never agree", path, found, "repeat at least as many"))
             return None
@@ -234,7 +238,9 @@ class _Compiler:
         discharges = {label: found.index for label, found in self._labels.items() if found.kind.endswith("_discharge")}
         index = discharges.get(result.capacity_of)
         path = ("result", "capacity_of")
-        if index is None and self.loaded.steps:
+        named = self._labels.get(result.capacity_of)
+        lost = named is not None and not named.kind
+        if index is None and self.loaded.steps and not lost:
             known = ", ".join(sorted(discharges)) or "none"
             expected = f"the label of a discharge step ({known})"
             self.problems.append(document.problem("", path, document.found(path), expected))

@@ -115,7 +115,8 @@ class _Tidy:
     def _referring(self, name: str, schema: Written) -> Written:
         """A reference to a named schema; what its place says of it stays beside the reference."""
         beside = {key: value for key, value in schema.items() if key in ("description", "default")}
-        self.definitions[name] = {key: value for key, value in schema.items() if key not in beside}
+        defined = {key: value for key, value in schema.items() if key not in beside}
+        assert self.definitions.setdefault(name, defined) == defined, f"{name} means two things"
         return {**beside, "$ref": f"{_REF}{name}"}
 
 

@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from packbench.config.document import Path
+from packbench.config.document import Path, mapping_of
 from packbench.core.errors import Problem
 from packbench.core.specs import PackSpec
 from packbench.core.units import Dimension, UnitError
-from packbench.profile.amounts import Apply, Constant, Expression, Read, RoundVariable, UserVariable
+from packbench.profile.amounts import PAST, Apply, Constant, Expression, Read, RoundVariable, UserVariable
 from packbench.profile.language.formula import Operation, PastCall, Tree
 from packbench.profile.language.resolve import Binding, Kind, Scope, bind, factor_of
 from packbench.profile.language.schema import amount
 from packbench.profile.language.values import Value, parse_any
 from packbench.profile.language.walk import Loop, StepSource, Unit
 
+_CALLS = tuple(f"{quantity}(" for quantity in PAST)
 _KNOWN = "a value that is known before the run"
 
 
@@ -34,6 +35,10 @@ class Names:
     problems: list[Problem]
     variables: dict[str, Dimension | None] = field(default_factory=dict[str, "Dimension | None"])
     """Every variable of a `set`, by its name in the whole."""
+    lost: set[str] = field(default_factory=set[str])
+    """Names whose own meaning could not be read: that they are not known is no problem of those who use them."""
+    lost_labels: set[str] = field(default_factory=set[str])
+    """Likewise of sub-profiles, and of everything in them."""
     _by_unit: dict[int, dict[str, Binding]] = field(default_factory=dict[int, dict[str, Binding]])
     """By the unit's identity."""
     _open: list[Loop] = field(default_factory=list[Loop])
@@ -44,7 +49,21 @@ class Names:
         if names is None:
             names = self._by_unit[id(unit)] = {}
             self._bind_parameters(unit, names)
+            self.lose(unit, ("parameters",))
         return names
+
+    def lose(self, unit: Unit, path: Path) -> None:
+        """Note which of the names that a mapping of a file gives a meaning have none."""
+        known = self.of(unit)
+        for name in mapping_of(unit.document.at(path)) or {}:
+            here = unit.document.mark((*path, name))
+            # One that is only missed by its own meaning is no shadow of another problem.
+            own = any(
+                (problem.found, problem.line, problem.column) == (f"the variable ${name}", here.line, here.column)
+                for problem in self.problems
+            )
+            if name not in known and not own:
+                self.lost.add(name)
 
     def enter(self, source: StepSource) -> None:
         """Bind the variables of the loops that begin at a step, and forget those of loops that are over."""
@@ -57,6 +76,7 @@ class Names:
                 self._open.append(loop)
                 for name, values in loop.each.items():
                     self._bind_round(loop, name, values)
+                self.lose(loop.unit, (*loop.path, "each"))
 
     def publish(self, unit: Unit, name: str, kind: Kind) -> None:
         """A variable of a `set`: known in its own file as $name, and as $LABEL.name to those who use it."""
@@ -67,6 +87,16 @@ class Names:
         while above is not None:
             self.of(above)[f"{unit.prefix.removeprefix(above.prefix)}{name}"] = binding
             above = above.parent
+
+    def without_shadows(self, problems: list[Problem]) -> list[Problem]:
+        """The problems without those of names that were lost."""
+        shadows = {f"the variable ${name}" for name in self.lost}
+        within = tuple(f"{head}{label}." for label in self.lost_labels for head in ("the variable $", *_CALLS))
+        return [
+            problem
+            for problem in problems
+            if problem.found not in shadows and not (problem.found or "").startswith(within)
+        ]
 
     def bound(self, value: Value, scope: Scope, unit: Unit, path: Path) -> Binding | None:
         """A value as a binding; what is wrong with it is noted at its place."""

@@ -189,8 +189,14 @@ def _at_most_one(model: StrictModel, keys: tuple[str, ...], path: Path, document
     stated = [key for key in keys if getattr(model, key) is not None]
     if len(stated) < 2:
         return []
+    stated.sort(key=lambda key: _place(document, (*path, key)))
     found = f"both {stated[0]} and {stated[1]}"
     return [document.problem("one too many", (*path, stated[1]), found, f"one of {', '.join(keys)}", key=True)]
+
+
+def _place(document: Document, path: Path) -> tuple[int, int]:
+    mark = document.mark(path, key=True)
+    return mark.line, mark.column
 
 
 def _rounds(model: LoopModel, path: Path, document: Document) -> list[Problem]:

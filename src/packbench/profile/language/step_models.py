@@ -34,7 +34,8 @@ from packbench.profile.language.schema import (
     UntilModel,
     VariableName,
 )
-from packbench.profile.language.written import AGREEMENT, POINT, shared
+from packbench.profile.language.values import parse_any
+from packbench.profile.language.written import AGREEMENT, amount, point, shared
 
 ROUNDS_MAX = 10_000
 SEGMENTS_MAX = 100_000
@@ -140,16 +141,38 @@ class PulseModel(WaveModel):
 
 
 class TableModel(WaveModel):
-    """`current_profile`, `power_profile`: points of a file, or in place."""
+    """What profiles of current and of power share: points of a file, or in place."""
 
     file: str | None = Field(default=None, description="the name of a CSV file beside the profile")
-    points: list[Annotated[Any, WithJsonSchema(POINT)]] | None = Field(
+    points: list[Any] | None = Field(default=None)
+    scale: ScaleAmount | None = Field(default=None, description=EXPECTED["ratio"])
+    peak: AnyAmount | None = Field(default=None)
+
+
+class CurrentTableModel(TableModel):
+    """`current_profile`."""
+
+    points: list[Annotated[Any, WithJsonSchema(point("current"))]] | None = Field(
         default=None,
         min_length=1,
         description="a list of [time, value], the last with its end: [[0 s, 10 A], [30 s, 0 A]]",
     )
-    scale: ScaleAmount | None = Field(default=None, description=EXPECTED["ratio"])
-    peak: AnyAmount | None = Field(default=None, description="what the largest value is to become, such as 0.5C")
+    peak: Annotated[Any, ReadBy(parse_any, amount("current"))] | None = Field(
+        default=None, description="what the largest value is to become, such as 0.5C"
+    )
+
+
+class PowerTableModel(TableModel):
+    """`power_profile`."""
+
+    points: list[Annotated[Any, WithJsonSchema(point("power"))]] | None = Field(
+        default=None,
+        min_length=1,
+        description="a list of [time, value], the last with its end: [[0 s, 5 kW], [30 s, 0 W]]",
+    )
+    peak: Annotated[Any, ReadBy(parse_any, amount("power", "Pmax"))] | None = Field(
+        default=None, description="what the largest value is to become, such as 30 %Pmax"
+    )
 
 
 class SoakModel(StepModel):
@@ -263,8 +286,8 @@ STEP_MODELS: dict[str, type[StrictModel]] = {
     "cp_discharge": CpModel,
     "cr_discharge": CrModel,
     "pulse": PulseModel,
-    "current_profile": TableModel,
-    "power_profile": TableModel,
+    "current_profile": CurrentTableModel,
+    "power_profile": PowerTableModel,
     "chamber": ChamberModel,
     "soak": SoakModel,
     "pause": PauseModel,

@@ -146,8 +146,10 @@ class Walk:
 
     def step(self, item: Any, path: Path, loops: tuple[Loop, ...], unit: Unit) -> None:
         kind, body_path = self.kind_of(item, path, unit)
-        if kind is None:
-            self._add("", path, "", None, loops, unit)
+        if kind is None:  # its label is kept, or every jump to it would be told, too
+            entry = mapping_of(item) or {}
+            body_path = (*path, next(iter(entry), ""))
+            self._add("", path, self.label("", unit.document.at(body_path), body_path, unit), None, loops, unit)
             return
         body = unit.document.at(body_path) if body_path != path else None
         label = self.label(kind, body, body_path, unit)

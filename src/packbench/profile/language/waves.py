@@ -49,10 +49,16 @@ def train_segments(b: Builder, model: m.PulseModel) -> tuple[Segment, ...]:
             read_outs = [at for at in model.read_outs if piece.rest is None and at <= for_ns]
         segments.append(Segment(for_ns, value, tuple(sorted(read_outs))))
         left_ns -= for_ns
+    if any(piece.rest is None and piece.for_ is None for piece in model.train):
+        return _NOTHING  # which has been said
     longest_ns = max((piece.for_ or 0 for piece in model.train if piece.read_outs is None), default=0)
     for order, at_ns in enumerate(model.read_outs):
         if at_ns > longest_ns:
-            expected = f"at most {longest_ns / 1e9:g} s, the longest piece with current"
+            expected = (
+                f"at most {longest_ns / 1e9:g} s, the longest piece with current and without read_outs of its own"
+            )
+            if longest_ns == 0:
+                expected = "no read_outs here: every piece has its own"
             b.refuse("a read-out nobody takes", ("read_outs", order), f"{at_ns / 1e9:g} s", expected)
     return _of_some_length(b, model, tuple(segments))
 

@@ -90,14 +90,9 @@ AGREEMENT = text(
     "capacity within 3 % of rated for 2 cycles",
     name="agreement",
 )
-POINT: Written = {
-    "type": "array",
-    "prefixItems": [
-        quantity("time"),
-        {"anyOf": [amount("current"), amount("power", "Pmax")]},
-    ],
-    "minItems": 2,
-    "maxItems": 2,
-    "items": False,
-}
-"""One of `points`."""
+
+
+def point(dimension: Dimension) -> Written:
+    """One of a table's `points`."""
+    values = amount(dimension, "Pmax") if dimension == "power" else amount(dimension)
+    return {"type": "array", "prefixItems": [quantity("time"), values], "minItems": 2, "maxItems": 2, "items": False}
