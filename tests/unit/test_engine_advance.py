@@ -188,6 +188,17 @@ def test_cv_ends_at_the_end_current_but_not_during_the_ramp() -> None:
     assert state.step.index == 1
 
 
+def test_a_pack_that_stands_above_the_voltage_is_charged_already() -> None:
+    the_plan = plan(charge("taper"), end())
+    below, above = (4.0, 4.1), (4.2, 4.3)
+    state, _ = drive(the_plan, [snapshot(0), snapshot(5, 0.0, below, regulation="cc")])
+    assert state.step.index == 0
+    state, _ = drive(the_plan, [snapshot(0), snapshot(1, 0.0, above, regulation="cc")])
+    assert state.step.index == 0
+    state, _ = drive(the_plan, [snapshot(0), snapshot(5, 0.0, above, regulation="cc")])
+    assert state.step.index == 1
+
+
 def test_the_end_of_a_cv_phase_is_located_between_its_two_readings() -> None:
     views = [snapshot(t_s, current_a, (4.0, 4.1), regulation="cv") for t_s, current_a in ((0, 0), (8, 2.0), (10, 0.8))]
     the_plan = plan(replace(charge("taper"), end_current_a=1.1), end())

@@ -29,7 +29,7 @@ class ConstantVoltageLogic:
         if (
             end_a is not None
             and cycler is not None
-            and cycler.regulation == "cv"
+            and (cycler.regulation == "cv" or beyond(step.sign, snapshot.pack_voltage_v, voltage_v))
             and abs(cycler.current_a) <= end_a
             and now_ns - state.started_ns >= CV_SETTLE_NS
         ):
@@ -39,3 +39,8 @@ class ConstantVoltageLogic:
 
     def due_ns(self, step: ConstantVoltage, state: StepState) -> int | None:
         return None
+
+
+def beyond(sign: int, pack_v: float, voltage_v: float) -> bool:
+    """Whether the pack stands beyond the voltage already: nothing flows, and few cyclers call that constant voltage."""
+    return sign * (pack_v - voltage_v) >= 0.0
