@@ -89,14 +89,14 @@ class _Tidy:
 
     def of(self, schema: Written) -> Written:
         """A schema, made tidy."""
-        found = {key: self._part(key, value) for key, value in schema.items() if key not in ("title", NAMED, SHARED)}
+        left_out = {"title", NAMED, SHARED, "propertyNames"}  # of a mapping whose keys have a pattern
+        found = {key: self._part(key, value) for key, value in schema.items() if key not in left_out}
         if SHARED in schema:
             found["$ref"] = f"{_REF}{schema[SHARED]}"
         if "default" in found and found["default"] in (None, [], {}, ""):
             del found["default"]
         if "patternProperties" in found:  # of which pydantic leaves open what other keys there may be
             found = {**found, "additionalProperties": False}
-            found.pop("propertyNames", None)
         if not found.get("required", True):
             del found["required"]
         return self._referring(schema[NAMED], found) if NAMED in schema else _without_null(found)
@@ -108,7 +108,7 @@ class _Tidy:
             return f"{_REF}{_plain(value)}"
         if key in ("anyOf", "oneOf", "prefixItems"):
             return [self.of(schema) for schema in value]
-        if key in ("items", "additionalProperties", "propertyNames") and mapping_of(value) is not None:
+        if key in ("items", "additionalProperties") and mapping_of(value) is not None:
             return self.of(value)
         return value
 
