@@ -21,7 +21,7 @@ PMAX = r"[0-9.]+\s*%\s*Pmax"
 COUNT = r"[1-9][0-9]{0,5}"
 
 _USER = r"\$[a-z0-9_.-]+"
-_OPERATOR = r"\s*(?:>=|<=|>|<|≥|≤)\s*"
+_OPERATOR = r"\s*(?:[<>]=|[<>](?!=)|≥|≤)\s*"
 _FORMULA = rf".*(?:{FORMULA_MARKS}).*"
 _WORDS: dict[Dimension, str] = {
     "charge": "rated",
