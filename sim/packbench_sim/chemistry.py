@@ -30,9 +30,12 @@ SOC_GRID_MAX = 1.1
 SOC_GRID_STEP = 0.0005
 SOC_GRID = np.linspace(SOC_GRID_MIN, SOC_GRID_MAX, round((SOC_GRID_MAX - SOC_GRID_MIN) / SOC_GRID_STEP) + 1)
 
-ROWS = ("ocv_v", "ocv_rise_v", "r1_ohm_ah", "r2_ohm_ah", "r0_ohm_ah", "hysteresis_v", "dudt_v_k")
+ROWS = (
+    *("ocv_v", "ocv_rise_v", "r1_ohm_ah", "r2_ohm_ah", "r0_ohm_ah", "hysteresis_v", "dudt_v_k"),
+    *("r1_rise_ohm_ah", "r2_rise_ohm_ah", "r0_rise_ohm_ah"),
+)
 """Rows of `Chemistry.columns()`: OCV with its rise to the next grid point (it is interpolated), the
-rest at the middle of the grid step (taken as they are: 0.05 % of SOC wide)."""
+rest at the middle of the grid step (taken as they are: 0.05 % of SOC wide), the resistances' rise over it."""
 
 Points = tuple[tuple[float, float], ...]
 
@@ -217,15 +220,22 @@ def _columns(name: str) -> FloatArray:
     source = CHEMISTRIES[name]
     ocv_v = monotone_cubic(source.ocv_v)
     middle = SOC_GRID + 0.5 * SOC_GRID_STEP
+    ohms = [
+        ohm_ah * monotone_cubic(shape, middle)
+        for ohm_ah, shape in (
+            (source.r1_ohm_ah, source.r1_shape),
+            (source.r2_ohm_ah, source.r2_shape),
+            (source.r0_ohm_ah, source.r0_shape),
+        )
+    ]
     table = np.stack(
         (
             ocv_v,
             np.diff(ocv_v, append=ocv_v[-1]),
-            source.r1_ohm_ah * monotone_cubic(source.r1_shape, middle),
-            source.r2_ohm_ah * monotone_cubic(source.r2_shape, middle),
-            source.r0_ohm_ah * monotone_cubic(source.r0_shape, middle),
+            *ohms,
             monotone_cubic(source.hysteresis_v, middle),
             monotone_cubic(source.dudt_v_k, middle),
+            *(np.gradient(row) for row in ohms),
         )
     )
     table.setflags(write=False)

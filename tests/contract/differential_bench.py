@@ -106,7 +106,7 @@ def cell_bench(sample_s: float) -> BenchSpec:
 
 def thevenin_cell(kind: str, *, capacity: float = 1.0, r0: float = 1.0) -> dict[str, Any]:
     """The chemistry's tables as tests/contract/thevenin.py takes them; factors to show that a test can fail."""
-    ocv_v, _, r1, r2, r0_ohm_ah, _, _ = chemistry(kind).columns()
+    ocv_v, _, r1, r2, r0_ohm_ah, *_ = chemistry(kind).columns()
     return {
         "capacity_ah": capacity * CAPACITY_AH,
         "soc": SOC_GRID.tolist(),

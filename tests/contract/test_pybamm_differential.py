@@ -5,8 +5,8 @@ Every step must end within one sample of PyBaMM's and move the same charge to 0.
 the engine says of it: the instant at which its bound was met, between two samples; where it says none, the sample
 that ended it.
 
-What stands between the two is the plant's segment of five seconds (packbench_sim/pack.py): in the knee of a
-discharge at 1C its voltage is up to a millivolt off, which is 0.3 s. Samples here are 0.5 and 1 s.
+What stands between the two is the plant's segment of five seconds (packbench_sim/pack.py), and that an instant
+between two samples is found on a straight line. Samples here are 0.5 and 1 s.
 """
 
 from __future__ import annotations

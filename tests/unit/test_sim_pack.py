@@ -104,16 +104,23 @@ def reference_v(chemistry: str, soc: float, branch: float, current_a: float, sec
         dz = current_a * step_s / 360_000.0
         branch = sign + (branch - sign) * np.exp(-source.hysteresis_gamma * abs(dz))
         soc += dz
-    ocv, _, r1, r2, r0, half_gap, _ = (float(np.interp(soc, SOC_GRID, row)) for row in table)
+    ocv, _, r1, r2, r0, half_gap, *_ = (float(np.interp(soc, SOC_GRID, row)) for row in table)
     return ocv + half_gap * branch + (r1 * w1 + r2 * w2 + r0 * current_a) / 100.0
 
 
 @pytest.mark.parametrize(
     ("chemistry", "soc", "current_a"),
-    [("nmc", 0.02, -50.0), ("nmc", 0.6, 50.0), ("lfp", 0.02, -50.0), ("lfp", 0.96, 50.0), ("lfp", 0.5, 50.0)],
+    [
+        ("nmc", 0.02, -50.0),
+        ("lmo", 0.02, -50.0),
+        ("nmc", 0.6, 50.0),
+        ("lfp", 0.02, -50.0),
+        ("lfp", 0.96, 50.0),
+        ("lfp", 0.5, 50.0),
+    ],
 )
 def test_segments_follow_the_tables(chemistry: str, soc: float, current_a: float):
-    """At C/2, in the knees: within 0.25 mV of small steps, at the start, middle and end of a segment."""
+    """At C/2, in the knees: within 0.2 mV of small steps, at the start, middle and end of a segment."""
     pack = make(chemistry, series=1, initial_soc=soc, thermal_tau_s=1e-3, entropic_heat=False)
     pack.refresh(current_a)
     passed_s = 0.0
@@ -122,7 +129,7 @@ def test_segments_follow_the_tables(chemistry: str, soc: float, current_a: float
             pack.advance(1.25, current_a)
             passed_s += 1.25
             expected = reference_v(chemistry, soc, 0.0, current_a, passed_s)
-            assert pack.voltage_v(current_a) == pytest.approx(expected, abs=0.00025)
+            assert pack.voltage_v(current_a) == pytest.approx(expected, abs=0.0002)
         pack.refresh(current_a)
 
 
