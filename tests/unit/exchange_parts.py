@@ -44,19 +44,19 @@ def profile(steps: str, head: str = HEAD) -> str:
     return f"{head}steps:\n{steps}"
 
 
-def converted(text: str, target: Any, pack: PackSpec = PACK, file: str = "t.yaml", **wishes: bool) -> Converted:
+def converted(text: str, target: Any, pack: PackSpec = PACK, file: str = "t.yaml", **wishes: Any) -> Converted:
     return convert(text, file, pack, Wishes(target, **wishes))
 
 
-def to_pybamm(steps: str, pack: PackSpec = PACK, head: str = HEAD, **wishes: bool) -> Converted:
+def to_pybamm(steps: str, pack: PackSpec = PACK, head: str = HEAD, **wishes: Any) -> Converted:
     return converted(profile(steps, head), "pybamm", pack, "t.yaml", **wishes)
 
 
-def to_unicycler(steps: str, pack: PackSpec = PACK, head: str = HEAD, **wishes: bool) -> Converted:
+def to_unicycler(steps: str, pack: PackSpec = PACK, head: str = HEAD, **wishes: Any) -> Converted:
     return converted(profile(steps, head), "unicycler", pack, "t.yaml", **wishes)
 
 
-def imported(foreign: Any, pack: PackSpec = PACK, file: str = "x.json", **wishes: bool) -> Converted:
+def imported(foreign: Any, pack: PackSpec = PACK, file: str = "x.json", **wishes: Any) -> Converted:
     text = foreign if isinstance(foreign, str) else json.dumps(foreign, indent=1)
     return converted(text, "packbench", pack, file, **wishes)
 

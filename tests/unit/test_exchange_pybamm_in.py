@@ -12,7 +12,15 @@ from packbench.core.specs import PackSpec
 from packbench.core.units import UnitError
 from packbench.profile.exchange.pybamm_steps import PybammStep, Termination
 from packbench.profile.exchange.pybamm_strings import parse_string
-from packbench.profile.plan import ConstantCurrent, ConstantPower, ConstantResistance, ConstantVoltage, Rest, Waveform
+from packbench.profile.plan import (
+    ConstantCurrent,
+    ConstantPower,
+    ConstantResistance,
+    ConstantVoltage,
+    LoopEnd,
+    Rest,
+    Waveform,
+)
 
 
 def of(*steps: dict[str, Any], **whole: Any) -> dict[str, Any]:
@@ -105,6 +113,15 @@ def test_sentences_come_as_lists_or_lines_and_equal_cycles_are_rounds(text: str)
     assert "profile: my-experiment\n" in out.text
 
 
+def test_a_loop_that_was_written_out_is_a_loop_again() -> None:
+    """As aurora-unicycler writes its loops for PyBaMM: one list, without cycles."""
+    round_ = ["Charge at C/3 until 4.1 V", "Hold at 4.1 V until C/20", "Discharge at C/3 until 3 V"]
+    plan = plan_of(imported(["Rest for 1 hour", *round_ * 100, "Rest for 1 hour", "Rest for 1 hour"], CELL).text, CELL)
+    kinds = [step.kind for step in plan.steps]
+    assert kinds == ["rest", "cccv_charge", "cc_discharge", "loop", "rest", "loop", "end"]
+    assert [(step.start, step.repeat) for step in plan.steps if isinstance(step, LoopEnd)] == [(1, 100), (4, 2)]
+
+
 def test_a_sentence_that_is_refused_is_refused_where_it_stands() -> None:
     with pytest.raises(InputError) as error:
         imported("Rest for 1 hour\n\n  Wait a bit\nCharge at 1 C for 1 fortnight\n", file="x.txt")
@@ -154,6 +171,10 @@ def test_a_positive_current_discharges() -> None:
     step = first(of({"type": "current", "value": 2.0, "duration": 60}))
     assert isinstance(step, ConstantCurrent)
     assert (step.sign, step.current_a) == (-1, 2.0)
+    small = of(
+        {"type": "current", "value": 0.05, "duration": 60, "tags": "x", "period": 1}, {"type": "rest", "duration": 1}
+    )
+    assert "current: 50 mA\n" in imported(small, CELL).text
     step = first(of({"type": "c-rate", "value": -0.5, "duration": 60}))
     assert isinstance(step, ConstantCurrent)
     assert (step.sign, step.current_a) == (1, 12.5)
@@ -200,6 +221,10 @@ def test_a_voltage_that_pybamm_passes_over_is_passed_over_and_said() -> None:
     out = imported(of({"type": "rest", "duration": 60, "terminations": [{"type": "voltage", "value": 3.0}]}), CELL)
     assert ends(plan_of(out.text, CELL).steps[0]) == [("step_time", ">=", 60.0)]
     assert "PyBaMM passes over a voltage" in out.account.warnings[0].message
+
+    hold = {"type": "voltage", "value": 4.0, "duration": 60, "terminations": [{"type": "voltage", "value": 3.0}]}
+    out = imported(of(hold), CELL)
+    assert ends(plan_of(out.text, CELL).steps[0]) == [("step_time", ">=", 60.0)]
 
 
 def test_a_step_without_an_end_has_pybamm_s_and_that_is_said() -> None:
@@ -296,6 +321,29 @@ def test_temperature_is_a_chamber_s_and_tags_are_labels() -> None:
     assert [told.message for told in out.account.warnings] == ["of several tags the first becomes the label"]
 
 
+def test_a_loop_sets_the_chamber_that_its_last_step_leaves_elsewhere() -> None:
+    warm, cold = ({"type": "rest", "duration": 60, "temperature": kelvin} for kelvin in (298.15, 283.15))
+    out = imported({"cycles": [[warm], [warm, cold], [warm, cold]]}, CELL)
+    kinds = [step.kind for step in plan_of(out.text, CELL).steps]
+    assert kinds == ["chamber", "rest", "chamber", "rest", "chamber", "rest", "loop", "end"]
+    # One temperature in all of it is set before it, once.
+    kinds = [step.kind for step in plan_of(imported({"cycles": [[cold, cold]] * 2}, CELL).text, CELL).steps]
+    assert kinds == ["chamber", "rest", "rest", "loop", "end"]
+
+
+def test_a_tag_that_stands_twice_is_a_label_once() -> None:
+    rest = {"type": "rest", "duration": 60, "tags": ["calm"]}
+    labels = [step.label for step in plan_of(imported(of(rest, {**rest, "duration": 61}), CELL).text, CELL).steps]
+    assert labels[0] == "calm" and labels[1] != "calm"
+
+
+def test_what_is_null_is_not_there() -> None:
+    plan = plan_of(
+        imported(of({"type": "rest", "duration": 60, "terminations": None, "period": None}), CELL).text, CELL
+    )
+    assert [step.kind for step in plan.steps] == ["rest", "end"]
+
+
 def test_what_the_experiment_says_for_all_holds_where_a_step_says_nothing() -> None:
     out = imported(of({"type": "rest", "duration": 60}, {"type": "rest", "duration": 60, "period": 1}, period=30), CELL)
     assert [step.record.dt_ns // 1_000_000_000 for step in plan_of(out.text, CELL).steps[:2]] == [30, 1]
@@ -389,6 +437,11 @@ def test_what_the_pack_cannot_do_is_told_where_the_source_says_it() -> None:
     assert [(problem.file, problem.line) for problem in error.value.problems] == [("x.txt", 2), ("x.txt", 3)]
     assert "900 A" in f"{error.value.problems[0].found}"
     assert error.value.problems[0].field == "steps[2] (steps[2].cc_charge.current)"
+
+
+def test_our_own_export_has_kept_its_title() -> None:
+    out = imported(of({"type": "rest", "duration": 60}, packbench={"title": "A rest", "profile": "calm"}), CELL)
+    assert plan_of(out.text, CELL).title_en == "Imported: A rest"
 
 
 def test_names_and_texts_of_others_are_made_harmless() -> None:

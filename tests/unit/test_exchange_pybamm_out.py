@@ -9,8 +9,10 @@ import pytest
 from tests.unit.exchange_parts import CELL, HEAD, PACK, converted, losses, profile, to_pybamm
 
 from packbench.core.errors import InputError
+from packbench.profile.exchange.pybamm_out import to_pybamm as write_pybamm
 from packbench.profile.exchange.pybamm_steps import PybammStep, Termination
 from packbench.profile.exchange.pybamm_strings import sentence_of
+from packbench.profile.language.compiler import compile_profile
 
 
 def cycles(steps: str, pack: Any = PACK, head: str = HEAD, **wishes: bool) -> list[list[dict[str, Any]]]:
@@ -90,6 +92,17 @@ def test_a_rate_stays_a_rate(written: str, kind: str, value: float) -> None:
     assert (step["type"], step["value"]) == (kind, value)
 
 
+def test_a_rate_that_was_replaced_is_none() -> None:
+    """The text still says 0.25C; the plan was compiled with another value."""
+    text = profile(
+        "  - rest: {for: 1 s}\n  - cc_discharge: {current: $rate, for: 1 h}\n", f"{HEAD}parameters: {{rate: 0.25C}}\n"
+    )
+    for given, kind, value in (({"rate": "60 A"}, "current", 60.0), ({"rate": "0.25C"}, "c-rate", 0.25)):
+        plan = compile_profile(text, "t.yaml", PACK, parameters=given)
+        step = write_pybamm(plan, PACK).experiment["cycles"][1][0]
+        assert (step["type"], step["value"]) == (kind, value)
+
+
 def test_what_was_assumed_stands_in_the_export() -> None:
     out = to_pybamm("  - rest: {for: 1 min}\n  - pause: {prompt: {en: Look, zh: 看}}\n", is_lossy=True)
     about = out.experiment["packbench"]
@@ -143,6 +156,12 @@ def test_a_discharge_holds_its_voltage_downwards() -> None:
     )
 
 
+def test_a_cell_beyond_the_held_voltage_is_never_met_while_it_is_held() -> None:
+    step = "cccv_discharge: {current: 50 A, voltage: 300 V, end_current: 5 A, until: cell_min <= cell_cutoff}"
+    ((_, hold),) = cycles(f"  - {step}\n")
+    assert hold["terminations"] == [{"type": "current", "value": 5.0}]
+
+
 def test_a_taper_below_the_held_voltage_is_the_voltage_that_is_held() -> None:
     """Cells that are all alike come to 4.1 V together: at 393.6 V of the pack, before its 403.2 V."""
     limit = "on_cell_limit: {at: 4.1 V, action: taper, end_current: 5 A}"
@@ -188,13 +207,14 @@ def test_charge_and_energy_at_a_steady_set_point_are_a_time() -> None:
 
 
 def test_pulses_are_steps_and_profiles_are_tables() -> None:
-    train = "[{discharge: 1C, for: 18 s}, {rest: 40 s}, {charge: 60 A, for: 10 s}]"
+    train = "[{discharge: 1C, for: 18 s}, {rest: 40 s}, {charge: 60 A, for: 10 s}, {discharge: 30 A, for: 5 s}]"
     assert [
         (step["type"], step.get("value"), step["duration"]) for step in cycles(f"  - pulse: {{train: {train}}}\n")[0]
     ] == [
         ("c-rate", 1.0, 18.0),
         ("rest", None, 40.0),
         ("current", -60.0, 10.0),
+        ("current", 30.0, 5.0),
     ]
     assert len(cycles(f"  - pulse: {{train: {train}, repeat: 4}}\n")) == 4
     points = "[[0 s, 10 A], [30 s, -5 A], [40 s, 0 A]]"

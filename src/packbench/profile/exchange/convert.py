@@ -19,7 +19,7 @@ from packbench.profile.exchange.outline import Account
 from packbench.profile.exchange.pybamm_in import from_pybamm
 from packbench.profile.exchange.pybamm_out import to_pybamm
 from packbench.profile.exchange.sources import Source, recognise
-from packbench.profile.exchange.to_profile import ProfileWriter, Written
+from packbench.profile.exchange.to_profile import IMPORTED, ProfileWriter, Written
 from packbench.profile.exchange.unicycler_in import from_unicycler
 from packbench.profile.exchange.unicycler_out import to_unicycler
 from packbench.profile.exchange.wording import one_line
@@ -125,6 +125,8 @@ def _imported(source: Source, form: Format, file: str, pack: PackSpec, wishes: W
         about = [f"Voltages are {scale}; C-rates are of the rated {pack.rated_capacity_ah:g} Ah."]
     else:
         items, account = from_pybamm(source, pack)
+        own = document.at(("packbench", "title"))
+        name = own.removeprefix(IMPORTED) if isinstance(own, str) else stem
         cells = f"the model is one cell, the pack has {pack.series}"
         about = [
             f"Voltages, powers and resistances are one cell's times {pack.series}; currents are the pack's; C-rates",

@@ -97,11 +97,11 @@ class _Maker:
                     raise InputError(self.leaving.pen(body.end).write("", "too long", found, expected))
             return items
         before_c = self.temperature_c
-        first = self.walk(body.nodes, {**rounds, body.end: 0})
+        first = self.walk(body.nodes, rounds)
         if self.temperature_c == before_c:
             return self._rounds(loop, body, first, loop.repeat)
         # The chamber is elsewhere when the second round begins: from then on all rounds are alike.
-        return [*first, *self._rounds(loop, body, self.walk(body.nodes, {**rounds, body.end: 0}), loop.repeat - 1)]
+        return [*first, *self._rounds(loop, body, self.walk(body.nodes, rounds), loop.repeat - 1)]
 
     def _rounds(self, loop: LoopEnd, body: Body, items: list[Item], repeat: int) -> list[Item]:
         if not items or repeat < 1:

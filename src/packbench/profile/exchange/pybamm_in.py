@@ -7,8 +7,9 @@ capacity.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from packbench.config.document import Document, Path, list_of
 from packbench.config.validation import check_model, sort_problems
@@ -32,6 +33,8 @@ CANNOT = "packbench cannot carry this"
 EDGE_NS = 1_001_000
 """A line of a table that is no longer than this is a jump."""
 DAY_S = 86_400.0
+PERIOD_MAX = 64
+"""Cycles of one round that is looked for."""
 
 Cycle = tuple[tuple[PybammStep, Path], ...]
 
@@ -43,18 +46,31 @@ def from_pybamm(source: Source, pack: PackSpec) -> tuple[tuple[Item, ...], Accou
     if reader.problems:
         raise InputError(sort_problems(reader.problems))
     items: list[Item] = []
-    for _, group in groupby(cycles, key=_steps):
-        alike = list(group)
-        phases = [phase for step, path in alike[0] if (phase := reader.phase(step, path)) is not None]
-        if len(alike) > 1 and phases:
-            items.append(Rounds(repeat=len(alike), items=tuple(phases), origin=alike[0][0][1]))
+    for cycles_alike, repeat in _rounds(cycles):
+        steps = [known for cycle in cycles_alike for known in cycle]
+        phases = [phase for step, path in steps if (phase := reader.phase(step, path)) is not None]
+        if repeat > 1 and phases:
+            items.append(Rounds(repeat=repeat, items=tuple(phases), origin=steps[0][1]))
         else:
             items += phases
     return tuple(items), reader.account
 
 
-def _steps(cycle: Cycle) -> list[PybammStep]:
-    return [step for step, _ in cycle]
+def _rounds(cycles: list[Cycle]) -> Iterator[tuple[list[Cycle], int]]:
+    """Cycles that come again and again, and how often: tuples times three, or a loop that was written out."""
+    names: dict[tuple[PybammStep, ...], int] = {}
+    ids = [names.setdefault(tuple(step for step, _ in cycle), len(names)) for cycle in cycles]
+    at = 0
+    while at < len(ids):
+        period, repeat = 1, 1
+        for tried in range(1, min(PERIOD_MAX, (len(ids) - at) // 2) + 1):
+            times, block = 1, ids[at : at + tried]
+            while ids[at + times * tried : at + (times + 1) * tried] == block:
+                times += 1
+            if times > 1 and times * tried > period * repeat:
+                period, repeat = tried, times
+        yield cycles[at : at + period], repeat
+        at += period * repeat
 
 
 @dataclass(slots=True)

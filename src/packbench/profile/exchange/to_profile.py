@@ -28,6 +28,8 @@ GENTLE = Level(0.0, 1 / 3)
 TAPER_END = 0.05
 """Of the most that may flow: where a taper ends when nobody says, ours."""
 COMMENT_MAX = 120
+IMPORTED = "Imported: "
+"""How an imported profile's title begins."""
 _LABEL = re.compile(r"[^a-z0-9]+")
 
 
@@ -65,7 +67,7 @@ class ProfileWriter:
         if Recording() in rules:
             self._line("# Where nothing is said of recording, a sample is kept every 5 s: the language's own default.")
         self._line(f"profile: {name}")
-        english, chinese = (json.dumps(f"{word}{title}", ensure_ascii=False) for word in ("Imported: ", "导入："))
+        english, chinese = (json.dumps(f"{word}{title}", ensure_ascii=False) for word in (IMPORTED, "导入："))
         self._line(f"title: {{en: {english}, zh: {chinese}}}")
         stated = [(LIMIT_KEYS[name], w.limit(name, value)) for name in LIMIT_KEYS if (value := getattr(limits, name))]
         if stated:
