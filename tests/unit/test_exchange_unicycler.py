@@ -107,6 +107,19 @@ def test_loops_go_back_to_tags() -> None:
     assert [step["cycle_count"] for step in found if step["step"] == "loop"] == [3, 4, 2]
 
 
+def test_a_loop_written_out_leaves_each_tag_its_own_name() -> None:
+    found = method(
+        "  - loop:\n"
+        "      each: {part: [10 %, 20 %]}\n"
+        "      steps:\n"
+        "        - cc_discharge: {current: $part * 10 A, for: 1 min}\n"
+        "        - loop: {label: inner, repeat: 3, steps: [{rest: {for: 1 s}}]}\n"
+    )
+    assert [step.get("tag") or step.get("loop_to") or step.get("current_mA") for step in found] == [
+        -1000.0, "inner", None, "inner", -2000.0, "inner-2", None, "inner-2",
+    ]  # fmt: skip
+
+
 def test_a_table_of_currents_is_one_current_after_the_other() -> None:
     found = method("  - current_profile: {points: [[0 s, 5 A], [30 s, -2.5 A], [40 s, 0 A], [45 s, 0 A]]}\n")
     assert found == [
