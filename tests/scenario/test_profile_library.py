@@ -216,8 +216,8 @@ def test_an_intake_reads_out_everything(pack: str, bench: str) -> None:
     played = play("ul1974-intake", pack, bench, parameters=(("watch", "2 h"), ("relaxation", "30 min")))
     variables, began = played.variables, played.began("pulse")
     assert variables["open_circuit_voltage"] == pytest.approx(played.ended("settle").voltage_v, rel=0.001)
-    assert variables["isolation"] == pytest.approx(played.plant.insulation_ohm, rel=0.05)
-    assert variables["isolation_after"] == pytest.approx(played.plant.insulation_ohm, rel=0.05)
+    assert variables["isolation"] == pytest.approx(played.plant.pack.options.insulation_ohm, rel=0.05)
+    assert variables["isolation_after"] == pytest.approx(played.plant.pack.options.insulation_ohm, rel=0.05)
     assert variables["capacity"] == pytest.approx(-played.true_ah("discharge.cc"), rel=0.005)
     for name, piece in (("discharge_resistance_10s", 1), ("charge_resistance_10s", 3)):
         assert variables[name] == pytest.approx(began.resistance_ohm(10.0), rel=0.04), piece

@@ -101,13 +101,25 @@ def test_the_board_has_its_lease_to_meet() -> None:
 
 
 def test_a_shared_line_is_refused_where_it_cannot_be_met() -> None:
-    refused, _ = said(SHARED)
+    slow = SHARED.replace("rtu+tcp://192.0.2.1:4001", "serial:///dev/ttyUSB0?baudrate=1200")
+    refused, remarked = said(slow)
     (cycler,) = [text for text in refused if "devices.cycler" in text]
+    assert cycler.startswith(
+        "bench.yaml:15:18: devices.cycler.stale_after: stale before its next reading: found 1.5 s, sharing a "
+        "line with bms, expected at least "
+    )
+    assert cycler.endswith("or shorter time-outs or a line of its own")
+    assert all("devices.cycler" not in text for text in remarked), "what is refused is not remarked on as well"
+
+
+def test_a_line_on_which_one_lost_answer_stops_the_run_is_remarked_on() -> None:
+    refused, remarked = said(SHARED)
+    assert refused == []
+    (cycler,) = [text for text in remarked if "devices.cycler" in text]
     assert cycler.startswith(
         "bench.yaml:15:18: devices.cycler.stale_after: one lost answer would make it stale: found 1.5 s, sharing a "
         "line with bms, expected at least "
     )
-    assert cycler.endswith("or shorter time-outs or a line of its own")
     patient = SHARED.replace("stale_after: 1.5 s", "stale_after: 3 s").replace("2.5 s", "4.5 s")
     assert said(patient) == ([], [])
 

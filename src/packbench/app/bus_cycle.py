@@ -8,7 +8,8 @@ the rule for it.
 
 How fast a device answers is known between two bounds: not faster than its frames and gaps take on the line, and not
 slower than its file says that it keeps up with (`min_period_s`) or, where the file does not say so, than its worst
-turnaround. What cannot be met by the first is refused; what is met by the first alone is remarked on.
+turnaround. A bench whose sources go stale although every answer comes as fast as it can is refused; one that a lost
+answer, or slow ones, would stop is remarked on.
 
 Pure: types and specs in, ages and problems out.
 """
@@ -46,6 +47,8 @@ class Freshness:
     """Roles of the other devices on its lines."""
     cycle_s: float
     """One reading at the slowest pace, everything else on its line included, when no answer is lost."""
+    kept_age_s: float
+    """At the fastest pace that is possible, when no answer is lost."""
     age_s: float
     """At the slowest pace, with one lost answer."""
     least_age_s: float
@@ -71,6 +74,7 @@ def freshness(types: DeviceTypes, bench: BenchSpec) -> tuple[Freshness, ...]:
                 source,
                 tuple(others),
                 cycle_ns / 1e9,
+                _kept_age_ns(mine, _prompt) / 1e9,
                 _age_ns(mine, _late) / 1e9,
                 _age_ns(mine, _prompt) / 1e9,
                 allowed_ns / 1e9,
@@ -80,28 +84,30 @@ def freshness(types: DeviceTypes, bench: BenchSpec) -> tuple[Freshness, ...]:
 
 
 def unmet(ages: tuple[Freshness, ...], document: Document) -> list[Problem]:
-    """Sources that go stale by one lost answer, however fast the devices are."""
+    """Sources that go stale although every answer comes, and as fast as it can."""
     return [
-        _problem(document, age, "one lost answer would make it stale")
+        _problem(document, age, "stale before its next reading", age.kept_age_s)
         for age in ages
-        if age.least_age_s > age.stale_after_s
+        if age.kept_age_s > age.stale_after_s
     ]
 
 
 def barely_met(ages: tuple[Freshness, ...], document: Document) -> list[Problem]:
-    """Sources that go stale by one lost answer when the devices are as slow as their files say they may be."""
-    return [
-        _problem(document, age, "one lost answer may make it stale, where answers are slow")
-        for age in ages
-        if age.least_age_s <= age.stale_after_s < age.age_s
-    ]
+    """Sources that go stale by one lost answer: however fast the devices are, or as slow as their files allow."""
+    problems: list[Problem] = []
+    for age in ages:
+        if age.kept_age_s <= age.stale_after_s < age.age_s:
+            surely = age.least_age_s > age.stale_after_s
+            why = f"one lost answer {'would make it stale' if surely else 'may make it stale, where answers are slow'}"
+            problems.append(_problem(document, age, why, age.age_s))
+    return problems
 
 
-def _problem(document: Document, age: Freshness, why: str) -> Problem:
+def _problem(document: Document, age: Freshness, why: str, least_s: float) -> Problem:
     found = _seconds(age.stale_after_s)
     if age.shares:
         found = f"{found}, sharing a line with {', '.join(age.shares)}"
-    expected = f"at least {_seconds(age.age_s)}, or shorter time-outs{' or a line of its own' if age.shares else ''}"
+    expected = f"at least {_seconds(least_s)}, or shorter time-outs{' or a line of its own' if age.shares else ''}"
     return document.problem(why, ("devices", age.source, "stale_after"), found, expected)
 
 
@@ -167,7 +173,7 @@ def _age_ns(mine: list[tuple[list[_Talker], _Talker]], pace: _Pace) -> int:
     """
     period_ns = mine[0][1].period_ns
     whole_ns = max(_response_ns(talkers, talker, pace, 0) for talkers, talker in mine)
-    ages = [period_ns * max(1, _ceil(whole_ns, period_ns)) + whole_ns]
+    ages = [_kept_age_ns(mine, pace)]
     for talkers, talker in mine:
         for other in talkers:
             hurt_ns = max(whole_ns, _response_ns(talkers, talker, pace, other.lost_ns))
@@ -177,6 +183,13 @@ def _age_ns(mine: list[tuple[list[_Talker], _Talker]], pace: _Pace) -> int:
             else:
                 ages += [period_ns * first + hurt_ns, period_ns * then + whole_ns]
     return max(ages)
+
+
+def _kept_age_ns(mine: list[tuple[list[_Talker], _Talker]], pace: _Pace) -> int:
+    """The oldest that a reading becomes before the next one is there, when every answer comes."""
+    period_ns = mine[0][1].period_ns
+    whole_ns = max(_response_ns(talkers, talker, pace, 0) for talkers, talker in mine)
+    return period_ns * max(1, _ceil(whole_ns, period_ns)) + whole_ns
 
 
 def _ceil(value_ns: int, step_ns: int) -> int:
