@@ -160,10 +160,10 @@ def test_a_gate_inside_the_limits_is_fine():
         ("  - rest: {for: 1 h, record: {dt: §100 ms}}\n", "recording faster than polling"),
         (
             "  - cccv_charge: {current: 1 I3, voltage: pack_full, end_current: §60 mA,"
-            " until: {when: cell_max >= cell_full, for: 1 s}}\n",
+            " for: 12 h, until: {when: cell_max >= cell_full, for: 1 s}}\n",
             "within the cycler's error",
         ),
-        ("  - cc_discharge: {current: 1 I5, until: §cell_min <= 2.6 V}\n", "below the maker's cut-off"),
+        ("  - cc_discharge: {current: 1 I5, for: 6 h, until: §cell_min <= 2.6 V}\n", "below the maker's cut-off"),
     ],
 )
 def test_warnings_of_a_reviewer(steps, message):

@@ -70,8 +70,8 @@ CELL_BOUNDS: dict[str, CellBounds] = {
             (0.95, 4.01, 4.16), (0.99, 4.12, 4.19),
         ),
         beyond_full_v=((1.05, 0.05, 0.35), (1.10, 0.12, 0.60)),
-        slope_v=((0.0, 0.5),),
-        ohm_ah=(0.06, 0.17, 0.35),
+        slope_v=((0.0, 0.5), (4.05, 0.8)),
+        ohm_ah=(0.06, 0.17, 0.33),
     ),
 }
 # fmt: on
@@ -100,7 +100,7 @@ HEAT_J_K_AH = (18.0, 22.0, 30.0)
 """Heat capacity per ampere-hour of rated capacity: least, usual, most. [A] 0.02 kg/Ah of about 1000 J/(kg K)."""
 COOLING_S = (600.0, 5400.0, 7200.0)
 """Time constant towards the surroundings: of a bare cell in moving air, usual, of a closed pack. [A]"""
-ENTROPY_V_K = (4e-4, 1e-4)
+ENTROPY_V_K = (4e-4, 7e-5)
 """Most of |dU/dT|, and how far its integral over charge goes from its least to its most. [A] the order of
 Viswanathan et al., J. Power Sources 195 (2010) 3720."""
 SELF_DISCHARGE_PER_DAY = 0.002

@@ -17,6 +17,7 @@ from packbench.profile.checking.bounds import limit_problems, never_met, tightes
 from packbench.profile.checking.course import Course
 from packbench.profile.checking.cycler import cycler_problems
 from packbench.profile.checking.flow import flow_problems, most_rounds
+from packbench.profile.checking.forewarning import worst_case_warnings
 from packbench.profile.checking.formulas import formula_problems, formula_warnings
 from packbench.profile.checking.pen import Pen
 from packbench.profile.checking.review import step_warnings
@@ -67,6 +68,8 @@ def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limit
         errors += _pack_on_bench(pack, bench, Pen(-1, file, places))
         warnings += _insulation_monitors(pack, bench, Pen(-1, file, places))
         warnings += _limits_never_met(plan, bench)
+    if not errors:
+        warnings += worst_case_warnings(plan, pack, bench)
     return Report(tuple(sort_problems(errors)), tuple(sort_problems(warnings)))
 
 

@@ -21,22 +21,25 @@ class Asked:
     """Ends of the loops whose variables somebody reads."""
     steps: frozenset[int] = frozenset()
     """Of which somebody asks what their last execution came to."""
+    formulas: frozenset[int] = frozenset()
+    """Steps that have any."""
 
 
 def asked_in(plan: Plan) -> Asked:
     """Everything that a plan asks for."""
-    loops, steps = set[int](), set[int]()
-    for step in plan.steps:
+    loops, steps, formulas = set[int](), set[int](), set[int]()
+    for index, step in enumerate(plan.steps):
         if isinstance(step, LoopEnd) and step.agreement is not None:
             steps.add(step.agreement.step)
         for field in fields(step):
             for expression in _formulas(getattr(step, field.name)):
+                formulas.add(index)
                 for leaf in _leaves(expression):
                     if isinstance(leaf, RoundVariable):
                         loops.add(leaf.loop)
                     else:
                         steps.add(leaf.step)
-    return Asked(frozenset(loops), frozenset(steps))
+    return Asked(frozenset(loops), frozenset(steps), frozenset(formulas))
 
 
 def _formulas(value: Any) -> Iterator[Expression]:

@@ -9,12 +9,13 @@ number of the physics. Tags as there: [S] secondary source, [A] ours.
 - Single cells lie within 10 % of state of charge of the mean; for the pack's voltage, which is the mean of the
   cells, that counts as 3 % where it is met early and 1 % where it is met late: the curve bends [A].
 - Open-circuit voltage, resistance, heat capacity, cooling, entropy, self-discharge: config/cell_bounds.py.
-- The surroundings are the bench's ambient +-2 K (GB 38031-2025 6.3 [S]), once the chamber has been told something
-  anything between the two, +-2 K; the pack comes with +-5 K of the ambient [A].
+- The surroundings are the bench's ambient +-2 K (GB 38031-2025 6.3 [S]); once the chamber has been told something,
+  anything between that and its set-point +-0.5 K; the pack comes within 3 K of the ambient [A].
 - Set-points are held, and read, within the accuracies that the bench states; where it states none: current 0.5 %,
   voltage 0.2 %, cells 10 mV, temperature 2 K [A].
-- A condition that is met is seen no later than a source may be silent (`stale_after`; longer stops the run), a BMS
-  measures once a second [A]; a command acts within two reply time-outs and 1 s, the disk's [A].
+- A condition that is met is seen no later than a source may be silent (`stale_after`; longer stops the run), and in a
+  step's first 2 s perhaps not at all, while the current settles (engine/entering.py); a BMS measures once a second
+  [A]; a command acts within two reply time-outs and 1 s, the disk's [A].
 - A pause lasts from no time to its max_time.
 - Nothing fails. A run that safety, an operator or max_time stops is over earlier than the least that is stated here,
   and never later than the most.
@@ -38,7 +39,7 @@ CAPACITY_LEAST, CAPACITY_USUAL, CAPACITY_MOST = 0.5, 0.8, 1.1
 CASES, CASES_OF_LONG_PLANS, LONG_PLAN = 4, 2, 150
 """Of how many cases the capacities are; a plan of many steps gets fewer."""
 CELL_SPREAD, PACK_SPREAD, PACK_CERTAIN = 0.10, 0.03, 0.01
-AMBIENT_K, START_K, AMBIENT_DEFAULT_C = 2.0, 5.0, 25.0
+AMBIENT_K, START_K, CHAMBER_K, AMBIENT_DEFAULT_C = 2.0, 3.0, 0.5, 25.0
 DISK_S, BMS_PERIOD_S = 1.0, 1.0
 NOISE_SDS = 4.0
 KELVIN = 273.15
@@ -84,7 +85,10 @@ class World:
     temperature_error: Accuracy
     limits: LimitSet
     """The tightest of profile, pack and bench."""
+    power_w: float
+    """The most that cycler and pack take."""
     chamber_k: float
+    """How far the chamber is from its set-point at most."""
     asked: Asked
     """What of a run is asked for later in it."""
 
@@ -159,6 +163,7 @@ def _world(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> World:
     rated_ah, alone = pack.rated_capacity_ah, pack.series == 1
     ambient_c = AMBIENT_DEFAULT_C if bench is None else bench.ambient_c
     layers = {"profile": plan.limits, "pack": pack.limits, **({} if bench is None else bench.limits)}
+    rated_w = inf if bench is None else float(bench.cycler.settings.get("rated_power_w", inf))
     heat, cooling = cells.HEAT_J_K_AH, cells.COOLING_S
     return World(
         expected=False,
@@ -186,7 +191,8 @@ def _world(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> World:
         cell_error=_stated(bench, "bms", "cell_voltage_v", _CELL),
         temperature_error=_stated(bench, "bms", "temperature_c", _TEMPERATURE),
         limits=tightest(layers).limits,
-        chamber_k=AMBIENT_K,
+        power_w=pack.max_power_w if bench is None else min(pack.max_power_w, rated_w),
+        chamber_k=CHAMBER_K,
         asked=asked_in(plan),
     )
 

@@ -75,11 +75,18 @@ class Driven:
         surely_v = [drive.held_most_v, self._turn_v]
         if cell is not None:
             surely_v.append(cell.most_v)
-        overshoot = drive.amps.hi * (world.bms_s + 1.0) / 3600.0 / capacity_ah.lo
+        overshoot = drive.amps.hi * (world.bms_s + 1.0) / 3600.0 / capacity_ah.lo + self._trickle_u()
         self.last_u = max(self.surely_u(min(surely_v)) + overshoot, self.start_u.hi)
         """No state of charge beyond this is come to."""
         self.last_u = min(self.last_u, self.start_u.hi + drive.amps.hi * self.max_s / 3600.0 / capacity_ah.lo)
         self.most_ah = max(min(self.last_u, self.curve.last_u) - self.start_u.lo, 0.0) * capacity_ah.hi
+
+    def _trickle_u(self) -> float:
+        """What a cycler's offset moves while it holds a voltage and thinks that nothing flows."""
+        end_a, offset_a = self.drive.end_a, self.world.current_error_a(0.0)
+        if self.clamped_ah == inf or (self.drive.regulates and end_a is not None and end_a.lo > offset_a):
+            return 0.0
+        return offset_a * self.max_s / 3600.0 / self.world.capacity_ah.lo
 
     # -- charge and time --------------------------------------------------------------------
 
@@ -149,8 +156,8 @@ class Driven:
         """When a constant voltage's current surely has fallen to its end."""
         world, held_v = self.world, self.drive.held_most_v
         error = world.current_error_a(end_a.lo)
-        if end_a.lo <= error or end_a.missing or self.curve.high_v(self.start_u.hi) > held_v + 1e-9:
-            return inf  # a pack above the voltage takes no current, and its cycler may not call that constant voltage
+        if end_a.lo <= error or end_a.missing:
+            return inf
         if self.tapered_ah < inf and self.drive.cell is not None and self.drive.cell.end_a <= 0.0:
             return inf
         factor = HOLD_FACTOR if self.tapered_ah == inf else TAPER_FACTOR
@@ -290,14 +297,18 @@ class Driven:
         return signed(Interval(self.start_u.lo, self.last_u), self.sign)
 
     def volts(self) -> Interval:
-        """The pack's voltage while the current flows."""
+        """The pack's voltage while the current flows, within the limits."""
+        return self.world.within_limits(self.free_volts())
+
+    def free_volts(self) -> Interval:
+        """The pack's voltage, whatever safety thinks of it."""
         low_v = self.curve.low_v(self.start_u.lo - self.world.pack_spread) - self.remnant_v
         top_u = self.last_u + self.world.pack_spread
         shape = self.curve.most_shape(self.start_u.lo - self.world.pack_spread, top_u)
-        high_v = min(self.drive.held_most_v, self.curve.high_v(top_u) + self.rise_v * shape)
-        high_v = max(high_v, low_v)
+        held_v = self.drive.held_most_v + STEEPEST_V * self._trickle_u()
+        high_v = max(min(held_v, self.curve.high_v(top_u) + self.rise_v * shape), low_v)
         ends = (self.sign * low_v * self.world.series, self.sign * high_v * self.world.series)
-        return self.world.within_limits(Interval(min(ends), max(ends)))
+        return Interval(min(ends), max(ends))
 
     def reads(self, name: str) -> Interval:
         """See `ends.Course`."""

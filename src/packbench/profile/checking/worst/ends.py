@@ -17,6 +17,8 @@ from packbench.profile.checking.worst.values import Readings, moves, value_of
 from packbench.profile.plan import Condition, Test
 
 BMS_READS = ("cell", "temperature", "soc", "dT/dt")
+SETTLES_S = 2.0
+"""In a step's first moments readings may still be of the step before (engine/entering.py)."""
 TIMES = ("step_time", "cycle_time", "test_time")
 
 
@@ -63,7 +65,9 @@ def window_of(condition: Condition, course: Course) -> Window:
     soonest_s = max(window.soonest_s for window in windows) + held_s
     latest_s = max(window.latest_s for window in windows) + held_s
     exact = all(test.variable in TIMES for test in condition.tests) and len(windows) == 1 and not condition.for_ns
-    return Window(soonest_s, latest_s if exact else latest_s + _unseen_s(condition, course.world))
+    if exact or latest_s == inf or course.world.expected:
+        return Window(soonest_s, latest_s)
+    return Window(soonest_s, max(latest_s, SETTLES_S) + _unseen_s(condition, course.world))
 
 
 def decided(condition: Condition, state: State, readings: Readings) -> tuple[bool, bool]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.interval import Interval
+from packbench.profile.checking.worst.state import State
 
 LAG = 2.0
 PIECES = 6
@@ -25,7 +26,9 @@ class Warmth(NamedTuple):
     end_c: Interval
     peak_c: float
     steady_c: float
-    """Beyond which it would never go, however often the step came."""
+    """Beyond which it would never go, however often the step came to its own end."""
+    limit_c: float
+    """And where it may end earlier, again and again."""
 
 
 def heated(
@@ -48,8 +51,8 @@ def heated(
             steady_c = max(steady_c, level_c)
             peak_c = max(peak_c, hot_c)
     if world.expected:
-        return Warmth(Interval(hot_c, hot_c), peak_c, steady_c)
-    return Warmth(Interval(_coldest(world, t_c.lo, around_c.lo, lasting_s), peak_c), peak_c, steady_c)
+        return Warmth(Interval(hot_c, hot_c), peak_c, steady_c, steady_c)
+    return Warmth(Interval(_cooling(world, t_c.lo, around_c.lo, lasting_s), peak_c), peak_c, steady_c, steady_c)
 
 
 def cooled(world: World, t_c: Interval, around_c: Interval, lasting_s: Interval) -> Warmth:
@@ -60,8 +63,9 @@ def cooled(world: World, t_c: Interval, around_c: Interval, lasting_s: Interval)
     else:
         hot_c = around_c.hi + (t_c.hi - around_c.hi) * _decay(lasting_s.hi, world.cooling_s.lo)
     peak_c = max(t_c.hi, hot_c)
-    cold_c = hot_c if world.expected else min(_coldest(world, t_c.lo, around_c.lo, lasting_s), hot_c)
-    return Warmth(Interval(cold_c, hot_c), peak_c, max(peak_c, around_c.hi))
+    cold_c = hot_c if world.expected else min(_cooling(world, t_c.lo, around_c.lo, lasting_s), hot_c)
+    steady_c = max(peak_c, around_c.hi)
+    return Warmth(Interval(cold_c, hot_c), peak_c, steady_c, steady_c)
 
 
 def reaching(world: World, t_c: Interval, around_c: Interval, bound: Interval, *, rising: bool) -> tuple[float, float]:
@@ -87,7 +91,12 @@ def _falls(from_c: float, to_c: float, bound_c: float, tau_s: float) -> float:
     return inf if bound_c <= to_c else tau_s * log((from_c - to_c) / (bound_c - to_c))
 
 
-def _coldest(world: World, from_c: float, around_c: float, lasting_s: Interval) -> float:
+def coldest(world: World, state: State, lasting_s: Interval) -> float:
+    """The least that a step with current, whose heat nobody counts on, may leave of a temperature."""
+    return _cooling(world, state.temperature_c.lo, state.around_c.lo, lasting_s)
+
+
+def _cooling(world: World, from_c: float, around_c: float, lasting_s: Interval) -> float:
     if from_c > around_c:
         return around_c + (from_c - around_c) * _decay(lasting_s.hi, world.cooling_s.lo)
     return around_c + (from_c - around_c) * _decay(lasting_s.lo, world.cooling_s.hi)

@@ -11,6 +11,7 @@ from math import inf
 from packbench.core.limits import LimitSet
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.driven import STEEPEST_V, Driven, signed
+from packbench.profile.checking.worst.drives import FOLLOWS
 from packbench.profile.checking.worst.ends import named, window_of
 from packbench.profile.checking.worst.interval import Interval, hull
 from packbench.profile.checking.worst.outcome import (
@@ -24,6 +25,7 @@ from packbench.profile.checking.worst.outcome import (
     possible,
 )
 from packbench.profile.checking.worst.values import temperatures, value_of, voltage
+from packbench.profile.plan import ConstantPower
 
 FAST_RISE = 0.2
 """How much of a resistance's rise comes within the time in which a cell goes unseen. [A]"""
@@ -55,7 +57,7 @@ def driven_outcome(course: Driven, index: int) -> Outcome | None:
         power_w=_power(course, lasting_s),
         hottest_c=hottest(world, state, end_c, course.swing()),
         overdue=overdue,
-        steady_c=warm.steady_c,
+        warmth=warm,
         beyond=_beyond(course, end_c),
     )
 
@@ -192,13 +194,16 @@ def _power(course: Driven, lasting_s: Interval) -> Interval:
     """The largest magnitude of a step."""
     volts = course.volts()
     surely = lasting_s.lo > course.world.latency_s + course.world.cycler_s
+    if isinstance(course.step, ConstantPower):
+        power_w = value_of(course.step.power_w, course.state, course.reads)
+        return Interval(power_w.lo * (1.0 - FOLLOWS) if surely else 0.0, power_w.hi * (1.0 + FOLLOWS))
     return Interval(course.amps.lo * volts.lo if surely else 0.0, course.amps.hi * volts.hi)
 
 
 def _beyond(course: Driven, end_c: Interval) -> LimitSet:
     """The worst of the pack and of its cells in this step; a cell that ends it goes unseen for a while."""
     world, curve, drive = course.world, course.curve, course.drive
-    volts = course.volts()
+    volts = course.free_volts()
     top_u = course.last_u + world.cell_spread
     shape = curve.most_shape(course.start_u.lo - world.cell_spread, top_u)
     worst_v = curve.high_v(top_u) + course.rise_v * shape

@@ -16,6 +16,7 @@ from packbench.core.limits import LimitSet
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.ends import Window
+from packbench.profile.checking.worst.heat import Warmth
 from packbench.profile.checking.worst.interval import Interval
 from packbench.profile.checking.worst.state import Passed, State, Totals
 from packbench.profile.checking.worst.values import temperatures
@@ -63,8 +64,7 @@ class Outcome:
     """As read."""
     overdue: bool
     """It may last longer than max_time, which ends the run."""
-    steady_c: float
-    """Where temperature would go at most, however often the step came."""
+    warmth: Warmth
     beyond: LimitSet
     """The worst that the pack may come to where a limit of that name watches it; None: it is kept in any case."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ROUNDS_APART = (12, 4, 2)
 """So many rounds of a loop are gone through one by one, by how deep it lies."""
+EXPECTED_APART = (200, 20, 4)
+"""In the one case that is expected: what it comes to in the end is not what it comes to in any round."""
 STEPS_APART = 2000
 """And no more than two once so many steps have been gone through."""
 JOINS = 3
@@ -34,7 +36,8 @@ def gone_round(walk: Walk, end: int, state: State) -> Arriving:
     """The loop that ends at `end`, entered in `state`; what leads out of it."""
     step = _loop_end(walk, end)
     leading: Arriving = {}
-    apart = 2 if walk.executed > STEPS_APART else ROUNDS_APART[min(len(state.rounds), len(ROUNDS_APART) - 1)]
+    depths = EXPECTED_APART if walk.world.expected else ROUNDS_APART
+    apart = 2 if walk.executed > STEPS_APART else depths[min(len(state.rounds), len(depths) - 1)]
     compared_before = step.agreement is not None and step.agreement.step in state.past
     head, done = _in_round(state, end, ZERO), 0
     while True:
@@ -110,20 +113,23 @@ def _settled(walk: Walk, end: int, state: State, done: int) -> tuple[State, Stat
         following = replace(_timeless(_next_round(at_end, end, head.rounds[end])), totals=head.totals)
         if head.holds(following):
             return head, at_end, out
-        head = head.joined(following) if attempt < JOINS else _grown(walk, head, following)
+        if attempt < JOINS:
+            head = head.joined(following)
+        else:
+            head = _grown(head, following, walk.steady_c if attempt < 2 * JOINS else walk.limit_c, walk.most_a)
     raise AssertionError("a loop's state did not settle")
 
 
-def _grown(walk: Walk, head: State, following: State) -> State:
-    """Everything that still moves, as far as it may: temperatures to where they would settle."""
+def _grown(head: State, following: State, hot_c: float, most_a: float) -> State:
+    """Everything that still moves, as far as it may: temperatures to where they would settle, at most to `hot_c`."""
     grown = head.grown(following)
     temperature_c, filtered_a = grown.temperature_c, grown.filtered_a
     if temperature_c.hi > head.temperature_c.hi:
-        temperature_c = temperature_c._replace(hi=max(temperature_c.hi, walk.steady_c))
+        temperature_c = temperature_c._replace(hi=max(temperature_c.hi, hot_c))
     if temperature_c.lo < head.temperature_c.lo:
         temperature_c = temperature_c._replace(lo=min(temperature_c.lo, grown.around_c.lo))
     if not i.within(filtered_a, head.filtered_a):
-        most_a = max(abs(filtered_a.lo), abs(filtered_a.hi), walk.most_a)
+        most_a = max(abs(filtered_a.lo), abs(filtered_a.hi), most_a)
         filtered_a = Interval(-most_a, most_a)
     return replace(
         grown,

@@ -123,7 +123,7 @@ def still_outcome(world: World, state: State, step: StillStep, index: int) -> Ou
         power_w=ZERO,
         hottest_c=hottest(world, state, Interval(warm.end_c.lo, warm.peak_c), state.totals.swing),
         overdue=overdue,
-        steady_c=warm.steady_c,
+        warmth=warm,
         beyond=LimitSet(temperature_max_c=read_c.hi, temperature_min_c=read_c.lo),
     )
 

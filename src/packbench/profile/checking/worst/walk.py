@@ -13,17 +13,19 @@ from math import inf
 from packbench.core.specs import PackSpec
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
+from packbench.profile.checking.worst.doubts import doubtful
 from packbench.profile.checking.worst.driven import Driven
 from packbench.profile.checking.worst.ends import decided
 from packbench.profile.checking.worst.interval import ZERO, Interval, hull
 from packbench.profile.checking.worst.moving import driven_outcome
 from packbench.profile.checking.worst.outcome import Outcome
+from packbench.profile.checking.worst.period import Shape
 from packbench.profile.checking.worst.rounds import gone_round
 from packbench.profile.checking.worst.seen import Seen, seen_in
 from packbench.profile.checking.worst.state import Arriving, State, Totals, arrive, nothing
 from packbench.profile.checking.worst.still import still_outcome
 from packbench.profile.checking.worst.values import between_steps, value_of
-from packbench.profile.checking.worst.waveform import Period, waveform_outcome
+from packbench.profile.checking.worst.waveform import waveform_outcome
 from packbench.profile.plan import (
     ChamberSet,
     End,
@@ -55,10 +57,12 @@ class Walk:
     """Steps that may not begin: a set-point that is nothing, or beyond the limits."""
     executed: int = 0
     steady_c: float = -inf
+    """Where temperatures would go in the end."""
+    limit_c: float = -inf
     hottest_c: float = -inf
     most_a: float = 0.0
     """The largest current at the end of any step: polarisation feels no other."""
-    _periods: dict[int, Period] = field(default_factory=dict[int, Period])
+    _shapes: dict[int, Shape] = field(default_factory=dict[int, Shape])
     _loops: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     """Beginning to ends, the outermost first."""
     kept: list[Totals] = field(default_factory=list[Totals])
@@ -158,16 +162,18 @@ class Walk:
 
     def _timed(self, step: TimedStep, index: int, state: State) -> Arriving:
         outcome = self._outcome(step, index, state)
-        if outcome is None:
+        if outcome is None or (index in self.world.asked.formulas and doubtful(step, self.world, state)):
             self.unable[index] = None
             self._cut(state, Totals())
+        if outcome is None:
             return {}
         seen = self.seen.get(index)
         if seen is None:
             self.seen[index] = seen_in(outcome)
         else:
             seen.add(outcome)
-        self.steady_c = max(self.steady_c, outcome.steady_c)
+        self.steady_c = max(self.steady_c, outcome.warmth.steady_c)
+        self.limit_c = max(self.limit_c, outcome.warmth.limit_c)
         self.hottest_c = max(self.hottest_c, outcome.hottest_c.hi)
         if outcome.overdue or not outcome.ends:
             moved = (i.magnitude(outcome.charge_ah), i.magnitude(outcome.energy_wh))
@@ -185,7 +191,7 @@ class Walk:
         if isinstance(step, Rest | Soak | Pause):
             return still_outcome(self.world, state, step, index)
         if isinstance(step, Waveform):
-            return waveform_outcome(self.world, state, step, index, self._periods)
+            return waveform_outcome(self.world, state, step, index, self._shapes)
         return driven_outcome(Driven(self.world, state, step, self.pack.chemistry), index)
 
     def _cut(self, state: State, more: Totals) -> None:

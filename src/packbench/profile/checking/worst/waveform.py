@@ -7,19 +7,18 @@ one may be met each segment moves between nothing and its full charge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 
 from packbench.config.cell_bounds import LOW_SOC, LOW_SOC_FACTOR, MIDDLE_SOC_FACTOR
 from packbench.core.limits import LimitSet
-from packbench.profile.amounts import constant
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.drives import FOLLOWS
 from packbench.profile.checking.worst.ends import Window, window_of
-from packbench.profile.checking.worst.heat import Warmth, heated
+from packbench.profile.checking.worst.heat import Warmth, coldest
 from packbench.profile.checking.worst.interval import ZERO, Interval, hull
 from packbench.profile.checking.worst.outcome import Between, Moved, Outcome, WayOut, filtered, hottest, left, possible
+from packbench.profile.checking.worst.period import Period, Shape, period_of, shape_of
 from packbench.profile.checking.worst.state import State
 from packbench.profile.checking.worst.values import (
     between_steps,
@@ -31,61 +30,60 @@ from packbench.profile.checking.worst.values import (
 )
 from packbench.profile.plan import Waveform
 
+VOLTAGES = ("voltage", "cell_max", "cell_min")
 AT_CLAMP_S = 1.0
 """A clamp ends a waveform no earlier (engine/steps/waveform.py)."""
-SEPARATE_BLOCKS = 60
-"""A longer waveform's heat is that of its mean square, with one period's own on top."""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """One round of the segments with full currents; Ah, A, s."""
-
-    seconds: float
-    net_ah: Interval
-    high_ah: float
-    """How far the charge comes above that at its beginning at most, and below it."""
-    low_ah: float
-    charged_ah: float
-    """The most that flows in, and out."""
-    discharged_ah: float
-    least_a: float
-    """Of the signed currents."""
-    most_a: float
-    square_a2s: float
-    edges: int
+ROUNDS_APART = 100
+"""A waveform of more rounds gets as hot as it would in the end."""
 
 
 class Wave:
     """The course of one execution."""
 
-    def __init__(self, world: World, state: State, step: Waveform, known: Period | None) -> None:
+    def __init__(self, world: World, state: State, step: Waveform, known: Shape | None) -> None:
         self.world, self.state, self.step = world, state, step
         self.max_s = step.max_time_ns / 1e9
         self.lasting_s = step.period_ns * step.repeat / 1e9
         readings = between_steps(world, state)
         self.high_v = value_of(step.clamp_high_v, state, readings).hi / world.series
         self.low_v = value_of(step.clamp_low_v, state, readings).lo / world.series
-        self.period = known or _period(world, state, step, self._volts(self.low_v, self.high_v))
         self.ohm = world.most_ohm_at(min(state.temperature_c.lo, state.around_c.lo))
-        high_ah, low_ah = self.swings_ah(step.repeat)
-        capacity_ah = world.capacity_ah.lo
-        curve = world.curves.charging
-        self.soc = Interval(
-            max(state.soc.lo + low_ah / capacity_ah, curve.surely(self.low_v) - world.pack_spread - 0.05),
-            min(state.soc.hi + high_ah / capacity_ah, curve.surely(self.high_v) + world.pack_certain + 0.05),
-        )
-        self.soc = hull(self.soc, state.soc)
-        flowing_a = Interval(min(self.period.least_a, 0.0), max(self.period.most_a, 0.0))
-        self.flowing_a = flowing_a
-        self.whole_a = hull(flowing_a, state.filtered_a)
-        free = voltage(world, state, self.soc, flowing_a, of_pack=True, filtered_a=self.whole_a)
+        self.shape = known or shape_of(world, state, step, readings)
+        self.period = self._period()
+        self.flowing_a = self.period.flowing_a
+        self.whole_a = hull(self.flowing_a, state.filtered_a)
+        self.soc = self._soc()
+        free = self._voltage(self.soc, self.whole_a)
         self.clamped_high = free.hi / world.series >= self.high_v
         self.clamped_low = free.lo / world.series <= self.low_v
         self.volts = i.cut(free, self.low_v * world.series * 0.99, self.high_v * world.series * 1.01)
 
-    def _volts(self, low_v: float, high_v: float) -> Interval:
-        return Interval(max(low_v, 0.1) * self.world.series, high_v * self.world.series)
+    def _period(self) -> Period:
+        """With the currents of the pack's voltages: first those of the clamps, then those that come of them."""
+        world, state = self.world, self.state
+        if self.step.quantity == "current":
+            return period_of(world, self.shape, None)
+        clamps = Interval(max(self.low_v, 0.1) * world.series, self.high_v * world.series)
+        volts = clamps
+        for _ in range(3):
+            self.period = period_of(world, self.shape, volts)
+            found = self._voltage(self._soc(), hull(self.period.flowing_a, state.filtered_a))
+            volts = i.cut(found, clamps.lo, clamps.hi)
+        return period_of(world, self.shape, volts)
+
+    def _voltage(self, soc: Interval, flowing_a: Interval) -> Interval:
+        return voltage(self.world, self.state, soc, flowing_a, of_pack=True, filtered_a=flowing_a)
+
+    def _soc(self) -> Interval:
+        """Of the mean cell, at any moment; the clamps keep it from going further than they do."""
+        world, state = self.world, self.state
+        high_ah, low_ah = self.swings_ah(self.step.repeat)
+        curve = world.curves.charging
+        soc = Interval(
+            max(state.soc.lo + low_ah / world.capacity_ah.lo, curve.surely(self.low_v) - world.pack_spread - 0.05),
+            min(state.soc.hi + high_ah / world.capacity_ah.lo, curve.surely(self.high_v) + world.pack_certain + 0.05),
+        )
+        return hull(soc, state.soc)
 
     def swings_ah(self, rounds: int) -> tuple[float, float]:
         """How far above and below its beginning the charge may come within so many periods."""
@@ -113,11 +111,27 @@ class Wave:
 
     def reaches(self, name: str, bound: Interval, *, rising: bool, over_s: float) -> Window | None:
         """See `ends.Course`."""
+        if name in VOLTAGES and self.world.expected:
+            return self._expected_voltage(name, bound, rising=rising)
         if name != "step_ah" or not rising:
             return Window(over_s, inf) if name in ("dV/dt", "abs(dV/dt)", "dT/dt") else None
         largest_ah = max(self.period.charged_ah, self.period.discharged_ah)
         rounds = int(max(bound.lo - self.error_ah(1), 0.0) / largest_ah) if largest_ah else self.step.repeat
         return Window(rounds * self.period.seconds, inf) if self.reads("step_ah").hi >= bound.lo else Window(inf, inf)
+
+    def _expected_voltage(self, name: str, bound: Interval, *, rising: bool) -> Window:
+        """When the net charge has brought the usual pack to a voltage, its pulses on top."""
+        world, net_ah = self.world, self.period.net_ah.middle
+        cells = world.series if name == "voltage" else 1
+        most_a = self.flowing_a.hi if rising else self.flowing_a.lo
+        open_v = bound.middle / cells - self.ohm * most_a
+        way_ah = (world.curves.charging.surely(open_v) - self.state.soc.middle) * world.capacity_ah.middle
+        if way_ah == 0.0 or (way_ah > 0.0) != rising:
+            return Window(0.0, 0.0)
+        if net_ah == 0.0 or (net_ah > 0.0) != rising:
+            return Window(inf, inf)
+        seconds = way_ah / net_ah * self.period.seconds
+        return Window(seconds, seconds)
 
     def error_ah(self, rounds: int) -> float:
         """What the meter may count wrongly around the edges."""
@@ -171,67 +185,65 @@ class Wave:
         return self.state.totals.swing + self.throughput_ah(self.step.repeat) / self.world.capacity_ah.lo
 
     def warmth(self, lasting_s: Interval) -> Warmth:
-        """By the mean square, and one period's heat at once: pulses come in any order."""
+        """Round after round: what is left of one's heat at its end, and the most of it on the way."""
         world, period = self.world, self.period
-        factor = LOW_SOC_FACTOR if self.soc.lo < LOW_SOC else MIDDLE_SOC_FACTOR
-        factor = 1.0 if world.expected else factor
-        mean_a2 = period.square_a2s / period.seconds
-        blocks = [(lasting_s.hi, mean_a2, factor)]
-        if not world.expected:
-            peak_a2 = max(self.flowing_a.hi**2, self.flowing_a.lo**2)
-            blocks.append((period.square_a2s / peak_a2 if peak_a2 else 0.0, peak_a2, factor))
-        return heated(world, self.state.temperature_c, self.state.around_c, blocks, lasting_s)
+        tau_s = world.cooling_s.hi
+        rounds = min(self.step.repeat, int(lasting_s.hi / period.seconds) + 1)
+        apart = min(rounds, ROUNDS_APART)
+        high_rounds = apart - self._low_rounds(rounds)
+        decay = exp(-period.seconds / tau_s)
+        hot_c, around_c = self.state.temperature_c.hi, self.state.around_c.hi
+        peak_c = steady_c = ends_c = max(hot_c, around_c)
+        for number in range(apart):
+            kelvin_per_a2s = self._factor(low=number >= high_rounds) * world.most_ohm_at(hot_c) / world.heat_j_k.lo
+            settled_c = around_c + kelvin_per_a2s * period.left_a2s / (1.0 - decay)
+            steady_c = max(steady_c, settled_c)
+            peak_c = max(peak_c, hot_c + kelvin_per_a2s * period.left_most_a2s)
+            hot_c = settled_c + (hot_c - settled_c) * decay
+            ends_c = max(ends_c, hot_c)
+        if rounds > apart:
+            ends_c = max(ends_c, steady_c)
+        peak_c = max(peak_c, ends_c)
+        if world.expected:
+            return Warmth(Interval(hot_c, hot_c), peak_c, steady_c, steady_c)
+        limit_c = steady_c
+        if not lasting_s.point:
+            # It may end in the middle of a round, again and again, but never hotter than its greatest current makes it.
+            most_a2 = max(period.flowing_a.hi, -period.flowing_a.lo) ** 2
+            ohm = self._factor(low=high_rounds < apart) * world.most_ohm_at(self.state.temperature_c.hi)
+            limit_c = max(steady_c, around_c + ohm * most_a2 * tau_s / world.heat_j_k.lo)
+            ends_c = min(peak_c, limit_c)
+        return Warmth(Interval(coldest(world, self.state, lasting_s), ends_c), peak_c, steady_c, limit_c)
+
+    def _low_rounds(self, rounds: int) -> int:
+        """How many rounds may have cells of little charge in them, which resist more: the last ones."""
+        if self.soc.lo >= LOW_SOC:
+            return 0
+        down_ah = -self.period.net_ah.hi
+        if down_ah <= 0.0:
+            return rounds
+        return min(rounds, int((LOW_SOC - self.soc.lo) * self.world.capacity_ah.hi / down_ah) + 2)
+
+    def _factor(self, *, low: bool) -> float:
+        if self.world.expected:
+            return 1.0
+        return LOW_SOC_FACTOR if low else MIDDLE_SOC_FACTOR
+
+    def power_w(self) -> Interval:
+        """The largest magnitude, while no clamp takes any of it away."""
+        shape = self.shape
+        if self.step.quantity == "power":
+            most_w = max(shape.most, -shape.least)
+            return Interval(most_w * (1.0 - FOLLOWS), most_w * (1.0 + FOLLOWS))
+        most_a = max(self.flowing_a.hi, -self.flowing_a.lo)
+        return Interval(0.95 * most_a * self.volts.lo, most_a * self.volts.hi)
 
 
-def _period(world: World, state: State, step: Waveform, volts: Interval) -> Period:
-    """The segments summed up, each with the currents that it may have."""
-    readings = between_steps(world, state)
-    follows = 0.0 if world.expected else FOLLOWS
-    net_lo = net_hi = high = low = charged = discharged = square = 0.0
-    least_a = most_a = 0.0
-    edges = 0
-    before = None
-    known: dict[float, Interval] = {}
-    for segment in step.segments:
-        value = segment.value
-        amps = known.get(value) if isinstance(value, float) else None
-        if amps is None:
-            amps = value_of(value, state, readings)
-            if step.quantity == "power":
-                amps = i.over(amps, volts)
-                amps = i.widened(amps, follows * max(abs(amps.lo), abs(amps.hi)))
-            if amps != ZERO:
-                amps = i.widened(amps, world.current_error_a(max(abs(amps.lo), abs(amps.hi))))
-            if isinstance(value, float):
-                known[value] = amps
-        hours = segment.for_ns / 3.6e12
-        net_lo, net_hi = net_lo + amps.lo * hours, net_hi + amps.hi * hours
-        high, low = max(high, net_hi), min(low, net_lo)
-        charged += max(amps.hi, 0.0) * hours
-        discharged += max(-amps.lo, 0.0) * hours
-        square += max(amps.hi**2, amps.lo**2) * segment.for_ns / 1e9
-        least_a, most_a = min(least_a, amps.lo), max(most_a, amps.hi)
-        edges += amps != before
-        before = amps
-    return Period(
-        step.period_ns / 1e9,
-        Interval(net_lo, net_hi),
-        high,
-        low,
-        charged,
-        discharged,
-        least_a,
-        most_a,
-        square,
-        edges,
-    )
-
-
-def waveform_outcome(world: World, state: State, step: Waveform, index: int, known: dict[int, Period]) -> Outcome:
-    """One execution. `known`: the periods of steps whose amounts are all numbers, by their index."""
+def waveform_outcome(world: World, state: State, step: Waveform, index: int, known: dict[int, Shape]) -> Outcome:
+    """One execution. `known`: the segments of steps whose amounts are all numbers, by their index."""
     course = Wave(world, state, step, known.get(index))
-    if index not in known and not _has_formulas(step):
-        known[index] = course.period
+    if index not in world.asked.formulas:
+        known[index] = course.shape
     ways = [
         WayOut(condition.text, condition.goto, window_of(condition, course), at)
         for at, condition in enumerate(step.until)
@@ -244,30 +256,25 @@ def waveform_outcome(world: World, state: State, step: Waveform, index: int, kno
     lasting_s = Interval(min((way.window.soonest_s for way in ways), default=horizon_s), horizon_s)
     whole = _moved(course, Between(lasting_s.lo, lasting_s.hi))
     warm = course.warmth(lasting_s)
-    end_c = Interval(warm.end_c.lo, warm.peak_c)
+    whole_c = Interval(warm.end_c.lo, warm.peak_c)
     charge_ah, energy_wh = whole.charge_ah, whole.energy_wh
     for _, _, gone in found:
         charge_ah, energy_wh = hull(charge_ah, gone.charge_ah), hull(energy_wh, gone.energy_wh)
     if len(found) == 1:
         charge_ah, energy_wh = found[0][2].charge_ah, found[0][2].energy_wh
-    most_a = max(course.flowing_a.hi, -course.flowing_a.lo)
+    power_w = course.power_w()
     unclamped = not (course.clamped_high or course.clamped_low) and len(found) == 1
     return Outcome(
         ends=tuple((way, after) for way, after, _ in found),
         duration_s=lasting_s,
         charge_ah=charge_ah,
         energy_wh=energy_wh,
-        power_w=Interval(most_a * course.volts.lo * 0.95 if unclamped else 0.0, most_a * course.volts.hi),
-        hottest_c=hottest(world, state, end_c, course.swing()),
+        power_w=Interval(power_w.lo if unclamped else 0.0, power_w.hi),
+        hottest_c=hottest(world, state, whole_c, course.swing()),
         overdue=overdue,
-        steady_c=warm.steady_c,
-        beyond=_beyond(course, end_c),
+        warmth=warm,
+        beyond=_beyond(course, whole_c),
     )
-
-
-def _has_formulas(step: Waveform) -> bool:
-    amounts = [step.clamp_high_v, step.clamp_low_v, *(segment.value for segment in step.segments)]
-    return any(constant(amount) is None for amount in amounts)
 
 
 def _moved(course: Wave, between: Between) -> Moved:
