@@ -143,13 +143,17 @@ class ProfileWriter:
         return replace(phase, sign=sign, current=level)
 
     def _way(self, phase: Phase, before: Phase | None) -> Sign:
-        if before is not None:
+        """From where the step before has left the voltage, as far as that is known; else what lies nearer."""
+        full_v, empty_v = self.pack.series * self.pack.cell_full_v, self.pack.series * self.pack.cell_cutoff_v
+        if before is not None and before.sign:
             bound = before.above_v if before.sign > 0 else before.below_v
-            if bound is None or abs(bound - phase.value) <= SLACK * phase.value:
+            if bound is not None and abs(bound - phase.value) <= SLACK * phase.value:
                 return before.sign
-            return 1 if phase.value > bound else -1
-        middle = self.pack.series * (self.pack.cell_full_v + self.pack.cell_cutoff_v) / 2
-        return 1 if phase.value >= middle else -1
+            if bound is not None and before.time_ns is None:
+                return 1 if phase.value > bound else -1
+            if bound is None and empty_v < phase.value < full_v:
+                return before.sign
+        return 1 if phase.value >= (full_v + empty_v) / 2 else -1
 
     def _amperes(self, level: Level) -> float:
         return level.per_hour * self.pack.rated_capacity_ah if level.per_hour is not None else level.current_a
