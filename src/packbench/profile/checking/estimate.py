@@ -94,6 +94,11 @@ def estimate_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None) ->
 _recent: deque[tuple[tuple[AnyStep, ...], LimitSet, PackSpec, BenchSpec | None, Estimate]] = deque(maxlen=2)
 
 
+def forget() -> None:
+    """Nothing that was asked is remembered: for whoever measures how long it takes."""
+    _recent.clear()
+
+
 def _estimated(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> Estimate:
     usual, cases_of = worlds(plan, pack, bench)
     cases = [_walked(world, plan, pack) for world in cases_of]

@@ -85,6 +85,9 @@ class World:
     temperature_error: Accuracy
     limits: LimitSet
     """The tightest of profile, pack and bench."""
+    cable_ohm: float
+    """Between where the cycler holds a voltage and the pack: it is told the drop of the full current once, so that
+    the pack comes beyond the voltage by what of it is gone when the current has fallen (run/actor.py)."""
     power_w: float
     """The most that cycler and pack take."""
     chamber_k: float
@@ -191,6 +194,7 @@ def _world(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> World:
         cell_error=_stated(bench, "bms", "cell_voltage_v", _CELL),
         temperature_error=_stated(bench, "bms", "temperature_c", _TEMPERATURE),
         limits=tightest(layers).limits,
+        cable_ohm=_cable_ohm(bench),
         power_w=pack.max_power_w if bench is None else min(pack.max_power_w, rated_w),
         chamber_k=CHAMBER_K,
         asked=asked_in(plan),
@@ -221,6 +225,7 @@ def _expected(world: World, pack: PackSpec) -> World:
         ambient_c=Interval(ambient_c, ambient_c),
         start_c=Interval(ambient_c, ambient_c),
         leak_per_s=0.0,
+        cable_ohm=0.0,
         cycler_s=0.0,
         bms_s=0.0,
         latency_s=0.0,
@@ -244,6 +249,12 @@ def _stated(bench: BenchSpec | None, instrument: str, quantity: str, otherwise: 
         return bench.accuracy(instrument, quantity)
     except KeyError:
         return otherwise
+
+
+def _cable_ohm(bench: BenchSpec | None) -> float:
+    if bench is None or bench.sense_point == "pack":
+        return 0.0
+    return bench.cable_resistance_ohm + NOISE_SDS * bench.cable_resistance_u_ohm
 
 
 def _arrhenius(activation_k: float, t_c: float) -> float:

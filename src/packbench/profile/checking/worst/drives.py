@@ -81,7 +81,7 @@ def drive_of(step: DirectedStep, world: World, state: State, turn_v: float) -> D
         sign=step.sign,
         amps=amps,
         held_least_v=held.lo - error_v,
-        held_most_v=held.hi + error_v,
+        held_most_v=held.hi + error_v + world.cable_ohm * amps.hi / world.series,
         regulates=is_cv,
         end_a=end_a,
         end_text=end_text,

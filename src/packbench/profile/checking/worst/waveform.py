@@ -54,9 +54,12 @@ class Wave:
         self.whole_a = hull(self.flowing_a, state.filtered_a)
         self.soc = self._soc()
         free = self._voltage(self.soc, self.whole_a)
+        # At a clamp a falling current leaves the cable's drop to the pack (assumed.World.cable_ohm).
+        cable_v = world.cable_ohm * max(self.flowing_a.hi, -self.flowing_a.lo)
         self.clamped_high = free.hi / world.series >= self.high_v
         self.clamped_low = free.lo / world.series <= self.low_v
-        self.volts = i.cut(free, self.low_v * world.series * 0.99, self.high_v * world.series * 1.01)
+        most_v, least_v = self.high_v * world.series * 1.01 + cable_v, self.low_v * world.series * 0.99 - cable_v
+        self.volts = i.cut(free, least_v, most_v)
 
     def _period(self) -> Period:
         """With the currents of the pack's voltages: first those of the clamps, then those that come of them."""
