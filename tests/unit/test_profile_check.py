@@ -1,4 +1,4 @@
-"""The static check against pack, bench and limits and its warnings."""
+"""The static check against pack, bench and limits; its remarks are test_profile_review."""
 
 from __future__ import annotations
 
@@ -149,41 +149,3 @@ def test_a_gate_inside_the_limits_is_fine():
         "  - rest: {until: [temperature_max <= 28 degC, temperature_min >= 15 degC, cell_spread <= 2 mV], for: 2 h}\n"
     )
     assert check_plan(plan_of(steps), PACK, BENCH).errors == ()
-
-
-@pytest.mark.parametrize(
-    ("steps", "message"),
-    [
-        ("  - §cccv_charge: {current: 1 I3, voltage: pack_full, end_current: 10 A}\n", "no per-cell limit"),
-        ("  - §cc_discharge: {current: 1 I5, until: voltage <= pack_cutoff}\n", "no per-cell limit"),
-        ("  - rest: {for: 1 h, record: {dt: §1 min}}\n", "slow recording"),
-        ("  - rest: {for: 1 h, record: {dt: §100 ms}}\n", "recording faster than polling"),
-        (
-            "  - cccv_charge: {current: 1 I3, voltage: pack_full, end_current: §60 mA,"
-            " for: 12 h, until: {when: cell_max >= cell_full, for: 1 s}}\n",
-            "within the cycler's error",
-        ),
-        ("  - cc_discharge: {current: 1 I5, for: 6 h, until: §cell_min <= 2.6 V}\n", "below the maker's cut-off"),
-    ],
-)
-def test_warnings_of_a_reviewer(steps, message):
-    column = steps.index("§") + 1
-    report = check_plan(plan_of(steps.replace("§", "")), PACK, BENCH)
-    assert report.ok
-    assert [(problem.message, problem.line, problem.column) for problem in report.warnings] == [(message, 4, column)]
-
-
-def test_a_short_rest_is_a_warning_where_a_result_depends_on_it():
-    steps = (
-        "  - cc_charge: {current: 1 I3, for: 1 h, on_cell_limit: {at: cell_full, action: end}}\n"
-        "  - rest: {for: 10 min}\n" + DISCHARGE % "1 I5"
-    )
-    assert check_plan(plan_of(steps), PACK, BENCH).warnings == ()
-    with_result = HEAD + "result: {capacity_of: d, temperature: [17 degC, 37 degC]}\n"
-    steps = steps.replace("for: 1 h, ", "")
-    (warning,) = check_plan(plan_of(steps, with_result), PACK, BENCH).warnings
-    assert (warning.message, warning.found, warning.line) == ("short rest", "10 min", 6)
-    half_hour = steps.replace("10 min", "30 min")
-    assert check_plan(plan_of(half_hour, with_result), PACK, BENCH).warnings == ()
-    (cell,) = check_plan(plan_of(half_hour, with_result, CELL), CELL).warnings
-    assert cell.expected is not None and "7.1.1, a cell" in cell.expected

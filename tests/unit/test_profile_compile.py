@@ -6,11 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from packbench.config.pack import load_pack
-from packbench.core.errors import InputError
 from packbench.core.limits import LimitSet
 from packbench.profile.language.compiler import compile_profile
 from packbench.profile.plan import (
@@ -197,18 +194,3 @@ def test_a_thousand_steps_compile():
     text = HEAD + "steps:\n" + "".join(step.format(i=i) for i in range(1000))
     plan = compile_profile(text, "t.yaml", PACK)
     assert len(plan.steps) == 1001
-
-
-@settings(max_examples=60)
-@given(st.integers(0, 2000), st.text(alphabet="{}[]:-,'\"\n\t abc019.%<=>VAh#&*!|", max_size=6))
-def test_any_damage_is_refused_with_places_or_compiles(position, patch):
-    # Never another exception, whatever a slip of the editor does.
-    text = read("profiles/gbt34015-residual-capacity.yaml")
-    position %= len(text)
-    damaged = text[:position] + patch + text[position + len(patch) :]
-    try:
-        compile_profile(damaged, "d.yaml", PACK)
-    except InputError as error:
-        for problem in error.problems:
-            assert problem.line is not None and problem.column is not None
-            assert problem.found is not None and problem.expected

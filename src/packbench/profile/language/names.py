@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from packbench.config.document import Path, mapping_of
+from packbench.config.document import Path, field_text, mapping_of
 from packbench.core.errors import Problem
 from packbench.core.specs import PackSpec
 from packbench.core.units import Dimension, UnitError
@@ -56,12 +56,9 @@ class Names:
         """Note which of the names that a mapping of a file gives a meaning have none."""
         known = self.of(unit)
         for name in mapping_of(unit.document.at(path)) or {}:
-            here = unit.document.mark((*path, name))
             # One that is only missed by its own meaning is no shadow of another problem.
-            own = any(
-                (problem.found, problem.line, problem.column) == (f"the variable ${name}", here.line, here.column)
-                for problem in self.problems
-            )
+            found, here = f"the variable ${name}", field_text((*path, name))
+            own = any(problem.found == found and (problem.field or "").startswith(here) for problem in self.problems)
             if name not in known and not own:
                 self.lost.add(name)
 
