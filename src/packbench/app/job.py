@@ -97,11 +97,11 @@ def load_job(
         raise InputError(list(report.errors))
     # Imported here: both read device files by way of this module.
     from packbench.app.programmed import export
-    from packbench.app.suits import require_suited
+    from packbench.app.suits import holder_of, require_suited
 
     remarks = require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
     limits = effective_limits(plan, pack_spec, bench_spec)
-    plan = _replaced(plan, most=most_of(limits, pack_spec, bench_spec))
+    plan = _replaced(plan, most=most_of(limits, pack_spec, bench_spec), holds_voltage=holder_of(bench_spec))
     return Job(
         plan,
         pack_spec,

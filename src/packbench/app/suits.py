@@ -8,9 +8,10 @@ polls faster than a BMS answers, or a profile that discharges into a charger, is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from packbench.app.bus_cycle import barely_met, freshness, unmet
-from packbench.app.devices import DeviceTypes, line_names, load_types
+from packbench.app.devices import DeviceTypes, line_names, load_type, load_types
 from packbench.config.document import Document, load_document
 from packbench.core.errors import InputError, Problem
 from packbench.core.specs import BenchSpec, DeviceSpec, PackSpec
@@ -64,6 +65,12 @@ def unsuited(types: DeviceTypes, bench: BenchSpec, pack: PackSpec, plan: Plan, f
         *_cells(types, bench, pack, files),
         *_conditioning(types, bench, plan),
     ]
+
+
+def holder_of(bench: BenchSpec) -> Literal["cycler", "engine"]:
+    """Who holds a constant voltage: the cycler, unless its type or the bench file says that it does not."""
+    stated = load_type(bench.cycler.device).capabilities.holds_voltage
+    return "cycler" if bench.cycler.settings.get("holds_voltage", stated) else "engine"
 
 
 def _periods(types: DeviceTypes, bench: BenchSpec, document: Document) -> list[Problem]:

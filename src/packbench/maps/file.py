@@ -117,6 +117,7 @@ class _CapabilitiesEntry(StrictModel):
     cells_max: int | None = Key(default=None, gt=0)
     cells_reported: bool = True
     discharges: bool = True
+    holds_voltage: bool = True
 
 
 class _ConfirmedEntry(StrictModel):

@@ -147,6 +147,8 @@ class Capabilities:
     """Whether every cell's voltage is in its readings."""
     discharges: bool = True
     """Whether a pack can be discharged while it is watched (GB/T 27930 is charge-only)."""
+    holds_voltage: bool = True
+    """Whether a cycler holds a constant voltage by itself; where it does not, the engine does."""
 
 
 @dataclass(frozen=True, slots=True)

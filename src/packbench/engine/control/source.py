@@ -3,10 +3,11 @@
 Owns the estimate that turns a power, a load resistance or a voltage to hold into a current, so that the first command
 after an edge is right to the resistance's error rather than to the whole drop. Must not know a step.
 
-A change of current teaches by its size: `w = dI^2 / (dI^2 + (LEARN * scale)^2)` of the way to what it shows, where
-`scale` is the largest current of the step so far. A whole edge counts for 99 %, a correction of 5 % for a fifth; less
-than 2 % may be the readings' noise and teaches nothing. A reading in the middle of a ramp teaches nothing either and is
-not built upon: a device may have taken its voltage and its current at two moments.
+A change of current teaches by its size: `w = dI^2 / (dI^2 + (LEARN * largest)^2)` of the way to what it shows, where
+`largest` is the largest change that has taught so far. The first one counts for 99 %, after a whole edge a correction
+of 5 % for a fifth; less than 2 % of the step's current may be the readings' noise and teaches nothing. A reading in the
+middle of a ramp teaches nothing either and is not built upon: a device may have taken its voltage and its current at
+two moments.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Source:
     """0: nothing is known."""
     scale_a: float = 0.0
     """The largest current that has been read, or is to be."""
+    largest_a: float = 0.0
+    """The largest change that has taught; 0: none has."""
 
     @property
     def emf_v(self) -> float:
@@ -43,12 +46,13 @@ class Source:
         """After a reading of a current that has arrived."""
         change_a = current_a - self.current_a
         scale_a = max(self.scale_a, abs(current_a), abs(self.current_a))
-        resistance_ohm = self.resistance_ohm
+        resistance_ohm, largest_a = self.resistance_ohm, self.largest_a
         if abs(change_a) > LEAST * scale_a:
+            largest_a = max(largest_a, abs(change_a))
             shown_ohm = max((voltage_v - self.voltage_v) / change_a, 0.0)
-            weight = change_a * change_a / (change_a * change_a + (LEARN * scale_a) ** 2)
+            weight = change_a * change_a / (change_a * change_a + (LEARN * largest_a) ** 2)
             resistance_ohm += weight * (shown_ohm - resistance_ohm)
-        return Source(voltage_v, current_a, resistance_ohm, scale_a)
+        return Source(voltage_v, current_a, resistance_ohm, scale_a, largest_a)
 
     def arrived(self, current_a: float, commanded_a: float, since_ns: int) -> bool:
         """Whether a reading `since_ns` after a command shows the current that was commanded."""

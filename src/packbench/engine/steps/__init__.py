@@ -4,6 +4,7 @@ Adding a step type is one dataclass in profile/plan.py, one class here, one line
 """
 
 from packbench.engine.steps.current import ConstantCurrentLogic
+from packbench.engine.steps.held import HeldVoltageLogic
 from packbench.engine.steps.logic import Beginning, Ending, Outcome, StepLogic
 from packbench.engine.steps.power import ConstantPowerLogic, ConstantResistanceLogic
 from packbench.engine.steps.still import PauseLogic, RestLogic, SoakLogic
@@ -37,6 +38,8 @@ LOGIC: dict[type[AnyStep], StepLogic] = {
 
 def logic_of(plan: Plan, step: AnyStep) -> StepLogic:
     """What runs a step."""
+    if isinstance(step, ConstantVoltage) and plan.holds_voltage == "engine":
+        return HeldVoltageLogic(plan.most)
     return LOGIC[type(step)]
 
 
