@@ -20,7 +20,6 @@ from packbench.profile.plan import (
     LoopEnd,
     Pause,
     Rest,
-    Test,
 )
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -45,7 +44,8 @@ def test_residual_capacity_number_by_number():
     looks, polarity, label, deep, warm, temper, charge, rested, discharge, empty, loop, end, *rejected = plan.steps
     assert all(isinstance(step, Pause) for step in (looks, polarity, label)), "asked before anything else"
     assert isinstance(deep, Goto) and isinstance(warm, Goto) and isinstance(temper, Rest)
-    assert deep.until[0].tests == (Test("cell_min", "<=", pytest.approx(2.6)),)
+    (below,) = deep.until[0].tests
+    assert (below.variable, below.operator, below.value) == ("cell_min", "<=", pytest.approx(2.6))
     assert (plan.steps[deep.target].label, plan.steps[warm.target]) == ("rejected-voltage", charge)
     assert all(isinstance(step, End) and step.verdict == "fail" for step in rejected)
     assert isinstance(charge, ConstantVoltage)

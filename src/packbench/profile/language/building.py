@@ -174,6 +174,8 @@ class Builder:
 
 def tightest_of(layers: list[LimitSet]) -> LimitSet:
     """The tightest of several limits, each where somebody states it."""
+    if len(layers) < 2:
+        return layers[0] if layers else LimitSet()
     values: dict[str, float] = {}
     for name in LIMIT_NAMES:
         stated = [value for limits in layers if (value := getattr(limits, name)) is not None]
