@@ -7,6 +7,9 @@ import pytest
 from tests.scenario.library import Moment, Played, play
 
 from packbench.app.job import load_job
+from packbench.profile.amounts import constant
+from packbench.profile.plan import Waveform
+
 
 def soc_by_charge(played: Played, moment: Moment, full: Moment, capacity_ah: float) -> float:
     """State of charge by the plant's own coulombs since a moment at which the pack was full."""
@@ -164,9 +167,7 @@ def test_storage_charge_is_of_the_capacity_just_measured(pack: str) -> None:
 @pytest.mark.parametrize("pack", ["lfp-16s", "lmo-25ah"])
 def test_the_watch_sees_the_plants_self_discharge(pack: str) -> None:
     leaking = ("plant.self_discharge_per_day=0.01", "plant.initial_soc=0.9")
-    played = play(
-        "self-discharge-watch", pack, settings=leaking, parameters=(("watch", "1 d"), ("relaxation", "2 h"))
-    )
+    played = play("self-discharge-watch", pack, settings=leaking, parameters=(("watch", "1 d"), ("relaxation", "2 h")))
     began, ended = played.began("watch"), played.moments[-1]
     assert np.mean(began.socs) - np.mean(ended.socs) == pytest.approx(0.01, rel=0.25), "cells leak differently"
     assert played.variables["voltage_fall"] == pytest.approx(began.voltage_v - ended.voltage_v, abs=0.006)
@@ -191,8 +192,8 @@ def test_a_drive_cycle_takes_its_energy_and_stops_at_its_depth(pack: str) -> Non
     rated_ah = played.job.pack.rated_capacity_ah
     assert 0.4 * rated_ah <= drained_ah <= 0.4 * rated_ah - drives[-1].charge_ah
     assert played.variables["drained"] == pytest.approx(drained_ah, rel=1e-6)
-    plan = next(step for step in played.job.plan.steps if step.label == "drive")
-    watt_s = sum(segment.value * segment.for_ns / 1e9 for segment in plan.segments)
+    (drive,) = [step for step in played.job.plan.steps if isinstance(step, Waveform)]
+    watt_s = sum((constant(segment.value) or 0.0) * segment.for_ns / 1e9 for segment in drive.segments)
     for record in drives:
         assert record.energy_wh == pytest.approx(watt_s / 3600, rel=0.01), "power is held to 1 %: GB 38031-2025 6.3"
     true_ah = sum(played.true_ah("drive", nth) for nth in range(len(drives)))
@@ -228,7 +229,7 @@ def test_an_intake_reads_out_everything(pack: str, bench: str) -> None:
 @pytest.mark.parametrize("pack", ["lfp-16s", "nmc-96s"])
 def test_the_residual_capacity_is_the_plants_and_its_questions_come_first(pack: str) -> None:
     played = play("gbt34015-residual-capacity", pack)
-    assert [moment.label for moment in played.moments][0] == "charge", "questions before, no wait at room temperature"
+    assert played.moments[0].label == "charge", "questions before, no wait at room temperature"
     assert -played.record("discharge").charge_ah == pytest.approx(-played.true_ah("discharge"), rel=0.005)
 
 
