@@ -129,7 +129,7 @@ def test_less_current_is_right_at_the_voltage_clamp() -> None:
 
 
 def test_current_that_flows_with_the_output_off() -> None:
-    off = replace(EXPECTED, current_a=None, clamp_v=None, commanded_ns=S)
+    off = EXPECTED.told(S, None, None)
     assert tripped(view(1.2, current_a=5.0), expected=off) is None
     assert tripped(view(1.3, current_a=5.0), expected=off) == "off_ignored"
     assert tripped(view(1.3, current_a=-5.0), expected=off) == "off_ignored"
@@ -141,7 +141,11 @@ def test_an_output_that_switched_itself_off() -> None:
     assert seen.cycler is not None
     dead = seen._replace(cycler=seen.cycler._replace(output_on=False))
     assert tripped(dead) == "output_lost"
-    assert tripped(dead, expected=replace(EXPECTED, commanded_ns=S)) is None
+    off = EXPECTED.told(0, None, None)
+    assert tripped(dead, expected=off.told(S, 20.0, 16.8)) is None
+    # A set-point that moves all the time hides nothing of it.
+    busy = off.told(0, 20.0, 16.8).told(round(0.9 * S), 20.01, 16.8)
+    assert tripped(dead, expected=busy) == "output_lost"
 
 
 def test_silence() -> None:
@@ -238,7 +242,7 @@ def test_a_reading_that_may_be_of_open_terminals_is_no_empty_pack() -> None:
 
 def test_readings_with_a_new_set_point_between_them_show_two_currents_and_are_not_compared() -> None:
     """The BMS is read every second, a pulse's edge may lie between its reading and the cycler's."""
-    told = replace(EXPECTED, commanded_ns=round(10.2 * S))
+    told = replace(EXPECTED, current_a=0.0).told(round(10.2 * S), 20.0, 16.8)
 
     def astride(t_s: float) -> Snapshot:
         late = view(t_s, voltage_v=14.8 * 1.05)
@@ -248,3 +252,6 @@ def test_readings_with_a_new_set_point_between_them_show_two_currents_and_are_no
     assert tripped(*(astride(t) for t in (10.5, 10.55, 11.5, 12.5)), expected=told) == "cell_sum", "both are after it"
     assert tripped(astride(10.5), astride(10.55), astride(11.5), expected=told) is None
     assert tripped(*(view(t, voltage_v=14.8 * 1.05) for t in (9, 10, 10.1)), expected=told) == "cell_sum"
+    # A power that is followed moves the set-point at every reading, by less than anybody sees.
+    followed = EXPECTED.told(round(10.2 * S), 20.01, 16.8)
+    assert tripped(astride(10.5), astride(11.5), expected=followed) == "cell_sum"

@@ -245,7 +245,8 @@ class Actor:
     async def _drive(self, effect: Drive) -> None:
         """Command a current. One that is smaller than what flows is sent before it is written down."""
         setpoint = Setpoint(effect.current_a, effect.voltage_v + effect.current_a * self._cable_ohm)
-        reduces = effect.current_a * self._driven_a > 0 and abs(effect.current_a) <= abs(self._driven_a)
+        same_way = self._driven_a != 0.0 and effect.current_a * self._driven_a >= 0.0
+        reduces = same_way and abs(effect.current_a) <= abs(self._driven_a)
         self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
         if not reduces:
             await self.durable()
@@ -305,9 +306,7 @@ class Actor:
     def _expect(self, current_a: float | None, clamp_v: float | None) -> None:
         assert self._channel is not None
         now_ns = self._clock.now_ns()
-        self._channel.expected = replace(
-            self._channel.expected, current_a=current_a, clamp_v=clamp_v, commanded_ns=now_ns
-        )
+        self._channel.expected = self._channel.expected.told(now_ns, current_a, clamp_v)
 
     async def _stop(self, latched: Latched) -> None:
         """The stop sequence, and then whatever is left to be told."""

@@ -243,7 +243,7 @@ class BenchRun:
         assert bms is not None
         self._require_clear()
         matched_a = await self._devices.cycler.match(bms.cell_sum_v)
-        self.channel.expected = replace(self.channel.expected, current_a=matched_a, commanded_ns=self._clock.now_ns())
+        self.channel.expected = self.channel.expected.told(self._clock.now_ns(), matched_a, None)
         self._require_clear()
         self.channel.closing = True
         await self._devices.board.close()

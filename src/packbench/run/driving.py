@@ -7,7 +7,6 @@ the engine's, the bench's and the stop sequence's.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from packbench.core.samples import CyclerSample, Snapshot
@@ -165,4 +164,4 @@ class Following:
         wanted = (None, None) if drive is None else (drive.current_a, drive.voltage_v)
         if wanted == (before.current_a, before.clamp_v):
             return before
-        return replace(before, current_a=wanted[0], clamp_v=wanted[1], commanded_ns=sample.t_ns)
+        return before.told(sample.t_ns, *wanted)

@@ -6,15 +6,16 @@ transient can cause by itself carry a delay in the table (safety/rules.py).
 
 from __future__ import annotations
 
-from packbench.safety.view import View, Violation
+from packbench.safety.view import SETTLE_NS, UNDECIDED, Finding, View, Violation
 
 CELL_SUM_TOLERANCE = 0.01
 """Cycler and sum of cells agree within 1 % (faults catalogue, sensor.scale)."""
 EDGE_NS = 200_000_000
 """A new current has settled in both readings this long after its command."""
-OFF_NS = 300_000_000
 OFF_A = 1.0
 """More than 1 A after 300 ms is an output that ignores "off" (faults catalogue, power.ignores_off)."""
+FOLLOWS_NS = 2_000_000_000
+"""A deviation lasts this long before it counts (faults catalogue, power.setpoint), or as long as the bench says."""
 CLAMP_TOLERANCE = 0.005
 """Within 0.5 % of the clamp the cycler is in constant voltage, and less current is right."""
 
@@ -86,31 +87,40 @@ def discharge_over_current(view: View) -> Violation | None:
     )
 
 
-def setpoint_not_followed(view: View) -> Violation | None:
-    """The current is not what the cycler was told, and constant voltage does not explain it."""
+def setpoint_not_followed(view: View) -> Finding:
+    """The current is not what the cycler was told, and constant voltage does not explain it.
+
+    Every reading is held against its own set-point, so that one which changes every second hides nothing. Right after
+    a command the current may be on its way: such a reading says nothing, and a deviation from before goes on counting.
+    """
     expected = view.expected
     sample = view.cycler()
-    if sample.t_ns < expected.commanded_ns + expected.setpoint_delay_ns:
+    wanted_a, tolerance_a = expected.current_a or 0.0, expected.setpoint_tolerance_a
+    if abs(sample.current_a - wanted_a) <= tolerance_a or _held_back(view, wanted_a):
         return None
-    wanted_a = 0.0 if expected.current_a is None else expected.current_a
-    deviation_a = sample.current_a - wanted_a
-    if abs(deviation_a) <= expected.setpoint_tolerance_a:
-        return None
-    other_way_a = -sample.current_a if wanted_a > 0 else sample.current_a
-    reduced = abs(sample.current_a) < abs(wanted_a) and other_way_a <= expected.setpoint_tolerance_a
-    if expected.clamp_v is not None and reduced:
-        voltage_v = view.snapshot.pack_voltage_v
-        if wanted_a > 0 and voltage_v >= expected.clamp_v * (1 - CLAMP_TOLERANCE):
-            return None
-        if wanted_a < 0 and voltage_v <= expected.clamp_v * (1 + CLAMP_TOLERANCE):
-            return None
+    in_force = expected.in_force(sample.t_ns)
+    if len(in_force) > 1 and min(in_force) - tolerance_a <= sample.current_a <= max(in_force) + tolerance_a:
+        return UNDECIDED
     return Violation(
         sample.current_a,
         wanted_a,
         "A",
         f"The cycler was told {wanted_a:.1f} A but delivered {sample.current_a:.1f} A.",
         f"充放电设备的设定电流为 {wanted_a:.1f} A，实际为 {sample.current_a:.1f} A。",
+        patience_ns=max(expected.setpoint_delay_ns - FOLLOWS_NS, 0),
     )
+
+
+def _held_back(view: View, wanted_a: float) -> bool:
+    """Whether the cycler stands at its voltage clamp, where less current than its set-point is right."""
+    current_a, clamp_v = view.cycler().current_a, view.expected.clamp_v
+    other_way_a = -current_a if wanted_a > 0 else current_a
+    if clamp_v is None or abs(current_a) >= abs(wanted_a) or other_way_a > view.expected.setpoint_tolerance_a:
+        return False
+    voltage_v = view.snapshot.pack_voltage_v
+    if wanted_a > 0:
+        return voltage_v >= clamp_v * (1 - CLAMP_TOLERANCE)
+    return wanted_a < 0 and voltage_v <= clamp_v * (1 + CLAMP_TOLERANCE)
 
 
 def off_ignored(view: View) -> Violation | None:
@@ -119,7 +129,7 @@ def off_ignored(view: View) -> Violation | None:
     sample = view.cycler()
     if expected.current_a is not None or not expected.contactor_closed:
         return None
-    if sample.t_ns < expected.commanded_ns + OFF_NS or abs(sample.current_a) <= OFF_A:
+    if sample.t_ns < expected.switched_ns + SETTLE_NS or abs(sample.current_a) <= OFF_A:
         return None
     return Violation(
         sample.current_a,
@@ -136,7 +146,7 @@ def output_lost(view: View) -> Violation | None:
     sample = view.cycler()
     if sample.output_on or expected.current_a is None or not expected.contactor_closed:
         return None
-    if sample.t_ns < expected.commanded_ns + OFF_NS:
+    if sample.t_ns < expected.switched_ns + SETTLE_NS:
         return None
     return Violation(
         None,
@@ -210,11 +220,11 @@ def cell_sum(view: View) -> Violation | None:
 
 
 def _set_point_between(view: View) -> bool:
-    """Whether the newest command lies between the two readings: they then show different currents."""
-    cycler, bms, commanded_ns = view.snapshot.cycler, view.bms(), view.expected.commanded_ns
+    """Whether a step of the set-point lies between the two readings: they then show different currents."""
+    cycler, bms, stepped_ns = view.snapshot.cycler, view.bms(), view.expected.stepped_ns
     if cycler is None:
         return True
-    return min(cycler.t_ns, bms.t_ns) - EDGE_NS < commanded_ns < max(cycler.t_ns, bms.t_ns)
+    return min(cycler.t_ns, bms.t_ns) - EDGE_NS < stepped_ns < max(cycler.t_ns, bms.t_ns)
 
 
 def insulation_low(view: View) -> Violation | None:

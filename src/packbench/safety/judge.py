@@ -17,13 +17,13 @@ from packbench.core.records import Trip
 from packbench.core.samples import Snapshot
 from packbench.core.specs import Fitted
 from packbench.safety.rules import RULES
-from packbench.safety.view import Expectation, Reaction, View, Violation
+from packbench.safety.view import Expectation, Finding, Reaction, View, Violation
 
 RATE_WINDOW_NS = 60_000_000_000
 """dT/dt is taken over a minute: a 1 K sensor step must not look like 60 K/min."""
 
 
-_Asked = tuple[tuple[int, Callable[[View], Violation | None]], ...]
+_Asked = tuple[tuple[int, Callable[[View], Finding]], ...]
 """Rules by index, and what each asks."""
 
 
@@ -57,6 +57,16 @@ class Latched:
     reaction: Reaction
 
 
+class Pending(NamedTuple):
+    """A violation that lasts."""
+
+    rule: int
+    """Index into RULES."""
+    since_ns: int
+    violation: Violation
+    """As it was seen last."""
+
+
 class SafetyState(NamedTuple):
     """What the judge remembers."""
 
@@ -65,8 +75,8 @@ class SafetyState(NamedTuple):
     """Instant of the newest cycler sample already judged."""
     bms_ns: int = -1
     """Instant of the newest BMS sample already judged."""
-    pending: tuple[tuple[int, int, Violation], ...] = ()
-    """(rule index, since ns, what was seen last) of violations that wait for their delay."""
+    pending: tuple[Pending, ...] = ()
+    """Violations that wait for their delay."""
     temperatures: tuple[tuple[int, float], ...] = ()
     """(t_ns, hottest degC): one point every few seconds over the rate window."""
     latched: Latched | None = None
@@ -101,35 +111,36 @@ def judge(
         new_chamber, new_meter = chamber_ns > state.chamber_ns, meter_ns > state.meter_ns
         asked = (*asked, *_asked_of_fitted(expected.fitted, chamber=new_chamber, meter=new_meter))
     found: list[tuple[int, Violation]] = []
+    undecided: set[int] = set()
     for index, check in asked:
-        violation = check(view)
-        if violation is not None:
-            found.append((index, violation))
+        finding = check(view)
+        if isinstance(finding, Violation):
+            found.append((index, finding))
+        elif finding is not None:
+            undecided.add(index)
     if not found and not state.pending:
         return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns)
-    pending = _merged(state.pending, found, frozenset(index for index, _ in asked), snapshot.t_ns)
+    decided = {index for index, _ in asked} - undecided
+    pending = _merged(state.pending, found, decided, snapshot.t_ns)
     latched = _due(pending, snapshot.t_ns, state.started_ns, expected.cycler_lag_ns)
     return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns)
 
 
 def _merged(
-    before: tuple[tuple[int, int, Violation], ...],
-    found: list[tuple[int, Violation]],
-    asked: frozenset[int],
-    now_ns: int,
-) -> tuple[tuple[int, int, Violation], ...]:
-    """Violations that last: those seen again keep their beginning, those not asked stay as they were."""
-    since = {index: since_ns for index, since_ns, _ in before}
-    kept = [entry for entry in before if entry[0] not in asked]
-    kept += [(index, since.get(index, now_ns), violation) for index, violation in found]
-    return tuple(sorted(kept, key=lambda entry: entry[0]))
+    before: tuple[Pending, ...], found: list[tuple[int, Violation]], decided: set[int], now_ns: int
+) -> tuple[Pending, ...]:
+    """Violations that last: those seen again keep their beginning, those nothing was said of stay as they were."""
+    since = {pending.rule: pending.since_ns for pending in before}
+    kept = [pending for pending in before if pending.rule not in decided]
+    kept += [Pending(index, since.get(index, now_ns), violation) for index, violation in found]
+    return tuple(sorted(kept, key=lambda pending: pending.rule))
 
 
-def _due(pending: tuple[tuple[int, int, Violation], ...], now_ns: int, started_ns: int, lag_ns: int) -> Latched | None:
+def _due(pending: tuple[Pending, ...], now_ns: int, started_ns: int, lag_ns: int) -> Latched | None:
     """The first violation whose delay is over, as a trip."""
     for index, since_ns, violation in pending:
         rule = RULES[index]
-        if now_ns - since_ns >= rule.delay_ns + (lag_ns if rule.compares else 0):
+        if now_ns - since_ns >= rule.delay_ns + violation.patience_ns + (lag_ns if rule.compares else 0):
             trip = Trip(
                 rule.name,
                 rule.fault_id,

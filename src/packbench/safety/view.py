@@ -1,13 +1,13 @@
 """What a safety rule may look at, and what it may say.
 
-Owns the shapes shared by the rules. Pure: one function a rule, (View) -> Violation or None; what
+Owns the shapes shared by the rules. Pure: one function a rule, (View) -> Finding; what
 needs memory (delays, rates, the latch) is kept by `judge`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,9 @@ from packbench.core.specs import Fitted
 
 Source = Literal["cycler", "bms", "chamber", "meter", "time"]
 """Which news makes a rule worth asking: a new sample of that source, or time alone."""
+SETTLE_NS = 300_000_000
+"""Within this time of a command the current may be anywhere between the two set-points (faults catalogue,
+power.ignores_off: 300 ms)."""
 Reaction = Literal["S0", "S1"]
 """Stop category (faults catalogue): S0 contactor at once, S1 current to zero first."""
 
@@ -39,7 +42,7 @@ class Expectation:
     """When the set-point in force was accepted by the cycler."""
     setpoint_tolerance_a: float
     setpoint_delay_ns: int
-    """How long the cycler may take to ramp after accepting a command."""
+    """How long the current may differ from its set-point: the cycler ramps, or says late what it does."""
     contactor_closed: bool
     """Whether the board has been told to hold the contactor closed."""
     ignored_alarms: frozenset[str]
@@ -52,6 +55,35 @@ class Expectation:
     """What this bench has that not every bench has."""
     insulation_min_ohm: float | None = None
     """The least insulation of the pack; None: nobody states it, or no meter of this bench measures it."""
+    recent: tuple[tuple[int, float], ...] = ()
+    """(until when, current) of the set-points before it that were in force within `SETTLE_NS` of it, the oldest first.
+    Output off is 0 A."""
+    stepped_ns: int = 0
+    """When the set-point last moved by more than the tolerance: what comes more often, a power that is followed or a
+    voltage that is held, is no edge."""
+    switched_ns: int = 0
+    """When the output was last told to go on or off."""
+
+    def told(self, now_ns: int, current_a: float | None, clamp_v: float | None) -> Expectation:
+        """After a command that the cycler has accepted; None: off."""
+        before_a, after_a = self.current_a or 0.0, current_a or 0.0
+        recent = (*self.recent, (now_ns, before_a))
+        stepped = abs(after_a - before_a) > self.setpoint_tolerance_a
+        switched = (current_a is None) is not (self.current_a is None)
+        return replace(
+            self,
+            current_a=current_a,
+            clamp_v=clamp_v,
+            commanded_ns=now_ns,
+            recent=tuple(entry for entry in recent if entry[0] > now_ns - SETTLE_NS),
+            stepped_ns=now_ns if stepped else self.stepped_ns,
+            switched_ns=now_ns if switched else self.switched_ns,
+        )
+
+    def in_force(self, t_ns: int) -> tuple[float, ...]:
+        """The set-points that a reading may show of a current that is on its way: those within `SETTLE_NS` before."""
+        recent = tuple(current_a for until_ns, current_a in self.recent if until_ns > t_ns - SETTLE_NS)
+        return (*recent, self.current_a or 0.0)
 
 
 class View(NamedTuple):
@@ -95,6 +127,17 @@ class Violation:
     unit: str
     text_en: str
     text_zh: str
+    patience_ns: int = 0
+    """How much longer than its rule's delay it may last."""
+
+
+class Undecided:
+    """A reading that says nothing of a rule: what was pending before it still is, and nothing begins with it."""
+
+
+UNDECIDED = Undecided()
+Finding = Violation | Undecided | None
+"""What a rule makes of a moment; None: all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +148,7 @@ class Rule:
     fault_id: str
     """A row of the faults catalogue, or an id of the same form where the catalogue has no row."""
     source: Source
-    check: Callable[[View], Violation | None]
+    check: Callable[[View], Finding]
     delay_ns: int
     """How long the violation must last before it trips."""
     reaction: Reaction
