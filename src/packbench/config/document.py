@@ -97,7 +97,10 @@ class Document:
             text = self.texts[path]
             return repr(text if len(text) <= 60 else text[:57] + "...") if text else "nothing"
         value = self.at(path)
-        return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+        if isinstance(value, dict | list):
+            kind = "mapping" if isinstance(value, dict) else "list"
+            return f"a {kind}" if value else f"an empty {kind}"
+        return "nothing"
 
     def at(self, path: Path) -> Any:
         """The data at `path`; None when the file has nothing there."""

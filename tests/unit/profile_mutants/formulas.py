@@ -19,11 +19,11 @@ def of_set(name: str, formula: str, found: str, expected: str) -> Broken:
 
 
 FORMULAS = [
-    of_current("no such name", "0.5 * $rat", "the variable $rat", "$rate"),
+    of_current("no such name", "0.5 * $rat", "the variable $rat", "did you mean $rate?"),
     of_current("a name without its $", "0.5 * rate", "'rate' is not known", "written with a $: $rate"),
     of_current("a voltage for a current", "cell_full - 50 mV", "a voltage", "a current with its unit"),
     of_current("a charge for a current", "0.5 * rated", "a charge", "a current with its unit"),
-    of_current("a word of another dimension", "rated", "'rated'", "a current with its unit"),
+    of_current("a word of another dimension", "rated", "'rated', a charge", "a current with its unit"),
     of_current("volts and amperes added", "5 A + 3 V", "current plus voltage", "two of the same dimension"),
     of_current("a difference below 0", "5 A - 8 A", "which is -3", "more than 0"),
     of_current("divided by 0", "5 Ah / (1 h - 1 h)", "a division by 0", "a divisor that is not 0"),
@@ -45,8 +45,9 @@ FORMULAS = [
     of_current("a formula too long", " + ".join(["1 mA"] * 150), "too long to be followed", "a formula"),
     of_current("a cell that is not there", "'1 A * (cell_97 / 4 V)'", "cell_97", "cell_1 to cell_96"),
     of_current("any cell in a formula", "'1 A * (cell_any / 4 V)'", "cell_any", "cell_max or cell_min"),
-    of_current("a step that has no such name", "ah(don) / 3 h", "ah(don)", "the label of an earlier step"),
-    of_current("a later step", "ah(drive) / 3 h", "ah(drive)", "the label of an earlier step"),
+    of_current("a step that has no such name", "ah(don) / 3 h", "ah(don)", "did you mean 'down'?"),
+    of_current("a later step", "ah(drive) / 3 h", "ah(drive)", "'drive' comes later"),
+    of_current("a loop", "ah(levels) / 3 h", "ah(levels)", "'levels' is a loop"),
     of_current("a step that moves nothing yet", "ah(down) / 3 h", "ah(down)", "something that has run before"),
     of_current("ah without a label", "ah() / 3 h", "ah()", "ah(the label of a step)"),
     of_current(
@@ -67,7 +68,7 @@ FORMULAS = [
         "a value with its unit",
         RICH,
     ),
-    of_set("a list for a value", "[1 A, 2 A]", "no single value", "a value with its unit"),
+    of_set("a list for a value", "[1 A, 2 A]", "more than one value", "a value with its unit"),
     of_set("a temperature doubled", "2 * temperature(down)", "a temperature as a factor", "a difference"),
     of_set("a word YAML reads as true", "on", "on", "'on' in quotes"),
     Broken(
@@ -192,8 +193,8 @@ FORMULAS = [
         "target: 50 %,",
         "target: §0.5 * $rate,",
         "parameters.target",
-        "the variable $rate",
-        "a parameter",
+        "'0.5 * $rate'",
+        "a value that needs no other name",
         RICH,
     ),
     Broken(

@@ -101,7 +101,7 @@ STEPS = [
         "- chamber: {stop: true}",
         "- §chamber: {}",
         "steps[12].chamber",
-        "a mapping",
+        "neither temperature nor stop",
         "temperature: a set-point, or stop: true",
     ),
     rich(
@@ -109,7 +109,7 @@ STEPS = [
         "chamber: {stop: true}",
         "chamber: {stop: true, temperature: 25 degC}",
         "steps[12].chamber",
-        "a mapping",
+        "both temperature and stop",
         "temperature: a set-point, or stop: true",
     ),
     rich(

@@ -112,5 +112,5 @@ WRITING = [
         "the title in Chinese",
     ),
     Broken("name with spaces", "profile: base", "profile: §My Test", "profile", "'My Test'", "lower-case letters"),
-    Broken("no steps", BASE[BASE.index("steps:") :], "steps: §[]\n", "steps", "a list", "at least 1"),
+    Broken("no steps", BASE[BASE.index("steps:") :], "steps: §[]\n", "steps", "an empty list", "at least 1"),
 ]

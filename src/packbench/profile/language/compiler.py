@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from math import prod
 from types import MappingProxyType
 
@@ -15,6 +16,7 @@ from packbench.config.validation import sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LimitSet
 from packbench.core.specs import PackSpec
+from packbench.core.units import UnitError
 from packbench.profile import plan as p
 from packbench.profile.amounts import UserVariable
 from packbench.profile.checking.bounds import limit_problems
@@ -148,13 +150,19 @@ class _Compiler:
             return self._set(builder, source.model, names)
         return builder.build()
 
-    def _past_step(self, source: StepSource, label: str) -> int | None:
+    def _past_step(self, source: StepSource, label: str) -> int:
         """The step that a formula may look back at: an earlier one, or one of the same loop's last round."""
         found = self._labels.get(f"{source.unit.prefix}{label}")
-        if found is None or found.kind in ("loop", "set", "goto", "chamber", "end"):
-            return None
-        together = any(loop in found.loops for loop in source.loops)
-        return found.index if found.index < source.index or together else None
+        if found is None:
+            here = [known.removeprefix(source.unit.prefix) for known in self._labels]
+            near = get_close_matches(label, here, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise UnitError(label, f"the label of an earlier step{hint}")
+        if found.kind in ("loop", "set", "goto", "chamber", "end"):
+            raise UnitError(label, f"the label of a step that takes time; {label!r} is a {found.kind}")
+        if found.index >= source.index and not any(loop in found.loops for loop in source.loops):
+            raise UnitError(label, f"the label of an earlier step; {label!r} comes later")
+        return found.index
 
     def _set(self, builder: Builder, model: SetModel, names: dict[str, Binding]) -> p.SetVariables:
         values: list[tuple[str, p.Amount]] = []

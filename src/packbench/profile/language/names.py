@@ -15,8 +15,8 @@ from packbench.core.errors import Problem
 from packbench.core.specs import PackSpec
 from packbench.core.units import Dimension, UnitError
 from packbench.profile.amounts import PAST, Apply, Constant, Expression, Read, RoundVariable, UserVariable
-from packbench.profile.language.formula import Operation, PastCall, Tree
-from packbench.profile.language.resolve import Binding, Kind, Scope, bind, factor_of
+from packbench.profile.language.formula import Name, Operation, PastCall, Tree
+from packbench.profile.language.resolve import Binding, Kind, Scope, bind, factor_of, no_steps
 from packbench.profile.language.schema import amount
 from packbench.profile.language.values import Value, parse_any
 from packbench.profile.language.walk import Loop, StepSource, Unit
@@ -107,10 +107,15 @@ class Names:
 
     def _bind_parameters(self, unit: Unit, names: dict[str, Binding]) -> None:
         declared = dict(unit.model.parameters) if unit.model is not None else {}
-        own = Scope(self.pack, {}, lambda _: None)
+        own = Scope(self.pack, {}, no_steps)
         for name, default in declared.items():
-            found = self.bound(amount(default), own, unit, ("parameters", name))
-            if found is not None and self._is_known(found, unit, ("parameters", name)):
+            path = ("parameters", name)
+            if _refers(amount(default).tree):
+                expected = "a value that needs no other name: the defaults of parameters are all read at once"
+                self.problems.append(unit.document.problem("", path, unit.document.found(path), expected))
+                continue
+            found = self.bound(amount(default), own, unit, path)
+            if found is not None and self._is_known(found, unit, path):
                 names[name] = found
         given: dict[str, Any] = dict(unit.use.with_) if unit.use is not None else {}
         for name, value in given.items():
@@ -140,7 +145,7 @@ class Names:
             expected = "a value, or a variable that a `set` step has given this"
             self.problems.append(document.problem("", path, document.found(path), expected))
             return
-        found = self.bound(value, Scope(self.pack, self.of(unit), lambda _: None), unit, path)
+        found = self.bound(value, Scope(self.pack, self.of(unit), no_steps), unit, path)
         if found is None:
             return
         if default is not None and default.kind != found.kind:
@@ -186,7 +191,7 @@ class Names:
         found: list[Binding] = []
         for position, value in enumerate(values):
             path = (*loop.path, "each", name, position)
-            bound = self.bound(amount(value), Scope(self.pack, names, lambda _: None), loop.unit, path)
+            bound = self.bound(amount(value), Scope(self.pack, names, no_steps), loop.unit, path)
             if bound is None or not self._is_known(bound, loop.unit, path):
                 return
             if found and bound.kind != found[0].kind:
@@ -204,6 +209,13 @@ def _reads(expression: Expression) -> bool:
     if isinstance(expression, Apply):
         return any(_reads(operand) for operand in expression.operands)
     return isinstance(expression, Read)
+
+
+def _refers(tree: Tree) -> bool:
+    """Whether a formula uses a name, or asks of a step."""
+    if isinstance(tree, Operation):
+        return any(_refers(operand) for operand in tree.operands)
+    return isinstance(tree, Name | PastCall)
 
 
 def _looks_back(tree: Tree) -> bool:

@@ -42,8 +42,9 @@ def own_problems(model: StrictModel, kind: str, path: Path, document: Document) 
         problems += _one_of(model, ("file", "points"), path, document)
         problems += _at_most_one(model, ("scale", "peak"), path, document)
     if isinstance(model, ChamberModel) and model.stop == (model.temperature is not None):
+        found = "both temperature and stop" if model.stop else "neither temperature nor stop"
         expected = "temperature: a set-point, or stop: true"
-        problems.append(document.problem("chamber to do what?", path, document.found(path), expected, key=True))
+        problems.append(document.problem("chamber to do what?", path, found, expected, key=True))
     if isinstance(model, GotoModel):
         problems += _between_steps(model.when or [], "when", path, document)
     if isinstance(model, LoopModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isfinite
 
 from packbench.core.specs import PackSpec
@@ -103,8 +104,13 @@ class Scope:
 
     pack: PackSpec
     names: Mapping[str, Binding]
-    label: Callable[[str], int | None]
-    """Index of an earlier step, by its label as this file writes it; None: there is none."""
+    label: Callable[[str], int]
+    """Index of an earlier step, by its label as this file writes it. Raises UnitError where there is none."""
+
+
+def no_steps(label: str) -> int:
+    """Where no step has run. Raises UnitError."""
+    raise UnitError(f"the step {label!r}", "a value that needs no step")
 
 
 def resolve(tree: Tree, dimension: Dimension | None, scope: Scope, text: str) -> Amount:
@@ -136,19 +142,25 @@ def bind(tree: Tree, scope: Scope, text: str) -> Binding:
             return _word(name, scope)
         case Name(name):
             if name not in scope.names:
-                known = ", ".join(f"${known}" for known in sorted(scope.names)) or "none here"
-                raise UnitError(f"the variable ${name}", f"a parameter, a loop's or an earlier `set`'s ({known})")
+                raise UnitError(f"the variable ${name}", _names_here(name, scope.names))
             return scope.names[name]
         case PastCall(quantity, label, at_ns, piece):
-            index = scope.label(label)
-            if index is None:
-                raise UnitError(
-                    f"{quantity}({label})", "the label of an earlier step that takes time, or of the same loop's"
-                )
+            try:
+                index = scope.label(label)
+            except UnitError as error:
+                raise UnitError(f"{quantity}({label})", error.expected) from error
             dimension = PAST[quantity]
             return Binding(kind_of(dimension), Past(quantity, index, factor_of(dimension), at_ns, piece))
         case Operation(operator, operands):
             return _operation(operator, [bind(operand, scope, text) for operand in operands], text)
+
+
+def _names_here(name: str, names: Mapping[str, Binding]) -> str:
+    """Which variables there are, and the one that is nearly `name`."""
+    known = ", ".join(f"${known}" for known in sorted(names)) or "none here"
+    near = get_close_matches(name, names, n=1)
+    hint = f"; did you mean ${near[0]}?" if near else ""
+    return f"a parameter, a loop's or an earlier `set`'s ({known}{hint})"
 
 
 def word_amount(name: str, pack: PackSpec) -> float | None:

@@ -183,7 +183,14 @@ class SoakModel(StepModel):
     stable_for: TimeNs = Field(description=EXPECTED["time"])
 
 
-class AnswerModel(TitleModel):
+class TextModel(TitleModel):
+    """A text in both languages."""
+
+    en: str = Field(min_length=1, description="the text in English")
+    zh: str = Field(min_length=1, description="the text in Chinese")
+
+
+class AnswerModel(TextModel):
     """An answer's text in both languages, and where it leads."""
 
     goto: str | None = Field(default=None, description="the label of a later step")
@@ -194,7 +201,7 @@ class PauseModel(StrictModel):
 
     label: Name | None = Field(default=None, description=LABEL)
     max_time: TimeNs | None = Field(default=None, description=EXPECTED["time"])
-    prompt: TitleModel = Field(description="a mapping {en: ..., zh: ...}")
+    prompt: TextModel = Field(description="a mapping {en: ..., zh: ...}")
     answers: dict[Name, AnswerModel] = Field(
         default_factory=dict[str, AnswerModel], description="a mapping of answers, each {en: ..., zh: ..., goto: ...}"
     )
@@ -271,7 +278,7 @@ class EndModel(StrictModel):
 
     label: Name | None = Field(default=None, description=LABEL)
     verdict: Literal["pass", "fail"] = Field(default="pass", description="pass or fail")
-    reason: TitleModel | None = Field(default=None, description="a mapping {en: ..., zh: ...}")
+    reason: TextModel | None = Field(default=None, description="a mapping {en: ..., zh: ...}")
 
 
 STEP_MODELS: dict[str, type[StrictModel]] = {

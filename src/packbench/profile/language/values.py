@@ -25,7 +25,7 @@ from packbench.profile.language.formula import (
     parse_formula,
     quoted,
 )
-from packbench.profile.language.resolve import Scope, resolve, word_amount
+from packbench.profile.language.resolve import Scope, resolve, with_article, word_amount
 
 VoltageOf = Literal["pack", "cell"]
 
@@ -140,7 +140,7 @@ def parse_temperature(value: object) -> Value:
 def parse_any(value: object) -> Value:
     """A value of whatever dimension: what a parameter or a variable is given. Raises UnitError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        found = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else "no single value"
+        found = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else "more than one value"
         raise UnitError(found, "a value with its unit, such as 50 % or 1 I3")
     text = str(value)
     tree = parse_formula(text)
@@ -166,7 +166,10 @@ def _positive(value: object, dimension: Dimension) -> Value:
 def _literal_or_formula(
     value: object, dimension: Dimension, literal: Callable[[object], float | Rate], *, positive: bool = False
 ) -> Value:
-    if isinstance(value, str) and dimension != "voltage" and WORDS.get(value.strip()) == dimension:
+    word = WORDS.get(value.strip()) if isinstance(value, str) else None
+    if isinstance(value, str) and word is not None and dimension != "voltage":
+        if word != dimension:
+            raise UnitError(f"{value.strip()!r}, {with_article(word)}", EXPECTED[dimension])
         return Value(value.strip(), dimension, value.strip())
     try:
         return Value(literal(value), dimension, str(value))

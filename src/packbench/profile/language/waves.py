@@ -155,7 +155,7 @@ def _scaled(b: Builder, model: m.TableModel, quantity: str, segments: list[Segme
         value = amount(model.scale)
         factor = b.amount(Value(value.amount, "ratio", value.text, positive=True), "scale")
         if (constant(factor) or 0.0) > SCALE_MAX:
-            b.refuse("", ("scale",), f"{constant(factor)} times", f"at most {SCALE_MAX * 100:g} %")
+            b.refuse("", ("scale",), f"{(constant(factor) or 0.0) * 100:g} %", f"at most {SCALE_MAX * 100:g} %")
     elif model.peak is not None:
         value = amount(model.peak)
         dimension = "power" if quantity == "power" else "current"
