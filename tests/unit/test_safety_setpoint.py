@@ -119,6 +119,10 @@ def test_a_bench_may_give_its_cycler_longer() -> None:
     never = played(FAULTS["ignores what it is told"], every_s=20.0, expected=slow)
     assert never is not None
     assert 5.0 <= never <= 6.0
+    # Not where nothing has changed for long.
+    fails = played(FAULTS["ignores what it is told"], every_s=20.0, expected=slow, fault_s=15.0)
+    assert fails is not None
+    assert 2.0 <= fails <= 2.5
 
 
 def test_a_reading_at_an_edge_neither_begins_nor_ends_a_deviation() -> None:

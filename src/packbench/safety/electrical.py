@@ -15,7 +15,8 @@ EDGE_NS = 200_000_000
 OFF_A = 1.0
 """More than 1 A after 300 ms is an output that ignores "off" (faults catalogue, power.ignores_off)."""
 FOLLOWS_NS = 2_000_000_000
-"""A deviation lasts this long before it counts (faults catalogue, power.setpoint), or as long as the bench says."""
+"""A deviation lasts this long before it counts (faults catalogue, power.setpoint); after a step of the set-point as
+long as the bench says, where that is longer."""
 CLAMP_TOLERANCE = 0.005
 """Within 0.5 % of the clamp the cycler is in constant voltage, and less current is right."""
 
@@ -98,6 +99,7 @@ def setpoint_not_followed(view: View) -> Finding:
     wanted_a, tolerance_a = expected.current_a or 0.0, expected.setpoint_tolerance_a
     if abs(sample.current_a - wanted_a) <= tolerance_a or _held_back(view, wanted_a):
         return None
+    young = sample.t_ns < expected.stepped_ns + expected.setpoint_delay_ns
     in_force = expected.in_force(sample.t_ns)
     if len(in_force) > 1 and min(in_force) - tolerance_a <= sample.current_a <= max(in_force) + tolerance_a:
         return UNDECIDED
@@ -107,7 +109,7 @@ def setpoint_not_followed(view: View) -> Finding:
         "A",
         f"The cycler was told {wanted_a:.1f} A but delivered {sample.current_a:.1f} A.",
         f"充放电设备的设定电流为 {wanted_a:.1f} A，实际为 {sample.current_a:.1f} A。",
-        patience_ns=max(expected.setpoint_delay_ns - FOLLOWS_NS, 0),
+        patience_ns=max(expected.setpoint_delay_ns - FOLLOWS_NS, 0) if young else 0,
     )
 
 
