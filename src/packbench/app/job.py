@@ -136,7 +136,14 @@ def most_of(limits: Limits, pack: PackSpec, bench: BenchSpec) -> Most:
 
 
 def find_beside(name: str, beside: str) -> SourceFile:
-    """A file that a profile names: beside it, else among the profiles. Raises InputError when there is none."""
+    """A file that a profile names: beside it or below, else among the profiles.
+
+    Raises InputError when there is none, and for one that lies elsewhere: a profile from somebody else must not read
+    this machine's files.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        expected = "a file beside the profile or in a folder below it, or the name of a profile"
+        raise InputError(Problem("a file that lies elsewhere", file=beside, found=repr(name), expected=expected))
     here = Path(beside).parent / name
     path = next((known for known in (here, here.with_name(f"{here.name}.yaml")) if known.is_file()), None)
     if path is None:
