@@ -89,13 +89,21 @@ def run(
     perfect: bool = False,
     holds_voltage: bool = True,
     most_s: float = 24 * 3600.0,
+    current_max_a: float | None = None,
 ) -> Course:
-    """Run a profile's steps. `holds_voltage` False: the engine holds a constant voltage."""
+    """Run a profile's steps.
+
+    `holds_voltage` False: the engine holds a constant voltage. `current_max_a`: what no set-point may go beyond, where
+    it is not what the pack's and the bench's limits come to.
+    """
     bench = bench_of(pack, ambient_c=ambient_c)
     text = f"profile: p\ntitle: {{en: p, zh: p}}\nsteps:\n{steps}"
     plan = compile_profile(text, "p.yaml", pack)
     limits = effective_limits(plan, pack, bench)
-    plan = replace(plan, most=most_of(limits, pack, bench), holds_voltage="cycler" if holds_voltage else "engine")
+    most = most_of(limits, pack, bench)
+    if current_max_a is not None:
+        most = replace(most, charge_current_a=current_max_a, discharge_current_a=current_max_a)
+    plan = replace(plan, most=most, holds_voltage="cycler" if holds_voltage else "engine")
     errors = InstrumentErrors.none(pack.series) if perfect else InstrumentErrors.draw(bench, pack.series, seed)
     plant = Plant(pack, bench, errors, seed=seed)
     plant.contactor.drive(0, closed=True)
