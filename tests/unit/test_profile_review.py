@@ -13,6 +13,7 @@ from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import Problem
 from packbench.core.limits import LimitSet
+from packbench.core.specs import Accuracy
 from packbench.profile.checking.check import check_plan
 from packbench.profile.language.compiler import compile_profile
 
@@ -152,6 +153,16 @@ STEPS = {
         "over before a reading shows it",
         "every 0.1 s",
     ),
+    "a window within the thermometer's error": (
+        "  - rest: {until: §{all: [temperature_min >= 25 degC, temperature_max <= 26 degC]}, for: 4 h}\n",
+        "a window within the error",
+        "wider than twice the error of sim-hv's bms, 2 degC",
+    ),
+    "clamps within the voltmeter's error": (
+        "  - pulse: {train: [{discharge: 0.2C, for: 10 s}], clamp_low: §350 V, clamp_high: 350.2 V}\n",
+        "a window within the error",
+        "wider than twice the error of sim-hv's cycler",
+    ),
     # Jumps and questions.
     "a goto to the next step": ("  - §goto: r\n  - rest: {label: r, for: 1 h}\n", "a goto to the next step", "anyway"),
     "answers that change nothing": (
@@ -272,16 +283,35 @@ def test_charging_below_freezing():
 
 
 def test_a_limit_that_the_bench_is_met_before():
-    bench = replace(BENCH, limits=MappingProxyType({**BENCH.limits, "board": LimitSet(pack_voltage_max_v=400.0)}))
+    bench = replace(BENCH, limits=MappingProxyType({**BENCH.limits, "cable": LimitSet(pack_voltage_max_v=400.0)}))
     head = HEAD + "limits: {pack_voltage_max: 404 V}\n"
     (remark,) = remarks("  - rest: {for: 1 h}\n", head, PACK, bench)
     assert str(remark) == (
         "t.yaml:3:28: limits.pack_voltage_max: limit never met: found 404 V, "
-        "expected within 400 V, the board's pack_voltage_max of sim-hv, which is met first"
+        "expected within 400 V, the cable's pack_voltage_max of sim-hv, which is met first"
     )
     (step,) = remarks("  - rest: {for: 1 h, protect: {pack_voltage_max: 403 V}}\n", HEAD, PACK, bench)
     assert (step.field, step.column) == ("steps[1].rest.protect.pack_voltage_max", 50)
     assert remarks("  - rest: {for: 1 h}\n", HEAD, PACK, bench) == [], "the pack's own limits are nobody's mistake"
+
+
+def test_a_board_that_would_trip_first():
+    bench = replace(BENCH, limits=MappingProxyType({**BENCH.limits, "board": LimitSet(charge_current_max_a=140.0)}))
+    (remark,) = remarks("  - rest: {for: 1 h}\n", HEAD, PACK, bench)
+    assert (remark.message, remark.found) == ("limits not nested", "charge_current_max 140 A, the board's")
+    assert remarks("  - rest: {for: 1 h}\n", HEAD + "limits: {charge_current_max: 130 A}\n", PACK, bench) == []
+
+
+def test_a_voltage_that_the_cycler_does_not_know_well():
+    steps = "  - cccv_charge: {current: C/2, voltage: pack_full, end_current: 0.1C}\n"
+    assert remarks(steps, HEAD, CELL, CELL_BENCH) == []
+    poor = next(known for known in CELL_BENCH.instruments if known.name == "cycler")
+    quantities = MappingProxyType({**poor.quantities, "voltage_v": Accuracy(0.001, 0.05)})
+    bench = replace(CELL_BENCH, instruments=(replace(poor, quantities=quantities),))
+    remark = next(
+        remark for remark in remarks(steps, HEAD, CELL, bench) if remark.field == "steps[1].cccv_charge.voltage"
+    )
+    assert (remark.message, remark.found) == ("within the cycler's error", "4.2 V, to 1.3 %")
 
 
 def test_no_remark_where_the_instruments_are_good_enough():

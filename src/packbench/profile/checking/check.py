@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from packbench.config.fields import LIMIT_KEYS, limit_unit
 from packbench.config.validation import sort_problems
 from packbench.core.errors import InputError, Problem
 from packbench.core.limits import LIMIT_NAMES, Limits, LimitSet, merge_limits
@@ -68,6 +69,7 @@ def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limit
         errors += _pack_on_bench(pack, bench, Pen(-1, file, places))
         warnings += _insulation_monitors(pack, bench, Pen(-1, file, places))
         warnings += _limits_never_met(plan, bench)
+        warnings += _board_first(limits, bench, Pen(-1, file, places))
     if not errors:
         warnings += worst_case_warnings(plan, pack, bench)
     return Report(tuple(sort_problems(errors)), tuple(sort_problems(warnings)))
@@ -106,6 +108,20 @@ def _insulation_monitors(pack: PackSpec, bench: BenchSpec, pen: Pen) -> list[Pro
         return []
     found = f"the pack's own, and {bench.name}'s {bench.meter.device}"
     return [pen.write("", "two insulation monitors active at once", found, "one of them switched off or disconnected")]
+
+
+def _board_first(limits: Limits | None, bench: BenchSpec, pen: Pen) -> list[Problem]:
+    """Limits of which the board's own is the tightest: it is meant to be the last that trips."""
+    names = [name for name, layer in limits.origin if layer == "board"] if limits is not None else []
+    return [
+        pen.write(
+            "",
+            "limits not nested",
+            f"{LIMIT_KEYS[name]} {getattr(limits, name):g} {limit_unit(name)}, the board's",
+            f"a tighter one of {bench.name}'s cycler or cable, of the pack or the profile: the board trips last",
+        )
+        for name in names
+    ]
 
 
 def _limits_never_met(plan: Plan, bench: BenchSpec) -> list[Problem]:

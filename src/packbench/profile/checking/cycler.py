@@ -116,7 +116,21 @@ def _too_small(step: AnyStep, pen: Pen, bench: BenchSpec) -> list[Problem]:
 
 
 def accuracy_warnings(step: AnyStep, pen: Pen, bench: BenchSpec) -> list[Problem]:
-    """Currents of which the cycler's own error is a large part."""
+    """Currents and voltages of which the cycler's own error is a large part."""
+    return [*_inexact_currents(step, pen, bench), *_inexact_voltage(step, pen, bench)]
+
+
+def _inexact_voltage(step: AnyStep, pen: Pen, bench: BenchSpec) -> list[Problem]:
+    accuracy = accuracy_of(bench, "cycler", "voltage_v")
+    held_v = constant(step.voltage_v) if isinstance(step, ConstantVoltage) else None
+    if accuracy is None or not held_v or (error := error_of(accuracy, held_v)) <= CONTROL_ERROR * held_v:
+        return []
+    found = f"{held_v:g} V, to {error / held_v * 100:.2g} %"
+    expected = f"a voltage that {bench.name}'s cycler knows to {CONTROL_ERROR * 100:g} % (GB 38031-2025 6.3 [S])"
+    return [pen.write("voltage", "within the cycler's error", found, expected)]
+
+
+def _inexact_currents(step: AnyStep, pen: Pen, bench: BenchSpec) -> list[Problem]:
     accuracy = accuracy_of(bench, "cycler", "current_a")
     if accuracy is None:
         return []

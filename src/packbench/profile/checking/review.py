@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from packbench.core.errors import Problem
 from packbench.core.specs import BenchSpec, PackSpec
-from packbench.profile.amounts import constant
+from packbench.profile.amounts import cell_number, constant
 from packbench.profile.checking.bounds import SLACK, Bounds
 from packbench.profile.checking.cycler import accuracy_of, accuracy_warnings, error_of
 from packbench.profile.checking.ends import HIGHEST, LOWEST
@@ -60,6 +60,7 @@ def step_warnings(
     if bench is not None:
         warnings += accuracy_warnings(step, pen, bench)
         warnings += _margins(step, pen, bench, bounds)
+        warnings += _windows(step, pen, bench)
         warnings += _slopes(step, pen, bench)
         if isinstance(step, Waveform):
             warnings += _too_quick(step, pen, bench)
@@ -198,6 +199,41 @@ def _margins(step: AnyStep, pen: Pen, bench: BenchSpec, bounds: Bounds) -> list[
             expected = f"more than {error:.2g} {unit} from it, the error of {bench.name}'s {whose_error}"
             warnings.append(pen.write(attribute, "safety may be first", found, expected))
     return warnings
+
+
+def _windows(step: AnyStep, pen: Pen, bench: BenchSpec) -> list[Problem]:
+    """Two bounds so near each other that the instrument cannot tell on which side of them it is."""
+    pairs: list[tuple[str, str, float, float]] = []
+    for at, until in enumerate(step.until):
+        known = [(test, value) for test in until.tests if (value := constant(test.value)) is not None]
+        pairs += [
+            (f"until.{at}", low.variable, least, most)
+            for low, least in known
+            for high, most in known
+            if low.rising and not high.rising and _family(low.variable) == _family(high.variable) != ""
+        ]
+    if isinstance(step, Waveform) and pen.states("clamp_low"):
+        least, most = constant(step.clamp_low_v), constant(step.clamp_high_v)
+        if least is not None and most is not None:
+            pairs.append(("clamp_low", "voltage", least, most))
+    warnings: list[Problem] = []
+    for attribute, variable, least, most in pairs:
+        error, whose = _error(bench, variable, most)
+        if error is not None and 0.0 <= most - least < 2 * error:
+            unit = "degC" if variable.startswith("temperature") else "V"
+            found = f"{least:g} to {most:g} {unit}"
+            expected = f"wider than twice the error of {bench.name}'s {whose}, {2 * error:.2g} {unit}"
+            warnings.append(pen.write(attribute, "a window within the error", found, expected))
+    return warnings
+
+
+def _family(variable: str) -> str:
+    """What is read by one instrument, and may be compared."""
+    if variable in ("temperature_min", "temperature_max"):
+        return "temperature"
+    if variable in ("cell_min", "cell_max") or cell_number(variable) is not None:
+        return "cell"
+    return "voltage" if variable == "voltage" else ""
 
 
 def _error(bench: BenchSpec, variable: str, value: float | None) -> tuple[float | None, str]:
