@@ -95,6 +95,9 @@ class Beforehand:
         return Reply(word, self._by) if word is not None else await self._others.ask(question)
 
 
+SIMULATED_OPERATOR = "simulated operator"
+
+
 class Scripted:
     """Takes a moment, and gives the answer that was stated, else the first one."""
 
@@ -104,7 +107,7 @@ class Scripted:
 
     async def ask(self, question: Ask) -> Reply:
         await self._clock.sleep_until(self._clock.now_ns() + THINKS_NS)
-        return Reply(self._answers.get(question.label, question.answers[0].word), "simulated operator")
+        return Reply(self._answers.get(question.label, question.answers[0].word), SIMULATED_OPERATOR)
 
 
 def _pauses(plan: Plan) -> list[Pause]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from packbench.app.conclude import Concluded, conclude
 from packbench.app.disk import require_room
 from packbench.app.job import Job, load_job
-from packbench.app.operators import answers_of
+from packbench.app.operators import SIMULATED_OPERATOR, answers_of
 from packbench.app.places import run_folder, runs_home
 from packbench.app.virtual import Options, Simulated, Truth, find_truth, run_id_of, simulate
 from packbench.cli.console import STOPPED, Done, Terminal
@@ -79,6 +79,9 @@ def done(simulated: Simulated, concluded: Concluded, truth: Truth | None, termin
         summary(concluded.result, terminal.lang),
         step_table(concluded.result, terminal.lang),
     ]
+    assumed = [f"{one.label}={one.word}" for one in concluded.result.answers if one.by == SIMULATED_OPERATOR]
+    if assumed:
+        shown.append(Text(_ASSUMED[terminal.lang].format(answers=", ".join(assumed))))
     if simulated.outcome.bench_ns:
         shown.append(Text(_speed_line(simulated, speed, terminal.lang)))
     if truth is not None and truth.capacity_ah is not None:
@@ -142,6 +145,11 @@ def _speed_line(simulated: Simulated, speed: float, lang: str) -> str:
         beats=outcome.heartbeats,
     )
 
+
+_ASSUMED = {
+    "en": "Answered by the simulated operator: {answers} (--answer LABEL=WORD for others)",
+    "zh": "由仿真操作员回答：{answers}（可用 --answer LABEL=WORD 指定）",
+}
 
 _SPEED = {
     "en": "{hours:.1f} h of bench time in {wall:.1f} s ({speed:,.0f} times real time): "
