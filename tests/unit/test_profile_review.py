@@ -133,6 +133,11 @@ STEPS = {
         "safety may be first",
         "the error of sim-hv's cycler",
     ),
+    "a soak closer than the thermometers know": (
+        "  - soak: {temperature: 25 degC, within: §0.5 K, stable_for: 1 h}\n",
+        "within the sensors' error",
+        "more than 1 K, the error of sim-hv's sensors",
+    ),
     "a rate finer than the voltmeter": (
         "  - rest: {until: §abs(dV/dt) <= 0.1 mV/min, for: 4 h}\n",
         "finer than the instrument",

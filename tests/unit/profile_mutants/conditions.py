@@ -182,6 +182,15 @@ CONDITIONS = [
         "less than 4.25 V, the pack's cell_voltage_max",
     ),
     of_rest(
+        "one cell fuller than safety lets it be",
+        "§cell_7 >= 4.3 V",
+        "(4.3 V)",
+        "less than 4.25 V, the pack's cell_voltage_max",
+    ),
+    of_rest(
+        "one cell above the least that it may have", "§cell_7 >= 2.4 V", "(2.4 V)", "2.5 V, the pack's cell_voltage_min"
+    ),
+    of_rest(
         "wider than safety lets it be",
         "§cell_spread >= 0.9 V",
         "(0.9 V)",

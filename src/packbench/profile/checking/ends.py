@@ -131,7 +131,8 @@ def _holds_somewhere(test: Test, value: float, low: float, high: float) -> bool:
 def _stopped_before(test: Test, value: float, bounds: Bounds) -> str | None:
     """Why safety would stop the run before a test is true."""
     rising = test.rising
-    name = (HIGHEST if rising else LOWEST).get(test.variable)
+    variable = test.variable if cell_number(test.variable) is None else "cell_any"
+    name = (HIGHEST if rising else LOWEST).get(variable)
     if name is None:
         return None
     limit, whose = bounds.of(name)
@@ -151,6 +152,7 @@ def _from_the_start(test: Test, value: float, step: AnyStep, pack: PackSpec, bou
         return f"2 or more: {why}"
     if isinstance(step, Rest | Soak) and variable in _NO_CURRENT and not rising:
         return f"a time, a voltage or a temperature: no current flows here, and {why}"
+    variable = variable if cell_number(variable) is None else "cell_min"
     cells = 1 if variable in _CELLS else pack.series if variable == "voltage" else 0
     sign = step.sign if isinstance(step, DirectedStep) else 0
     if cells and sign < 0 and not rising and value >= pack.cell_full_v * cells * (1 - SLACK):
