@@ -14,7 +14,7 @@ from math import inf, isfinite
 
 from packbench.core.limits import LIMIT_NAMES, LimitSet
 from packbench.core.specs import BenchSpec, PackSpec
-from packbench.profile.checking.worst.assumed import World, worlds
+from packbench.profile.checking.worst.assumed import World, worlds, worn
 from packbench.profile.checking.worst.interval import ZERO, Interval, hull
 from packbench.profile.checking.worst.seen import Seen
 from packbench.profile.checking.worst.walk import Walk
@@ -61,6 +61,8 @@ class StepBounds:
     """Its set-point may come to nothing, or beyond the limits, which ends the run."""
     reached: bool = True
     """Some way leads to it."""
+    worn_c: float = -inf
+    """The hottest reading that is expected of a pack at its end of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,9 @@ def _estimated(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> Estimate:
     usual, cases_of = worlds(plan, pack, bench)
     cases = [_walked(world, plan, pack) for world in cases_of]
     expected = _walked(usual, plan, pack)
+    worn_out = _walked(worn(usual), plan, pack)
     rows = tuple(
-        _row(plan, index, cases, expected)
+        _row(plan, index, cases, expected, worn_out)
         for index, step in enumerate(plan.steps)
         if not isinstance(step, InstantStep | End)
     )
@@ -128,10 +131,10 @@ def _walked(world: World, plan: Plan, pack: PackSpec) -> Walk:
     return walk
 
 
-def _row(plan: Plan, index: int, cases: list[Walk], expected: Walk) -> StepBounds:
+def _row(plan: Plan, index: int, cases: list[Walk], expected: Walk, worn_out: Walk) -> StepBounds:
     step = plan.steps[index]
     found = [seen for case in cases if (seen := case.seen.get(index)) is not None]
-    usual = expected.seen.get(index)
+    usual, at_end = expected.seen.get(index), worn_out.seen.get(index)
     ends: dict[str, None] = {}
     for seen in found:
         ends |= seen.ends
@@ -156,6 +159,7 @@ def _row(plan: Plan, index: int, cases: list[Walk], expected: Walk) -> StepBound
         may_not_begin=any(index in case.unable for case in cases),
         may_pass=_passed(plan, index, cases[0].world, found),
         reached=bool(found),
+        worn_c=-inf if at_end is None else at_end.hottest_c.hi,
     )
 
 

@@ -16,7 +16,8 @@ number of the physics. Tags as there: [S] secondary source, [A] ours.
 - A condition that is met is seen no later than a source may be silent (`stale_after`; longer stops the run), and in a
   step's first 2 s perhaps not at all, while the current settles (engine/entering.py); a BMS measures once a second
   [A]; a command acts within two reply time-outs and 1 s, the disk's [A].
-- A pause lasts from no time to its max_time.
+- A pause lasts from no time to its max_time, 60 s expected [A]; those that open a profile are asked before the pack
+  is connected (engine/prelude.py), and take none of the run's time.
 - Nothing fails. A run that safety, an operator or max_time stops is over earlier than the least that is stated here,
   and never later than the most.
 """
@@ -65,6 +66,8 @@ class World:
     curves: Curves
     least_ohm: float
     most_ohm: float
+    worn_ohm: float
+    """The most at 25 degC and half charge."""
     cell_spread: float
     pack_spread: float
     pack_certain: float
@@ -177,6 +180,7 @@ def _world(plan: Plan, pack: PackSpec, bench: BenchSpec | None) -> World:
         curves=curves_of(band, middle=False),
         least_ohm=least / rated_ah,
         most_ohm=most / rated_ah,
+        worn_ohm=most / rated_ah,
         cell_spread=0.0 if alone else CELL_SPREAD,
         pack_spread=0.0 if alone else PACK_SPREAD,
         pack_certain=0.0 if alone else PACK_CERTAIN,
@@ -234,6 +238,23 @@ def _expected(world: World, pack: PackSpec) -> World:
         cell_error=exact,
         temperature_error=exact,
         chamber_k=0.0,
+    )
+
+
+def worn(usual: World) -> World:
+    """The expected case in a pack whose cells resist as much as any that are still tested (config/cell_bounds.py).
+
+    An author is warned of heat by it: what only the least heat capacity, the worst cooling, the greatest capacity and
+    the coldest cell at once could heat so far is a bound, and no forecast.
+    """
+    ohm = usual.worn_ohm
+    start_c = usual.start_c.middle + START_K
+    return replace(
+        usual,
+        most_ohm=ohm,
+        least_ohm=ohm,
+        start_c=Interval(start_c, start_c),
+        ambient_c=Interval(usual.ambient_c.middle + AMBIENT_K, usual.ambient_c.middle + AMBIENT_K),
     )
 
 

@@ -12,7 +12,7 @@ from packbench.config.cell_bounds import CELL_BOUNDS, LOW_SOC, LOW_SOC_FACTOR, M
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.drives import Drive, drive_of
-from packbench.profile.checking.worst.ends import ANY_TIME, NEVER, Window, named
+from packbench.profile.checking.worst.ends import ANY_TIME, NEVER, SETTLES_S, Window, named
 from packbench.profile.checking.worst.heat import Warmth, heated
 from packbench.profile.checking.worst.interval import Interval
 from packbench.profile.checking.worst.outcome import WayOut
@@ -80,6 +80,35 @@ class Driven:
         """No state of charge beyond this is come to."""
         self.last_u = min(self.last_u, self.start_u.hi + drive.amps.hi * self.max_s / 3600.0 / capacity_ah.lo)
         self.most_ah = max(min(self.last_u, self.curve.last_u) - self.start_u.lo, 0.0) * capacity_ah.hi
+        counting = () if world.expected else self.step.until
+        self.counted_ah = min((self._ends_by(condition) for condition in counting), default=inf)
+        """What the meter reads at most: the charge at which the step ends, however slowly it comes to it."""
+        flowing_s = self.max_s if self.clamped_ah < inf or self.tapered_ah < inf else 0.0
+        gain = world.current_error.gain
+        flowed_ah = self.counted_ah * (1.0 + gain) + world.current_error_a(0.0) * flowing_s / 3600.0
+        if flowed_ah < self.most_ah:
+            self.most_ah = flowed_ah
+            self.last_u = min(self.last_u, self.start_u.hi + flowed_ah / capacity_ah.lo)
+
+    def _ends_by(self, condition: Condition) -> float:
+        """The most charge that is read before a condition on charge or energy has ended the step; inf: it is none."""
+        test = condition.alone
+        if test is None or not test.rising or test.left is not None or condition.for_ns or moves(test.value):
+            return inf
+        name = test.variable
+        if not name.endswith(("_ah", "_wh")):
+            return inf
+        base = Interval(0.0, 0.0) if name.startswith("step_") else signed(getattr(self.state, name), self.sign)
+        bound = value_of(test.value, self.state, between_steps(self.world, self.state))
+        if bound.missing:
+            return inf
+        met_ah = max(bound.hi - base.lo, 0.0)
+        if name.endswith("_wh"):
+            volts = self.volts()
+            least_v = volts.lo - self.world.pack_error_v(volts.hi / self.world.series) * self.world.series
+            met_ah = met_ah / least_v if least_v > 0.0 else inf
+        met_ah = max(met_ah + self._unmeasured_ah(), self.amps.hi * SETTLES_S / 3600.0)
+        return met_ah + (self.amps.hi * self.world.cycler_s) / 3600.0
 
     def _trickle_u(self) -> float:
         """What a cycler's offset moves while it holds a voltage and thinks that nothing flows."""
@@ -322,7 +351,7 @@ class Driven:
             case "power":
                 return i.magnitude(i.times(flowing_a, self.reads("voltage")))
             case "step_ah":
-                return Interval(0.0, self.most_ah + self._unmeasured_ah())
+                return Interval(0.0, min(self.most_ah + self._unmeasured_ah(), self.counted_ah))
             case "step_wh":
                 return Interval(0.0, (self.most_ah + self._unmeasured_ah()) * self.volts().hi)
             case "cycle_ah" | "test_ah" | "cycle_wh" | "test_wh":

@@ -90,7 +90,7 @@ def _between(course: Driven, between: Between, way: WayOut | None) -> Moved:
     lasting_s = Interval(between.soonest_s, between.latest_s)
     flowing_a = _flowing(course, between)
     filtered_a = filtered(world, course.filtered_a, flowing_a, lasting_s)
-    measured_ah = i.widened(flowed_ah, _error_ah(course, flowed_ah))
+    measured_ah = i.cut(i.widened(flowed_ah, _error_ah(course, flowed_ah)), -inf, course.counted_ah)
     volts = _mean_volts(course, flowed_ah)
     energy_wh = i.times(measured_ah, volts)
     soc, warm = signed(end_u, course.sign), course.warmth(lasting_s)

@@ -15,7 +15,7 @@ from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.drives import FOLLOWS
 from packbench.profile.checking.worst.ends import Window, window_of
-from packbench.profile.checking.worst.heat import Warmth, coldest
+from packbench.profile.checking.worst.heat import Warmth, coldest, heated
 from packbench.profile.checking.worst.interval import ZERO, Interval, hull
 from packbench.profile.checking.worst.outcome import Between, Moved, Outcome, WayOut, filtered, hottest, left, possible
 from packbench.profile.checking.worst.period import Period, Shape, period_of, shape_of
@@ -180,8 +180,10 @@ class Wave:
                 return elsewhere(world, state, name)
 
     def throughput_ah(self, rounds: int) -> float:
-        """The most that flows, in and out together."""
-        return (self.period.charged_ah + self.period.discharged_ah) * rounds
+        """The most that flows, in and out together: what does not come back again is no more than the pack has."""
+        charged_ah, discharged_ah = self.period.charged_ah * rounds, self.period.discharged_ah * rounds
+        one_way_ah = (self.soc.hi - self.soc.lo) * self.world.capacity_ah.hi
+        return min(charged_ah + discharged_ah, 2.0 * min(charged_ah, discharged_ah) + one_way_ah)
 
     def swing(self) -> float:
         """Charge moved so far, this step's with it, in capacities."""
@@ -209,6 +211,8 @@ class Wave:
         peak_c = max(peak_c, ends_c)
         if world.expected:
             return Warmth(Interval(hot_c, hot_c), peak_c, steady_c, steady_c)
+        at_once_c = self._at_once(rounds, low=high_rounds < apart)
+        peak_c, ends_c = min(peak_c, at_once_c), min(ends_c, at_once_c)
         limit_c = steady_c
         if not lasting_s.point:
             # It may end in the middle of a round, again and again, but never hotter than its greatest current makes it.
@@ -217,6 +221,15 @@ class Wave:
             limit_c = max(steady_c, around_c + ohm * most_a2 * tau_s / world.heat_j_k.lo)
             ends_c = min(peak_c, limit_c)
         return Warmth(Interval(coldest(world, self.state, lasting_s), ends_c), peak_c, steady_c, limit_c)
+
+    def _at_once(self, rounds: int, *, low: bool) -> float:
+        """All of its charge in one go at its largest current: nothing that moves as much gets hotter."""
+        most_a = max(self.flowing_a.hi, -self.flowing_a.lo)
+        state, flowing_s = self.state, self.throughput_ah(rounds) * 3600.0 / most_a if most_a > 0.0 else 0.0
+        blocks = ((flowing_s, most_a**2, self._factor(low=low)),)
+        warmest_c = max(state.temperature_c.hi, state.around_c.hi)
+        whole = heated(self.world, Interval(warmest_c, warmest_c), state.around_c, blocks, Interval(0.0, flowing_s))
+        return whole.peak_c
 
     def _low_rounds(self, rounds: int) -> int:
         """How many rounds may have cells of little charge in them, which resist more: the last ones."""
@@ -283,8 +296,12 @@ def waveform_outcome(world: World, state: State, step: Waveform, index: int, kno
 def _moved(course: Wave, between: Between) -> Moved:
     world, state = course.world, course.state
     seconds = Interval(between.soonest_s, between.latest_s)
-    net_ah = course.net_ah(seconds)
     capacity_ah = world.capacity_ah
+    least_soc, most_soc = course.soc.lo - state.soc.hi, course.soc.hi - state.soc.lo
+    net_ah = course.net_ah(seconds)
+    if not world.expected:
+        miscounted = 1.0 + world.current_error.gain
+        net_ah = i.cut(net_ah, miscounted * least_soc * capacity_ah.hi, miscounted * most_soc * capacity_ah.hi)
     moved_soc = i.over(net_ah, capacity_ah)
     soc = i.plus(state.soc, moved_soc)
     soc = i.cut(soc, course.soc.lo, course.soc.hi)
