@@ -143,6 +143,17 @@ def test_the_same_sub_profile_twice_is_two():
     assert set(plan.variables) == {"charge.charged", "charge-x.charged"}
 
 
+def test_sub_profiles_that_multiply_come_to_an_end(monkeypatch):
+    uses = "  - profile: {use: level-%d}\n" * 10
+    for level in range(7):
+        text = f"profile: p\ntitle: {{en: T, zh: 测}}\nsteps:\n{uses % ((level + 1,) * 10)}  - rest: {{for: 1 s}}\n"
+        monkeypatch.setitem(FILES, f"level-{level}", text)
+    monkeypatch.setitem(FILES, "level-7", FILES["charge"])
+    with pytest.raises(InputError) as caught:
+        compiled("  - profile: {use: level-0}\n")
+    assert {problem.message for problem in caught.value.problems} == {"too long"}
+
+
 def test_parameters_from_the_command_line():
     head = HEAD + "parameters: {rate: 1 I3, share: 50 %}\n"
     steps = "  - cc_discharge: {current: $rate, until: [step_ah >= $share * rated, cell_min <= cell_cutoff]}\n"

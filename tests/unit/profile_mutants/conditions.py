@@ -342,6 +342,15 @@ JUMPS = [
         RICH,
     ),
     Broken(
+        "a window of a day before an edge",
+        "around: {before: 1 s",
+        "around: {before: §1 d",
+        "record.around.before",
+        "'1 d'",
+        "at most 1 h",
+        RICH,
+    ),
+    Broken(
         "a change below 0",
         "record: {dt: 5 s}",
         "record: {dt: 5 s, dV: §-10 mV}",

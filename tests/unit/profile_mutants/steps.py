@@ -266,6 +266,14 @@ STEPS = [
         "each alone",
     ),
     Broken(
+        "more rounds than a record holds",
+        "- rest: {for: 30 min}",
+        "- loop: {repeat: 5000, steps: [loop: {repeat: §5000, steps: [rest: {for: 1 s}]}]}",
+        "steps[1].loop.steps[2].loop.steps[1].loop.repeat",
+        "125000000 rounds",
+        "at most 1000000",
+    ),
+    Broken(
         "a loop of how many rounds", "      repeat: 5\n", "", "steps[1].loop.repeat", "nothing", "how often at most"
     ),
 ]

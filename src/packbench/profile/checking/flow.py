@@ -96,6 +96,21 @@ class Ways:
         return any(one in before for one in passed)
 
 
+ROUNDS_MAX = 1_000_000
+"""Of a loop within loops: no record could hold more."""
+
+
+def _rounds_within(plan: Plan, end: int) -> int:
+    """How often a loop goes round in all, within the loops around it."""
+    loop = plan.steps[end]
+    assert isinstance(loop, LoopEnd)
+    rounds = loop.repeat
+    for index, other in enumerate(plan.steps[end + 1 :], start=end + 1):
+        if isinstance(other, LoopEnd) and other.start <= loop.start and end < index:
+            rounds *= other.repeat
+    return rounds
+
+
 def most_rounds(plan: Plan) -> int:
     """The most that the variable `cycle` can come to: it counts on with every round of every loop."""
     loops = [(step.start, index, step.repeat) for index, step in enumerate(plan.steps) if isinstance(step, LoopEnd)]
@@ -120,6 +135,10 @@ def flow_problems(plan: Plan) -> list[Problem]:
                 problems.append(pen.write("", "empty loop", f"start {step.start + 1}", f"1 to {index}"))
             if step.repeat < 1:
                 problems.append(pen.write("repeat", "", str(step.repeat), "1 or more"))
+            rounds = _rounds_within(plan, index)
+            if rounds > ROUNDS_MAX and not any(problem.message == "too many rounds" for problem in problems):
+                found = f"{rounds} rounds, with those of the loops around it"
+                problems.append(pen.write("repeat", "too many rounds", found, f"at most {ROUNDS_MAX}"))
             continue
         for attribute, target in _jumps(step):
             if not index < target <= last:

@@ -12,6 +12,7 @@ from packbench.config.validation import StrictModel
 from packbench.core.errors import Problem
 from packbench.profile.language.schema import ProtectModel, RecordModel, StepModel, UntilModel
 from packbench.profile.language.step_models import (
+    ROUNDS_MAX,
     CccvModel,
     ChamberModel,
     ChargingModel,
@@ -24,6 +25,8 @@ from packbench.profile.language.step_models import (
     TableModel,
     WaveModel,
 )
+
+BEFORE_MAX_NS = 3600 * 1_000_000_000
 
 
 def own_problems(model: StrictModel, kind: str, path: Path, document: Document) -> list[Problem]:
@@ -62,6 +65,9 @@ def condition_path(document: Document, path: Path, key: str, position: int) -> P
 def record_problems(record: RecordModel | None, path: Path, document: Document) -> list[Problem]:
     """A window around an edge that has no width."""
     around = None if record is None else record.around
+    if around is not None and (around.before or 0) > BEFORE_MAX_NS:
+        here = (*path, "around", "before")
+        return [document.problem("", here, document.found(here), "at most 1 h: so much is kept until an edge comes")]
     if around is None or around.before is not None or around.after is not None:
         return []
     expected = "before, after or both: how long around a change of the set-point"
@@ -208,6 +214,9 @@ def _rounds(model: LoopModel, path: Path, document: Document) -> list[Problem]:
         here = (*path, "repeat")
         return [document.problem("one too many", here, "both repeat and each", "each alone gives the rounds", key=True)]
     counts = {name: len(values) for name, values in model.each.items()}
+    if max(counts.values(), default=0) > ROUNDS_MAX:
+        found = f"{max(counts.values())} rounds"
+        return [document.problem("", (*path, "each"), found, f"at most {ROUNDS_MAX}", key=True)]
     if len(set(counts.values())) > 1 or 0 in counts.values():
         found = ", ".join(f"{name} of {count}" for name, count in counts.items())
         return [document.problem("", (*path, "each"), found, "lists of one length, at least one value", key=True)]

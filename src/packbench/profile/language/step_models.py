@@ -38,7 +38,7 @@ from packbench.profile.language.values import parse_any
 from packbench.profile.language.written import AGREEMENT, amount, point, shared
 
 ROUNDS_MAX = 10_000
-SEGMENTS_MAX = 100_000
+POINTS_MAX = 100_000
 
 
 class CellLimitModel(StrictModel):
@@ -155,6 +155,7 @@ class CurrentTableModel(TableModel):
     points: list[Annotated[Any, WithJsonSchema(point("current"))]] | None = Field(
         default=None,
         min_length=1,
+        max_length=POINTS_MAX,
         description="a list of [time, value], the last with its end: [[0 s, 10 A], [30 s, 0 A]]",
     )
     peak: Annotated[Any, ReadBy(parse_any, amount("current"))] | None = Field(
@@ -168,6 +169,7 @@ class PowerTableModel(TableModel):
     points: list[Annotated[Any, WithJsonSchema(point("power"))]] | None = Field(
         default=None,
         min_length=1,
+        max_length=POINTS_MAX,
         description="a list of [time, value], the last with its end: [[0 s, 5 kW], [30 s, 0 W]]",
     )
     peak: Annotated[Any, ReadBy(parse_any, amount("power", "Pmax"))] | None = Field(

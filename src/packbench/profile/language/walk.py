@@ -35,6 +35,8 @@ RETURN = ""
 """The label, which no author can write, of where a sub-profile's user goes on."""
 _NESTED_MAX = 8
 """Sub-profiles within sub-profiles."""
+_STEPS_MAX = 20_000
+"""Steps beyond which no further sub-profile is taken in: each may use others, twice."""
 _TOP = 3
 """Length of the path to a step that is in no loop: steps, its number, its type."""
 
@@ -108,6 +110,8 @@ class Walk:
     steps: list[StepSource] = field(default_factory=list[StepSource])
     units: list[Unit] = field(default_factory=list[Unit])
     sources: list[SourceFile] = field(default_factory=list[SourceFile])
+    documents: dict[str, Document] = field(default_factory=dict[str, Document])
+    """The sub-profiles' files, each read once."""
     problems: list[Problem] = field(default_factory=list[Problem])
     traps: list[Problem] = field(default_factory=list[Problem])
     """What the reader of YAML refused, of every file; among the problems, too."""
@@ -269,9 +273,12 @@ class Walk:
             if source.name in [known.document.file for known in chain]:
                 found = f"{model.use!r}, which uses itself"
                 raise InputError(unit.document.problem("a profile within itself", here, found, "another profile"))
+            if len(self.steps) > _STEPS_MAX:
+                raise InputError(unit.document.problem("too long", here, f"{len(self.steps)} steps", "fewer in all"))
             if len(chain) >= _NESTED_MAX:
                 raise InputError(unit.document.problem("nested too deeply", here, model.use, f"at most {_NESTED_MAX}"))
-            document = load_document(source.text, source.name)
+            document = self.documents.get(source.name) or load_document(source.text, source.name)
+            self.documents[source.name] = document
         except InputError as error:
             self.problems += [_located(problem, unit.document, here) for problem in error.problems]
             self._add("", path, label, None, loops, unit)
