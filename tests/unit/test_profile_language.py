@@ -145,10 +145,10 @@ def test_the_same_sub_profile_twice_is_two():
 
 def test_sub_profiles_that_multiply_come_to_an_end(monkeypatch):
     uses = "  - profile: {use: level-%d}\n" * 10
-    for level in range(7):
+    for level in range(6):
         text = f"profile: p\ntitle: {{en: T, zh: 测}}\nsteps:\n{uses % ((level + 1,) * 10)}  - rest: {{for: 1 s}}\n"
         monkeypatch.setitem(FILES, f"level-{level}", text)
-    monkeypatch.setitem(FILES, "level-7", FILES["charge"])
+    monkeypatch.setitem(FILES, "level-6", FILES["charge"])
     with pytest.raises(InputError) as caught:
         compiled("  - profile: {use: level-0}\n")
     assert {problem.message for problem in caught.value.problems} == {"too long"}
