@@ -35,7 +35,7 @@ RETURN = ""
 """The label, which no author can write, of where a sub-profile's user goes on."""
 _NESTED_MAX = 8
 """Sub-profiles within sub-profiles."""
-_STEPS_MAX = 20_000
+_STEPS_MAX = 10_000
 """Steps beyond which no further sub-profile is taken in: each may use others, twice."""
 _TOP = 3
 """Length of the path to a step that is in no loop: steps, its number, its type."""
