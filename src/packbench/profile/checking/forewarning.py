@@ -49,7 +49,7 @@ def _too_hot(row: StepBounds, bounds: Bounds, pen: Pen) -> list[Problem]:
     if "temperature_max_c" not in row.may_pass:
         return []
     limit_c, whose = bounds.of("temperature_max_c")
-    if row.worn_c <= limit_c:
+    if limit_c is None or row.worn_c <= limit_c:
         return []
     found = f"{row.worn_c:.0f} degC in a worn pack, {row.temperature_c.expected:.0f} degC expected"
     return [pen.write("", "may get too hot", found, f"at most {limit_c:g} degC, {whose}")]

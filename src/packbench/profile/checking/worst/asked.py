@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
-from packbench.profile.amounts import Apply, Expression, Formula, Past, RoundVariable
-from packbench.profile.plan import CellLimit, Condition, LoopEnd, Plan, Segment, Test
+from packbench.profile.amounts import Apply, Constant, Expression, Formula, Past, RoundVariable, UserVariable
+from packbench.profile.plan import CellLimit, Condition, Goto, LoopEnd, Pause, Plan, Segment, SetVariables, Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Asked:
     """Of which somebody asks what their last execution came to."""
     formulas: frozenset[int] = frozenset()
     """Steps that have any."""
+    before: frozenset[int] = frozenset()
+    """Pauses that are asked before the run begins (engine/prelude.py)."""
 
 
 def asked_in(plan: Plan) -> Asked:
@@ -39,7 +41,40 @@ def asked_in(plan: Plan) -> Asked:
                         loops.add(leaf.loop)
                     else:
                         steps.add(leaf.step)
-    return Asked(frozenset(loops), frozenset(steps), frozenset(formulas))
+    return Asked(frozenset(loops), frozenset(steps), frozenset(formulas), _asked_before(plan))
+
+
+def _asked_before(plan: Plan) -> frozenset[int]:
+    """The pauses that nothing but pauses, jumps without a condition and values known by then come before."""
+    loops = {step.start for step in plan.steps if isinstance(step, LoopEnd)}
+    found, seen, left = set[int](), set[int](), [0]
+    while left:
+        index = left.pop()
+        if index in loops or index in seen:
+            continue
+        seen.add(index)
+        match plan.steps[index]:
+            case Pause() as pause:
+                found.add(index)
+                left += [index + 1 if answer.goto is None else answer.goto for answer in pause.choices]
+            case Goto(target=target, until=()):
+                left.append(target)
+            case SetVariables(values=values) if not any(_reads(value) for _, value in values):
+                left.append(index + 1)
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _reads(value: Any) -> bool:
+    """Whether a value is asked of the run: more than numbers and the profile's own variables."""
+    return any(not _settled(expression) for expression in _formulas(value))
+
+
+def _settled(expression: Expression) -> bool:
+    if isinstance(expression, Apply):
+        return all(_settled(operand) for operand in expression.operands)
+    return isinstance(expression, Constant | UserVariable)
 
 
 def _formulas(value: Any) -> Iterator[Expression]:
