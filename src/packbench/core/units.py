@@ -125,6 +125,9 @@ _SYNONYMS: dict[str, str] = {
     "mω": "mohm",
 }
 
+TIME_MAX_S = 100 * 366 * 86400.0
+"""Nothing lasts longer; nanoseconds then fit into 64 bits."""
+
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*(.*)", re.DOTALL)
 _TIME_PARTS = re.compile(rf"({_NUMBER})\s*([a-z]+)(?:\s+|$)")
@@ -179,12 +182,18 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
     number, unit = float(match[1]), match[2].strip()
     if not math.isfinite(number):
         raise UnitError(f"{text!r}, which is not finite", expected)
-    return number * _factor(text, unit, dimension)
+    quantity = number * _factor(text, unit, dimension)
+    if not math.isfinite(quantity):
+        raise UnitError(f"{text!r}, which is not finite", expected)
+    return quantity
 
 
 def parse_time_ns(value: object) -> int:
     """Read a time (`500 ms`, `1 h 30 min`) as whole nanoseconds. Raises UnitError."""
-    return round(parse_quantity(value, "time") * 1e9)
+    seconds = parse_quantity(value, "time")
+    if abs(seconds) > TIME_MAX_S:
+        raise UnitError(repr(value), "a time of less than 100 years")
+    return round(seconds * 1e9)
 
 
 def parse_current(value: object) -> float | Rate:
@@ -263,6 +272,8 @@ def _compound_time(text: str) -> float:
         total, end, last = total + number * factor, match.end(), factor
     if end != len(text):
         raise UnitError(repr(text), EXPECTED["time"])
+    if not math.isfinite(total):
+        raise UnitError(f"{text!r}, which is not finite", EXPECTED["time"])
     return total
 
 

@@ -293,6 +293,8 @@ def _number(text: str, number: str, unit: str | None) -> Tree:
             raise UnitError(quoted(text), EXPECTED["current"])
         return RateNumber(rate)
     dimension, factor = UNITS[unit]
+    if not isfinite(value * factor):
+        raise UnitError(f"{quoted(text)}: {number} {unit}, which is not finite", FORMULA_EXPECTED)
     return Number(value * factor, dimension)
 
 

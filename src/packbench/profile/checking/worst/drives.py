@@ -13,7 +13,7 @@ from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.interval import Interval
 from packbench.profile.checking.worst.state import State
-from packbench.profile.checking.worst.values import Readings, between_steps, value_of
+from packbench.profile.checking.worst.values import Readings, begun_with, between_steps
 from packbench.profile.plan import (
     Amount,
     CellLimit,
@@ -27,6 +27,8 @@ from packbench.profile.plan import (
 FOLLOWS = 0.05
 """How far a current that follows the voltage is from right for a while: of its first command, and of a resistance
 that is learnt from noisy readings. [A]"""
+MOST_A, LEAST_OHM = 1e4, 1e-6
+"""No bench has more current, nor a smaller load: what a formula without bounds is taken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ def drive_of(step: DirectedStep, world: World, state: State, turn_v: float) -> D
     """
     readings = between_steps(world, state)
     is_cv = isinstance(step, ConstantVoltage)
-    held = _mirrored(value_of(step.voltage_v if is_cv else step.clamp_voltage_v, state, readings), step.sign, world)
+    limits, amount = world.limits, step.voltage_v if is_cv else step.clamp_voltage_v
+    full_v = world.curves.charging.high_v(1.0) * world.series
+    pack_v = begun_with(amount, state, readings, limits.pack_voltage_min_v or 0.0, limits.pack_voltage_max_v or full_v)
+    held = _mirrored(pack_v, step.sign, world)
     error_v = world.pack_error_v(held.hi)
     amps = _amps(step, world, state, readings, min(turn_v, held.hi + error_v))
     if amps is None:
@@ -74,7 +79,7 @@ def drive_of(step: DirectedStep, world: World, state: State, turn_v: float) -> D
     end_a = None
     end_text = ""
     if is_cv and step.end_current_a is not None:
-        end_a = value_of(step.end_current_a, state, readings)
+        end_a = begun_with(step.end_current_a, state, readings, 0.0, amps.hi)
         end_text = f"current <= {_shown(step.end_current_a)} A at {_shown(step.voltage_v)} V"
     cell_limit = None if isinstance(step, ConstantResistance) else step.cell_limit
     return Drive(
@@ -85,7 +90,7 @@ def drive_of(step: DirectedStep, world: World, state: State, turn_v: float) -> D
         regulates=is_cv,
         end_a=end_a,
         end_text=end_text,
-        cell=None if cell_limit is None else _watched(cell_limit, world, state, readings),
+        cell=None if cell_limit is None else _watched(cell_limit, world, state, readings, amps.hi),
     )
 
 
@@ -94,14 +99,15 @@ def _amps(step: DirectedStep, world: World, state: State, readings: Readings, tu
     limits = world.limits
     most_a = limits.charge_current_max_a if step.sign > 0 else limits.discharge_current_max_a
     if isinstance(step, ConstantCurrent | ConstantVoltage):
-        amps = value_of(step.current_a, state, readings)
+        amps = begun_with(step.current_a, state, readings, 0.0, MOST_A if most_a is None else most_a)
         amps = Interval(amps.lo - world.current_error_a(amps.lo), amps.hi + world.current_error_a(amps.hi))
     else:
         volts = _volts(step.sign, world, state, turn_v)
         if isinstance(step, ConstantPower):
-            amps = i.over(value_of(step.power_w, state, readings), volts)
+            amps = i.over(begun_with(step.power_w, state, readings, 0.0, world.power_w), volts)
         else:
-            amps = i.over(volts, value_of(step.resistance_ohm, state, readings))
+            resistance_ohm = begun_with(step.resistance_ohm, state, readings, LEAST_OHM, 1.0 / LEAST_OHM)
+            amps = i.over(volts, i.cut(resistance_ohm, LEAST_OHM, inf))
         follows = 0.0 if world.expected else FOLLOWS
         amps = Interval(amps.lo * (1.0 - follows), amps.hi * (1.0 + follows))
         amps = i.widened(amps, world.current_error_a(amps.hi))
@@ -128,10 +134,11 @@ def _mirrored(pack_v: Interval, sign: int, world: World) -> Interval:
     return Interval(min(ends), max(ends))
 
 
-def _watched(limit: CellLimit, world: World, state: State, readings: Readings) -> Watched:
+def _watched(limit: CellLimit, world: World, state: State, readings: Readings, most_a: float) -> Watched:
     """Only charges watch their cells: nothing is to be mirrored."""
-    at_v = value_of(limit.voltage_v, state, readings)
-    end_a = value_of(limit.end_current_a, state, readings)
+    curve = world.curves.charging
+    at_v = begun_with(limit.voltage_v, state, readings, curve.low_v(0.0), curve.high_v(1.0))
+    end_a = begun_with(limit.end_current_a, state, readings, 0.0, most_a)
     error_v = world.cell_error_v(at_v.hi)
     text = f"a cell at {_shown(limit.voltage_v)} V"
     if limit.action == "taper":

@@ -6,7 +6,7 @@ which ends no step and is no set-point.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isnan
 from typing import NamedTuple
 
 
@@ -49,12 +49,12 @@ def cut(a: Interval, lo: float, hi: float) -> Interval:
 
 def plus(a: Interval, b: Interval) -> Interval:
     """a + b."""
-    return Interval(a.lo + b.lo, a.hi + b.hi, a.missing or b.missing)
+    return _sound(a.lo + b.lo, a.hi + b.hi, missing=a.missing or b.missing)
 
 
 def minus(a: Interval, b: Interval) -> Interval:
     """a - b."""
-    return Interval(a.lo - b.hi, a.hi - b.lo, a.missing or b.missing)
+    return _sound(a.lo - b.hi, a.hi - b.lo, missing=a.missing or b.missing)
 
 
 def times(a: Interval, b: Interval) -> Interval:
@@ -87,6 +87,13 @@ def magnitude(a: Interval) -> Interval:
     if a.hi <= 0.0:
         return Interval(-a.hi, -a.lo, a.missing)
     return Interval(0.0, max(-a.lo, a.hi), a.missing)
+
+
+def _sound(lo: float, hi: float, *, missing: bool) -> Interval:
+    """Bounds that came to nothing (infinity less infinity) say nothing, and so may the value."""
+    if isnan(lo) or isnan(hi):
+        return Interval(-inf if isnan(lo) else lo, inf if isnan(hi) else hi, True)
+    return Interval(lo, hi, missing)
 
 
 def _product(a: float, b: float) -> float:

@@ -24,7 +24,7 @@ from packbench.profile.checking.worst.outcome import (
     left,
     possible,
 )
-from packbench.profile.checking.worst.values import temperatures, value_of, voltage
+from packbench.profile.checking.worst.values import begun_with, temperatures, value_of, voltage
 from packbench.profile.plan import ConstantPower
 
 FAST_RISE = 0.2
@@ -195,7 +195,7 @@ def _power(course: Driven, lasting_s: Interval) -> Interval:
     volts = course.volts()
     surely = lasting_s.lo > course.world.latency_s + course.world.cycler_s
     if isinstance(course.step, ConstantPower):
-        power_w = value_of(course.step.power_w, course.state, course.reads)
+        power_w = begun_with(course.step.power_w, course.state, course.reads, 0.0, course.world.power_w)
         return Interval(power_w.lo * (1.0 - FOLLOWS) if surely else 0.0, power_w.hi * (1.0 + FOLLOWS))
     return Interval(course.amps.lo * volts.lo if surely else 0.0, course.amps.hi * volts.hi)
 

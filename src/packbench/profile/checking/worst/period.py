@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
-from packbench.profile.checking.worst.drives import FOLLOWS
+from packbench.profile.checking.worst.drives import FOLLOWS, MOST_A
 from packbench.profile.checking.worst.interval import Interval
 from packbench.profile.checking.worst.state import State
-from packbench.profile.checking.worst.values import Readings, value_of
+from packbench.profile.checking.worst.values import Readings, begun_with
 from packbench.profile.plan import Waveform
 
 Floats = NDArray[np.float64]
@@ -64,13 +64,16 @@ class Period:
 
 def shape_of(world: World, state: State, step: Waveform, readings: Readings) -> Shape:
     """The segments of a step that begins in `state`."""
+    limits, power = world.limits, step.quantity == "power"
+    lowest = -(world.power_w if power else limits.discharge_current_max_a or MOST_A)
+    highest = world.power_w if power else limits.charge_current_max_a or MOST_A
     known: dict[float, Interval] = {}
     values: list[Interval] = []
     for segment in step.segments:
         value = segment.value
         found = known.get(value) if isinstance(value, float | int) else None
         if found is None:
-            found = value_of(value, state, readings)
+            found = begun_with(value, state, readings, lowest, highest)
             if step.quantity == "current" and (found.lo or found.hi):
                 found = i.widened(found, world.current_error_a(max(abs(found.lo), abs(found.hi))))
             if isinstance(value, float | int):

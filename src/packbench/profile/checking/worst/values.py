@@ -29,6 +29,9 @@ from packbench.profile.checking.worst.state import State
 Readings = Callable[[str], Interval]
 """What a variable of the language may read."""
 
+CHAMBER_C = (-100.0, 200.0)
+"""No chamber is colder or hotter: what a formula without bounds is taken for."""
+
 _PAST = {
     "ah": "ah",
     "wh": "wh",
@@ -44,6 +47,15 @@ def value_of(amount: Amount, state: State, readings: Readings) -> Interval:
     if isinstance(amount, Formula):
         return i.scaled(evaluate(amount.expression, state, readings), 1.0 / amount.factor)
     return Interval(amount, amount)
+
+
+def begun_with(amount: Amount, state: State, readings: Readings, lo: float, hi: float) -> Interval:
+    """What a step goes on with: of a value that may be anything, or nothing, what lies between two bounds.
+
+    Beyond them, and of nothing, it does not begin (`doubts`).
+    """
+    value = value_of(amount, state, readings)
+    return i.cut(value, lo, hi) if value.missing or inf in (-value.lo, value.hi) else value
 
 
 def evaluate(expression: Expression, state: State, readings: Readings) -> Interval:

@@ -24,7 +24,7 @@ from packbench.profile.checking.worst.rounds import gone_round
 from packbench.profile.checking.worst.seen import Seen, seen_in
 from packbench.profile.checking.worst.state import Arriving, State, Totals, arrive, nothing
 from packbench.profile.checking.worst.still import still_outcome
-from packbench.profile.checking.worst.values import between_steps, value_of
+from packbench.profile.checking.worst.values import CHAMBER_C, begun_with, between_steps, value_of
 from packbench.profile.checking.worst.waveform import waveform_outcome
 from packbench.profile.plan import (
     ChamberSet,
@@ -234,7 +234,7 @@ class Walk:
         world = self.world
         if step.temperature_c is None:
             return replace(state, around_c=hull(state.around_c, world.ambient_c))
-        target = value_of(step.temperature_c, state, between_steps(world, state))
+        target = begun_with(step.temperature_c, state, between_steps(world, state), *CHAMBER_C)
         if world.expected:
             return replace(state, around_c=target)
         return replace(state, around_c=hull(state.around_c, i.widened(target, world.chamber_k)))

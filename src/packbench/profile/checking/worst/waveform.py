@@ -21,11 +21,11 @@ from packbench.profile.checking.worst.outcome import Between, Moved, Outcome, Wa
 from packbench.profile.checking.worst.period import Period, Shape, period_of, shape_of
 from packbench.profile.checking.worst.state import State
 from packbench.profile.checking.worst.values import (
+    begun_with,
     between_steps,
     elsewhere,
     error_a,
     temperatures,
-    value_of,
     voltage,
 )
 from packbench.profile.plan import Waveform
@@ -45,8 +45,10 @@ class Wave:
         self.max_s = step.max_time_ns / 1e9
         self.lasting_s = step.period_ns * step.repeat / 1e9
         readings = between_steps(world, state)
-        self.high_v = value_of(step.clamp_high_v, state, readings).hi / world.series
-        self.low_v = value_of(step.clamp_low_v, state, readings).lo / world.series
+        limits, full_v = world.limits, world.curves.charging.high_v(1.0) * world.series
+        least_v, most_v = limits.pack_voltage_min_v or 0.0, limits.pack_voltage_max_v or full_v
+        self.high_v = begun_with(step.clamp_high_v, state, readings, least_v, most_v).hi / world.series
+        self.low_v = begun_with(step.clamp_low_v, state, readings, least_v, most_v).lo / world.series
         self.ohm = world.most_ohm_at(min(state.temperature_c.lo, state.around_c.lo))
         self.shape = known or shape_of(world, state, step, readings)
         self.period = self._period()

@@ -1,0 +1,85 @@
+"""Profiles at the edge of sense: divisions by zero, endless numbers, steps that no pack can begin or end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from packbench.config.bench import load_bench
+from packbench.config.pack import load_pack
+from packbench.core.errors import InputError, Problem
+from packbench.profile.checking.check import Report, check_plan
+from packbench.profile.language.compiler import compile_profile
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+HEAD = "profile: t\ntitle: {en: T, zh: 测}\n"
+PACK = load_pack((CONFIGS / "packs/lfp-16s.yaml").read_text(encoding="utf-8"), "lfp-16s.yaml")
+BENCHES = [
+    None,
+    *(
+        load_bench((CONFIGS / f"benches/{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+        for name in ("sim-lv", "sim-climate")
+    ),
+]
+
+
+def checked(steps: str, head: str = HEAD, bench=None) -> Report:
+    return check_plan(compile_profile(f"{head}steps:\n{steps}", "t.yaml", PACK), PACK, bench)
+
+
+def found(steps: str, head: str = HEAD) -> tuple[Problem, ...]:
+    """What refuses a profile, whoever says so."""
+    try:
+        return checked(steps, head).errors
+    except InputError as error:
+        return error.problems
+
+
+@pytest.mark.parametrize("bench", BENCHES, ids=["none", "low", "chamber"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "cc_charge: {current: 10 A / $zero, for: 1 min, until: voltage >= pack_full}",
+        "cc_charge: {current: 'rated / 1 Ah * 1 Ah / 1 h * (1 / $zero)', for: 1 min}",
+        "cc_charge: {current: 10 A, clamp: 50 V / $zero, for: 1 min}",
+        "cc_discharge: {current: 10 A, until: [step_ah >= 1 Ah / $zero, cell_min <= 3 V / $zero], for: 1 min}",
+        "cccv_charge: {current: 10 A, voltage: 50 V / $zero, end_current: 1 A / $zero}",
+        "cv_charge: {current: 10 A / $zero, voltage: 54 V, end_current: 1 A}",
+        "cccv_charge: {current: 10 A, voltage: pack_full, end_current: 1 A,"
+        " on_cell_limit: {at: 3.6 V / $zero, action: taper, end_current: 1 A / $zero}}",
+        "cp_charge: {power: 100 W / $zero, for: 1 min}",
+        "cp_discharge: {power: 100 W, clamp: 40 V / $zero, for: 1 min}",
+        "cr_discharge: {resistance: 1 ohm / $zero, for: 1 min}",
+        "cr_discharge: {resistance: 1 ohm * $zero, for: 1 min}",
+        "pulse: {train: [{discharge: 10 A / $zero, for: 10 s}, {rest: 10 s}], repeat: 2}",
+        "pulse: {train: [{discharge: 10 A, for: 10 s}], repeat: 2, clamp_low: 40 V / $zero}",
+        "power_profile: {points: [[0 s, -100 W], [10 s, 0 W]], peak: 100 W / $zero}",
+        "rest: {until: [step_time >= 1 s / $zero]}",
+        "loop: {repeat: 3, steps: [{set: {q: 1 / $zero}}, {set: {q: $q - $q}},"
+        " {cc_charge: {current: 1 A * $q, for: 9 s}}]}",
+    ],
+)
+def test_a_division_by_zero_may_not_begin(step, bench):
+    report = checked(f"  - set: {{zero: 0}}\n  - {step}\n  - rest: {{for: 1 min}}\n", bench=bench)
+    assert any("begin" in problem.message for problem in (*report.errors, *report.warnings))
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("1e300 h", "a time of less than 100 years"),
+        ("1e306 h", "a time with its unit"),
+        ("1e306 h 1 s", "a time with its unit"),
+        ("999999999999 d", "a time of less than 100 years"),
+    ],
+)
+def test_a_time_without_end(time, expected):
+    problems = found(f"  - rest: {{for: {time}}}\n")
+    assert [(problem.line, expected in (problem.expected or "")) for problem in problems] == [(4, True)]
+
+
+@pytest.mark.parametrize("value", ["1e308 kA", "1e307 MW", "1e308 kWh"])
+def test_a_number_without_end(value):
+    problems = found(f"  - set: {{a: {value}}}\n  - rest: {{for: 1 s}}\n")
+    assert ["not finite" in (problem.found or "") for problem in problems] == [True]
