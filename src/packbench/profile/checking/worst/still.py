@@ -27,6 +27,9 @@ from packbench.profile.checking.worst.values import (
 )
 from packbench.profile.plan import Pause, Rest, Soak
 
+ANSWERED_S = 60.0
+"""How long an answer is expected to take. [A]"""
+
 StillStep = Rest | Soak | Pause
 
 
@@ -99,7 +102,10 @@ def still_outcome(world: World, state: State, step: StillStep, index: int) -> Ou
     ]
     around_c, soaked_c = state.around_c, Interval(-inf, inf)
     if isinstance(step, Pause):
-        ways += [WayOut(f"answered {answer.word}", answer.goto, Window(0.0, inf)) for answer in step.choices]
+        answered = Window(ANSWERED_S, inf) if world.expected and course.max_s > ANSWERED_S else Window(0.0, inf)
+        if index in world.asked.before:
+            answered = Window(0.0, 0.0)
+        ways += [WayOut(f"answered {answer.word}", answer.goto, answered) for answer in step.choices]
     elif isinstance(step, Soak):
         way, around_c, soaked_c = _soak(course, step)
         ways.append(way)
@@ -138,11 +144,13 @@ def _soak(course: Still, step: Soak) -> tuple[WayOut, Interval, Interval]:
     target_c = begun_with(step.temperature_c, state, between_steps(world, state), *CHAMBER_C)
     at_c = Interval(target_c.lo - world.chamber_k, target_c.hi + world.chamber_k)
     stable_s = step.stable_ns / 1e9
-    error_k = world.temperature_error_k(target_c.hi) + world.entropic_k(state.totals.swing)
-    away_k = max(state.temperature_c.hi - at_c.lo, at_c.hi - state.temperature_c.lo)
-    room_k = step.within_k - error_k - world.chamber_k
+    read_k, reversible_k = world.temperature_error_k(target_c.hi), world.entropic_k(state.totals.swing)
+    error_k = read_k + reversible_k
+    # Reversible heat goes as any other does: without current there comes no more of it.
+    away_k = max(state.temperature_c.hi - at_c.lo, at_c.hi - state.temperature_c.lo) + reversible_k
+    room_k = step.within_k - read_k - world.chamber_k
     latest_s = inf
-    if away_k <= step.within_k - error_k and room_k >= 0.0:
+    if away_k <= step.within_k - read_k and room_k >= 0.0:
         latest_s = stable_s
     elif room_k > 0.0:
         latest_s = stable_s + world.cooling_s.hi * log(max(away_k / room_k, 1.0)) + 2.0 * world.relaxing_s.hi
