@@ -123,11 +123,17 @@ def play(
     *,
     settings: tuple[str, ...] = (),
     parameters: tuple[tuple[str, str], ...] = (),
+    perfect: bool = False,
 ) -> Played:
-    """Run a profile at object level, with the instruments' errors; it must come to its end without a trip."""
+    """Run a profile at object level, with the instruments' errors unless they are to be `perfect`.
+
+    It must come to its end without a trip.
+    """
     job = load_job(profile, pack, bench, settings, parameters)
     watcher = _Watcher(job)
-    outcome = run_unrecorded(job, Options(seed=3, level="object"), watcher, watcher.observe, watcher.attach)
+    outcome = run_unrecorded(
+        job, Options(seed=3, level="object", perfect=perfect), watcher, watcher.observe, watcher.attach
+    )
     assert outcome.trip is None, outcome.trip
     assert outcome.finish.verdict == "pass", outcome.finish
     assert watcher.plant is not None

@@ -1,21 +1,92 @@
-"""When a reading is worth writing down.
+"""When a reading is worth writing down, and how often a step needs one.
 
-Owns the record rule: time, voltage or current moved enough since the last row. Pure.
+Owns the record rule: time, voltage, current or temperature moved enough since the last row; finer around every edge of
+the set-point. Pure.
 """
 
 from __future__ import annotations
 
-from packbench.core.records import Row
-from packbench.profile.plan import RecordRule
+from math import inf
+from typing import NamedTuple
+
+from packbench.engine.control import Taper, Wave
+from packbench.engine.state import StepState
+from packbench.profile.plan import RecordRule, Waveform
 
 SLACK_NS = 1_000_000
 """A poll that is a hair early must not wait for the next one."""
+NEAR_NS = 1_000_000_000
+"""So near to a read-out's instant, and to the edges it counts from, every reading that can be had is wanted."""
 
 
-def due(rule: RecordRule, last: Row | None, t_ns: int, voltage_v: float, current_a: float) -> bool:
-    """Whether the reading is to be recorded, given the last row of the same step (None: the first)."""
-    if last is None or t_ns - last.t_ns >= rule.dt_ns - SLACK_NS:
+class Looked(NamedTuple):
+    """What the record rule looks at of a reading."""
+
+    t_ns: int
+    """From the start of the run."""
+    voltage_v: float
+    current_a: float
+    temperature_c: float
+    """Of the hottest sensor; NaN without one."""
+
+
+def due(rule: RecordRule, last: Looked | None, now: Looked, since_edge_ns: int) -> bool:
+    """Whether a reading is to be recorded, given the last one that was, of the same execution (None: the first)."""
+    if last is None or now.t_ns - last.t_ns >= _dt_ns(rule, since_edge_ns) - SLACK_NS:
         return True
-    if rule.dv_v is not None and abs(voltage_v - last.voltage_v) >= rule.dv_v:
+    if rule.dv_v is not None and abs(now.voltage_v - last.voltage_v) >= rule.dv_v:
         return True
-    return rule.di_a is not None and abs(current_a - last.current_a) >= rule.di_a
+    if rule.di_a is not None and abs(now.current_a - last.current_a) >= rule.di_a:
+        return True
+    return rule.dt_k is not None and abs(now.temperature_c - last.temperature_c) >= rule.dt_k
+
+
+def edge_ns(step: StepState) -> int:
+    """When the set-point of the running step last changed: its beginning, a piece of a waveform, a taper's step.
+
+    What a followed power or a held voltage is corrected by is no edge.
+    """
+    control = step.control
+    if isinstance(control, Wave):
+        return control.began_ns
+    if isinstance(control, Taper) and control.current_a < inf:
+        return control.changed_ns
+    return step.started_ns
+
+
+def wanted_poll_ns(step: StepState, now_ns: int) -> int | None:
+    """How often the cycler is to be read for what the running step records and reads out; None: as usual.
+
+    Only waveforms and steps with finer recording around their edges ask for more than the usual period, as the check
+    reckons (profile/checking/recording.py). 0: as often as can be.
+    """
+    running = step.running
+    around = None if running is None else running.record.around
+    if running is None or (around is None and not isinstance(running, Waveform)):
+        return None
+    wanted_ns = [running.record.dt_ns] if isinstance(running, Waveform) else []
+    control = step.control
+    until_ns = control.until_ns if isinstance(control, Wave) else None
+    if around is not None:
+        after = now_ns - edge_ns(step) < around.after_ns
+        before = until_ns is not None and until_ns - now_ns <= around.before_ns
+        if after or before:
+            wanted_ns.append(around.dt_ns)
+    if isinstance(running, Waveform) and isinstance(control, Wave) and _reads_out(running, control, now_ns):
+        wanted_ns.append(0)
+    return min(wanted_ns, default=None)
+
+
+def _reads_out(step: Waveform, wave: Wave, now_ns: int) -> bool:
+    """Whether a read-out's instant is near, or an edge that one counts from or that ends a piece with one."""
+    instants = [edge.t_ns + at_ns for edge in wave.edges for at_ns in edge.due_ns]
+    instants += [edge.t_ns for edge in wave.edges]
+    following = (wave.piece + 1) % len(step.segments)
+    if step.segments[following].read_outs_ns:
+        instants.append(wave.until_ns)
+    return any(abs(at_ns - now_ns) <= NEAR_NS for at_ns in instants)
+
+
+def _dt_ns(rule: RecordRule, since_edge_ns: int) -> int:
+    around = rule.around
+    return rule.dt_ns if around is None or since_edge_ns > around.after_ns else min(rule.dt_ns, around.dt_ns)

@@ -98,7 +98,7 @@ class BenchRun:
         self._journal = journal
         self._stopper = Stopper(clock, devices.cycler, devices.board)
         self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber, operator)
-        outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe)
+        outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe, self._pace)
         expected = _expectation(bench, pack, devices)
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
@@ -329,6 +329,9 @@ class BenchRun:
 
     def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(self._actor.watch(asyncio.create_task(coroutine, name=name)))
+
+    def _pace(self, period_ns: int) -> None:
+        self._pollers["cycler"].set_period(period_ns)
 
     def _row(self, row: Row) -> None:
         try:

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from packbench.clock import Clock
 from packbench.core.limits import Limits
-from packbench.core.records import Row, StepRecord
+from packbench.core.records import Row
 from packbench.core.samples import (
     BmsSample,
     BoardSample,
@@ -29,16 +27,15 @@ from packbench.core.specs import BenchSpec
 from packbench.engine.advance import answer
 from packbench.engine.effects import Effect, Finish
 from packbench.engine.prelude import Begin
-from packbench.engine.recording import due
+from packbench.engine.recording import wanted_poll_ns
 from packbench.engine.state import EngineState
 from packbench.engine.walk import stop
 from packbench.profile.plan import Plan
 from packbench.run.driving import Driving
 from packbench.run.limits import StepLimits
+from packbench.run.rows import Rows
 from packbench.safety.judge import Latched, SafetyState, judge
 from packbench.safety.view import Expectation
-
-_NO_CELLS = np.empty(0)
 
 
 @dataclass(slots=True)
@@ -51,6 +48,8 @@ class Outbox:
     note: Callable[[str, bool], None]
     """A state that changed, for the log: its name and its new value."""
     observe: Callable[[Snapshot, EngineState], None]
+    pace: Callable[[int], None]
+    """The cycler is to be read at this period from now on, in ns."""
 
 
 class Channel:
@@ -91,7 +90,9 @@ class Channel:
         self._meter: MeterSample | None = None
         self._balancing: bool | None = None
         self._implausible: dict[str, bool] = {}
-        self._last_row: Row | None = None
+        self._rows = Rows(plan, outbox.row)
+        self._usual_ns = self._period_ns = bench.cycler.poll_period_ns
+        self._fastest_ns = min(bench.cycler.poll_fast_ns, self._usual_ns)
         self._due_ns: int | None = None
         """When the engine is asked again, reading or not."""
 
@@ -116,8 +117,8 @@ class Channel:
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=snapshot.t_ns)
         self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns, begin)
-        self._look_again_when_due(self.engine, snapshot.t_ns)
-        self._outbox.effects(effects)
+        self._went_on(self.engine, snapshot.t_ns)
+        self._hand_over(effects)
 
     def on_cycler(self, sample: CyclerSample) -> None:
         """A reading of the cycler. One that is not good is no reading: the source goes stale."""
@@ -192,7 +193,7 @@ class Channel:
             return
         snapshot = self.snapshot()
         self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, reason)
-        self._outbox.effects(effects)
+        self._hand_over(effects)
 
     def answer(self, label: str, word: str) -> None:
         """Take in the operator's answer to the pause of that label; late, or a second time, it changes nothing."""
@@ -205,9 +206,10 @@ class Channel:
             return
         snapshot = self.snapshot()
         self.engine, effects = answer(self._plan, engine, snapshot, snapshot.t_ns, word)
-        self._look_again_when_due(self.engine, snapshot.t_ns)
+        self._rows.moved(engine, self.engine)
+        self._went_on(self.engine, snapshot.t_ns)
         self._outbox.observe(snapshot, self.engine)
-        self._outbox.effects(effects)
+        self._hand_over(effects)
 
     def _plausible(self, source: str, good: bool) -> None:
         """Log when a source begins to answer with values that cannot be, and when it stops doing so."""
@@ -227,7 +229,7 @@ class Channel:
         latched = self._safety.latched
         if latched is not None:
             if engine is not None and record:
-                self._write(engine, snapshot, engine, force=True)
+                self._rows.reading(engine, snapshot, engine, force=True)
             if not already:
                 self._trip(latched, snapshot)
             return
@@ -235,17 +237,40 @@ class Channel:
             return
         after, effects = self._driving.advance(self._plan, engine, snapshot, snapshot.t_ns)
         self.engine = after
-        if after.step is not engine.step:
-            self._look_again_when_due(after, snapshot.t_ns)
         ended = after.step.number != engine.step.number
         # What the engine passed over as no step's own is not recorded either.
         counted = record and snapshot.cycler is not None and after.meter.t_ns >= snapshot.cycler.t_ns
         if counted or ended:
             # The reading belongs to the step that it was seen to be of, else to the one that was running.
-            self._write(after if after.step.seen is snapshot else engine, snapshot, after, force=ended)
+            self._rows.reading(after if after.step.seen is snapshot else engine, snapshot, after, force=ended)
             self._outbox.observe(snapshot, after)
-        if effects:
-            self._outbox.effects(effects)
+        if after.step is not engine.step:
+            self._rows.moved(engine, after)
+            self._went_on(after, snapshot.t_ns)
+        elif self._period_ns != self._usual_ns:
+            self._pace(after, snapshot.t_ns)
+        self._hand_over(effects)
+
+    def _hand_over(self, effects: tuple[Effect, ...]) -> None:
+        """Have the effects carried out; before a run is over, what waits to be recorded is."""
+        if not effects:
+            return
+        if any(isinstance(effect, Finish) for effect in effects):
+            self._rows.flush()
+        self._outbox.effects(effects)
+
+    def _went_on(self, engine: EngineState, now_ns: int) -> None:
+        """The step's state has changed: when it is to be looked at again, and how often."""
+        self._look_again_when_due(engine, now_ns)
+        self._pace(engine, now_ns)
+
+    def _pace(self, engine: EngineState, now_ns: int) -> None:
+        """Have the cycler read as often as the running step wants, between its fastest and its usual period."""
+        wanted_ns = wanted_poll_ns(engine.step, now_ns)
+        period_ns = self._usual_ns if wanted_ns is None else max(min(wanted_ns, self._usual_ns), self._fastest_ns)
+        if period_ns != self._period_ns:
+            self._period_ns = period_ns
+            self._outbox.pace(period_ns)
 
     def _look_again_when_due(self, engine: EngineState, now_ns: int) -> None:
         """Have the clock call at the next instant at which time alone ends or changes something."""
@@ -260,42 +285,11 @@ class Channel:
             self._due_ns = None
             self._decide(record=False)
             if self.engine is not None:
-                self._look_again_when_due(self.engine, self._clock.now_ns())
+                self._went_on(self.engine, self._clock.now_ns())
 
     def _trip(self, latched: Latched, snapshot: Snapshot) -> None:
         """Stop the engine where it stands; the actor has already been told to stop the current."""
         self._outbox.trip(latched)
         if self.engine is not None:
             self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, latched.trip.text_en)
-            self._outbox.effects(effects)
-
-    def _write(self, before: EngineState, snapshot: Snapshot, after: EngineState, *, force: bool) -> None:
-        """Record the reading under the step it belongs to: the one that was running when it came."""
-        cycler, bms = snapshot.cycler, snapshot.bms
-        if cycler is None or not before.step.number:
-            return
-        planned = self._plan.steps[before.step.index]
-        last = self._last_row if self._last_row is not None and self._last_row.step == before.step.index + 1 else None
-        t_ns = snapshot.t_ns - before.started_ns
-        if not force and not due(planned.record, last, t_ns, snapshot.pack_voltage_v, cycler.current_a):
-            return
-        ah, wh = after.meter.ah, after.meter.wh
-        if after.step.number != before.step.number and isinstance(after.step.closing, StepRecord):
-            ah, wh = after.step.closing.charge_ah, after.step.closing.energy_wh
-        row = Row(
-            t_ns=t_ns,
-            step=before.step.index + 1,
-            cycle=before.step.cycle,
-            voltage_v=snapshot.pack_voltage_v,
-            cycler_voltage_v=cycler.voltage_v,
-            current_a=cycler.current_a,
-            step_ah=ah,
-            step_wh=wh,
-            bms_t_ns=-1 if bms is None else bms.t_ns - before.started_ns,
-            cell_voltages_v=_NO_CELLS if bms is None else bms.cell_voltages_v,
-            temperatures_c=() if bms is None else bms.temperatures_c,
-            bms_current_a=None if bms is None else bms.current_a,
-            soc=None if bms is None else bms.soc,
-        )
-        self._last_row = row
-        self._outbox.row(row)
+            self._hand_over(effects)

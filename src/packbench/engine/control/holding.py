@@ -84,7 +84,7 @@ def prior(source: Source, voltage_v: float, most_a: float) -> Source:
 
 
 def first_current(source: Source, sign: int, voltage_v: float, most_a: float) -> float:
-    """The magnitude that a step begins with: to the voltage, were the resistance at its highest, and a little at least."""
+    """The magnitude that a step begins with: to the voltage, were the resistance at its highest; a little at least."""
     room_v = sign * (voltage_v - source.voltage_v)
     return min(max(room_v / source.resistance_ohm, FIRST * most_a), most_a)
 

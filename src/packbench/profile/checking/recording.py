@@ -50,7 +50,7 @@ def written_at_most(plan: Plan, bench: BenchSpec, duration_max_s: float) -> Writ
         changed += times * changes
         # The first reading, the one that ends it, and those of its edges, which the step's clock asks for.
         edges = len(step.segments) * step.repeat if isinstance(step, Waveform) else 0
-        besides += times * (2 + edges)
+        besides += times * (2 + edges + _before(step, bench))
         executed += times
     by_time = by_steps if not finest_ns else int(duration_max_s * 1e9 // finest_ns) + 1 + changed
     return Written(min(min(by_steps, by_time) + besides, COUNT_MAX), min(executed, COUNT_MAX))
@@ -64,6 +64,15 @@ def _executions(plan: Plan) -> list[int]:
             for inner in range(step.start, index):
                 times[inner] = min(times[inner] * step.repeat, COUNT_MAX)
     return times
+
+
+def _before(step: AnyStep, bench: BenchSpec) -> int:
+    """Rows of the step before that are wanted for this one's first edge."""
+    around = step.record.around
+    if around is None:
+        return 0
+    fastest_ns = min(bench.cycler.poll_period_ns, bench.cycler.poll_fast_ns)
+    return around.before_ns // max(around.dt_ns, fastest_ns) + 1
 
 
 def _poll_ns(step: AnyStep, bench: BenchSpec) -> int:
