@@ -126,7 +126,7 @@ WAVES = [
         "at most 150 A, the pack's discharge_current_max",
     ),
     rich(
-        "a pulse without end", "{rest: 40 s}", "{rest: §90000 d}", f"{HIT}.train[2].rest", "'90000 d'", "at most 3650 d"
+        "a pulse without end", "{rest: 40 s}", "{rest: §4000 d}", f"{HIT}.train[2].rest", "'4000 d'", "at most 3650 d"
     ),
     # Tables.
     rich(
