@@ -62,6 +62,7 @@ bench: setup ## the speed of the simulation beside the bare loop, and where the 
 	$(BIN)/python tests/benchmarks/recorder.py
 	$(BIN)/python tests/benchmarks/reading.py
 	$(BIN)/python tests/benchmarks/check.py
+	$(BIN)/python tests/benchmarks/engine.py
 
 fuzz: setup ## a million inputs into every parser of bytes from a wire (hours); FUZZ='--runs 1000 TARGET' for less
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock

@@ -38,8 +38,8 @@ def read_outs(state: EngineState, effects: list[Effect]) -> list[ReadOut]:
     record = next((record for record in ended(effects) if record.kind == "pulse"), state.step.closing)
     if isinstance(record, StepRecord):
         return list(record.read_outs)
-    assert isinstance(state.step.control, Wave)
-    return list(state.step.control.read_outs)
+    assert isinstance(state.control, Wave)
+    return list(state.control.read_outs)
 
 
 def taken_s(read_out: ReadOut) -> float | None:
@@ -178,11 +178,11 @@ def test_no_resistance_is_learnt_across_a_ramp() -> None:
     """A device may take its voltage before its current: on a ramp the two are of different moments."""
     train = waveform((10, -10.0), (10, 0.0))
     state, _ = after(train, seen(0.02, -3.0, 7.2), seen(0.5, -10.0, 7.2))
-    assert isinstance(state.step.control, Wave)
-    assert state.step.control.source.resistance_ohm == pytest.approx(0.01, rel=0.02)
+    assert isinstance(state.control, Wave)
+    assert state.control.source.resistance_ohm == pytest.approx(0.01, rel=0.02)
     ramp, _ = after(train, seen(0.02, -3.0, 7.2))
-    assert isinstance(ramp.step.control, Wave)
-    assert ramp.step.control.source.resistance_ohm == 0.0
+    assert isinstance(ramp.control, Wave)
+    assert ramp.control.source.resistance_ohm == 0.0
 
 
 def test_noise_about_a_steady_current_teaches_nothing() -> None:

@@ -157,7 +157,7 @@ def wanted(the_plan: Plan, t_s: float, *ticks: float) -> int | None:
     for at_s in (*ticks, t_s):
         view = snapshot(at_s, -10.0)
         state, _ = advance(the_plan, state, view, view.t_ns)
-    return wanted_poll_ns(state.step, round(t_s * S))
+    return wanted_poll_ns(state, round(t_s * S))
 
 
 def test_read_outs_want_every_reading_near_their_instants_and_edges() -> None:

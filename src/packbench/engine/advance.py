@@ -73,10 +73,9 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
         ending = _ending(met, state, snapshot, now_ns)
         state = _watched(plan, state, snapshot, now_ns)
         return _on(plan, *_ended(plan, state, snapshot, now_ns, ending, effects), snapshot, now_ns, effects)
-    outcome = logic_of(plan, running).watch(running, step, snapshot, now_ns)
+    outcome = logic_of(plan, running).watch(running, state, snapshot, now_ns)
     if outcome.control is not None:
-        step = replace(step, control=outcome.control)
-        state = state._replace(step=step)
+        state = state._replace(control=outcome.control)
     if outcome.ending is not None:
         ending = _located(outcome.ending, state, snapshot, now_ns)
         return _on(plan, *_ended(plan, state, snapshot, now_ns, ending, effects), snapshot, now_ns, effects)
@@ -91,20 +90,20 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
         meter = meter.commanded(now_ns, outcome.drive.current_a)
     elif held is not step.held_since_ns:
         step = replace(step, held_since_ns=held)
-    low_c, high_c = state.temperature_min_c, state.temperature_max_c
-    return EngineState(step, meter, state.started_ns, low_c, high_c, snapshot, meter, state.slopes), tuple(effects)
+    low_c, high_c, slopes, control = state.temperature_min_c, state.temperature_max_c, state.slopes, state.control
+    after = EngineState(step, meter, state.started_ns, low_c, high_c, snapshot, meter, slopes, control)
+    return after, tuple(effects)
 
 
 def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word: str) -> Outcome:
     """Take in the operator's answer to the pause that runs; a word that is none of its answers changes nothing."""
     step = state.step
     running = step.running
-    if step.finished or not isinstance(running, Pause) or not isinstance(step.control, Asked):
+    if step.finished or not isinstance(running, Pause) or not isinstance(state.control, Asked):
         return state, ()
     if all(word != choice.word for choice in running.choices):
         return state, ()
-    state = state._replace(step=replace(step, control=Asked(word)))
-    return advance(plan, state, snapshot, now_ns)
+    return advance(plan, state._replace(control=Asked(word)), snapshot, now_ns)
 
 
 def _located(ending: Ending, state: EngineState, snapshot: Snapshot, now_ns: int) -> Ending:
@@ -128,8 +127,8 @@ def _watched(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) ->
     """The state with what the step itself makes of its last reading (a read-out, say)."""
     running = state.step.running
     assert running is not None and not isinstance(running, End)
-    control = logic_of(plan, running).watch(running, state.step, snapshot, now_ns).control
-    return state if control is None else state._replace(step=replace(state.step, control=control))
+    control = logic_of(plan, running).watch(running, state, snapshot, now_ns).control
+    return state if control is None else state._replace(control=control)
 
 
 def _settled(step: StepState, snapshot: Snapshot, now_ns: int) -> bool:

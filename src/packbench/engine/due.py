@@ -21,7 +21,7 @@ def due_ns(plan: Plan, state: EngineState, now_ns: int) -> int | None:
     if step.finished or running is None or isinstance(running, End):
         return None
     dues = [step.started_ns + running.max_time_ns + 1]
-    if (own_ns := logic_of(plan, running).due_ns(running, step)) is not None:
+    if (own_ns := logic_of(plan, running).due_ns(running, state)) is not None:
         dues.append(own_ns)
     for condition, since_ns in zip(running.until, step.held_since_ns, strict=True):
         dues += _begins(condition, state)

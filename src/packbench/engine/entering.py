@@ -65,7 +65,7 @@ def enter(
         effects.append(drive)
         state = state._replace(meter=state.meter.commanded(now_ns, drive.current_a))
     effects += beginning.effects
-    return Entered(state._replace(step=replace(step, drive=drive, control=beginning.control)))
+    return Entered(state._replace(step=replace(step, drive=drive), control=beginning.control))
 
 
 def _standing(state: EngineState, running: AnyStep, index: int, now_ns: int) -> EngineState:
@@ -79,9 +79,8 @@ def _standing(state: EngineState, running: AnyStep, index: int, now_ns: int) -> 
         fresh_ns=now_ns + SETTLE_NS,
         held_since_ns=(NOT_HELD,) * len(running.until),
         drive=None,
-        control=None,
     )
-    return state._replace(step=step, slopes=slopes_of(step))
+    return state._replace(step=step, slopes=slopes_of(step), control=None)
 
 
 def _refused(step: AnyStep, reason: str | None) -> str | None:

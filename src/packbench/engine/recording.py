@@ -10,7 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from packbench.engine.control import Taper, Wave
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.profile.plan import RecordRule, Waveform
 
 SLACK_NS = 1_000_000
@@ -41,34 +41,34 @@ def due(rule: RecordRule, last: Looked | None, now: Looked, since_edge_ns: int) 
     return rule.dt_k is not None and abs(now.temperature_c - last.temperature_c) >= rule.dt_k
 
 
-def edge_ns(step: StepState) -> int:
+def edge_ns(state: EngineState) -> int:
     """When the set-point of the running step last changed: its beginning, a piece of a waveform, a taper's step.
 
     What a followed power or a held voltage is corrected by is no edge.
     """
-    control = step.control
+    control = state.control
     if isinstance(control, Wave):
         return control.began_ns
     if isinstance(control, Taper) and control.current_a < inf:
         return control.changed_ns
-    return step.started_ns
+    return state.step.started_ns
 
 
-def wanted_poll_ns(step: StepState, now_ns: int) -> int | None:
+def wanted_poll_ns(state: EngineState, now_ns: int) -> int | None:
     """How often the cycler is to be read for what the running step records and reads out; None: as usual.
 
     Only waveforms and steps with finer recording around their edges ask for more than the usual period, as the check
     reckons (profile/checking/recording.py). 0: as often as can be.
     """
-    running = step.running
+    running = state.step.running
     around = None if running is None else running.record.around
     if running is None or (around is None and not isinstance(running, Waveform)):
         return None
     wanted_ns = [running.record.dt_ns] if isinstance(running, Waveform) else []
-    control = step.control
+    control = state.control
     until_ns = control.until_ns if isinstance(control, Wave) else None
     if around is not None:
-        after = now_ns - edge_ns(step) < around.after_ns
+        after = now_ns - edge_ns(state) < around.after_ns
         before = until_ns is not None and until_ns - now_ns <= around.before_ns
         if after or before:
             wanted_ns.append(around.dt_ns)

@@ -1,7 +1,7 @@
 """Everything the engine remembers between two samples, and nothing else.
 
 Owns the state that `advance` and `follow` fold over. Split in two so that an ordinary sample, which only
-moves the meters, builds one small object and shares the rest.
+moves the meters and what the step itself remembers, builds one small object and shares the rest.
 """
 
 from __future__ import annotations
@@ -53,8 +53,6 @@ class StepState:
     fresh_ns: int = -1
     """Readings of the cycler and the BMS up to this instant are of the step before, or of a current that is still on
     its way: no condition looks at them."""
-    control: Control | None = None
-    """What the step itself remembers."""
     loop_counts: tuple[tuple[int, int], ...] = ()
     """(index of a LoopEnd, rounds done) of every loop that is being gone round."""
     rounds: Mapping[int, tuple[tuple[float, float], ...]] = field(default_factory=_no_rounds)
@@ -90,3 +88,5 @@ class EngineState(NamedTuple):
     """The moment before this one, to find when a bound was met between the two."""
     meter_before: Meter | None = None
     slopes: Slopes = ()
+    control: Control | None = None
+    """What the running step itself remembers."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from packbench.core.records import ReadOut, StepRecord
 from packbench.core.samples import Snapshot
 from packbench.engine.conditions import names_of
-from packbench.engine.control import Wave
+from packbench.engine.control import Control, Wave
 from packbench.engine.effects import Effect, Finish, Note, OutputOff, StepEnded
 from packbench.engine.meter import Meter
 from packbench.engine.slopes import Point, Slope, Slopes
@@ -62,7 +62,8 @@ def metered(state: EngineState, snapshot: Snapshot) -> EngineState:
     if slopes:
         point = Point(cycler.t_ns, snapshot.pack_voltage_v, high_of(snapshot))
         slopes = tuple([slope.extended(point) for slope in slopes])
-    return EngineState(step, meter, state.started_ns, low_c, high_c, state.before, state.meter_before, slopes)
+    before, meter_before = state.before, state.meter_before
+    return EngineState(step, meter, state.started_ns, low_c, high_c, before, meter_before, slopes, state.control)
 
 
 def high_of(snapshot: Snapshot) -> float:
@@ -182,12 +183,12 @@ def record_of(plan: Plan, state: EngineState, snapshot: Snapshot, ended_ns: int,
         imbalance_limited=ending.imbalance_limited,
         overshoot=ending.overshoot,
         met_ns=None if ending.met_ns is None else ending.met_ns - state.started_ns,
-        read_outs=_read_outs(step),
+        read_outs=_read_outs(state.control),
     )
 
 
-def _read_outs(step: StepState) -> tuple[ReadOut, ...]:
-    return step.control.read_outs if isinstance(step.control, Wave) else ()
+def _read_outs(control: Control | None) -> tuple[ReadOut, ...]:
+    return control.read_outs if isinstance(control, Wave) else ()
 
 
 def stop(

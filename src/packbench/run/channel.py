@@ -244,7 +244,7 @@ class Channel:
             # The reading belongs to the step that it was seen to be of, else to the one that was running.
             self._rows.reading(after if after.step.seen is snapshot else engine, snapshot, after, force=ended)
             self._outbox.observe(snapshot, after)
-        if after.step is not engine.step:
+        if after.step is not engine.step or after.control is not engine.control:
             self._rows.moved(engine, after)
             self._went_on(after, snapshot.t_ns)
         elif self._period_ns != self._usual_ns:
@@ -266,7 +266,7 @@ class Channel:
 
     def _pace(self, engine: EngineState, now_ns: int) -> None:
         """Have the cycler read as often as the running step wants, between its fastest and its usual period."""
-        wanted_ns = wanted_poll_ns(engine.step, now_ns)
+        wanted_ns = wanted_poll_ns(engine, now_ns)
         period_ns = self._usual_ns if wanted_ns is None else max(min(wanted_ns, self._usual_ns), self._fastest_ns)
         if period_ns != self._period_ns:
             self._period_ns = period_ns

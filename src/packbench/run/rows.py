@@ -43,7 +43,7 @@ class Rows:
         looked = Looked(t_ns, snapshot.pack_voltage_v, cycler.current_a, high_of(snapshot))
         last = self._last if self._execution == step.number else None
         rule = self._plan.steps[step.index].record
-        wanted = force or due(rule, last, looked, snapshot.t_ns - edge_ns(step))
+        wanted = force or due(rule, last, looked, snapshot.t_ns - edge_ns(before))
         if wanted:
             self._last, self._execution = looked, step.number
         if wanted or self._window.keeps:
@@ -52,8 +52,8 @@ class Rows:
 
     def moved(self, before: EngineState, after: EngineState) -> None:
         """The engine has gone on: a set-point may have changed."""
-        at_ns, running = edge_ns(after.step), after.step.running
-        changed = after.step.number != before.step.number or at_ns != edge_ns(before.step)
+        at_ns, running = edge_ns(after), after.step.running
+        changed = after.step.number != before.step.number or at_ns != edge_ns(before)
         if changed and running is not None and running.record.around is not None:
             self._window.edge(at_ns - after.started_ns, running.record.around)
 

@@ -89,7 +89,6 @@ def _edges(wave: Wave, segment: Segment) -> tuple[Edge, ...]:
 
 def taught(step: Waveform, wave: Wave, t_ns: int, voltage_v: float, current_a: float, commanded_a: float) -> Wave:
     """The wave after a reading, while `commanded_a` is in force: read-outs that lie before it are taken."""
-    wave = replace(wave, read_ns=t_ns)
     piece = wave.piece
     if t_ns <= wave.began_ns:
         # Read at the very edge: the last of the piece before.
@@ -100,11 +99,12 @@ def taught(step: Waveform, wave: Wave, t_ns: int, voltage_v: float, current_a: f
         )
         wave = replace(wave, edges=edges)
     elif not wave.source.arrived(current_a, commanded_a, t_ns - wave.began_ns):
-        return wave
-    after = Source(voltage_v, current_a)
-    read_outs, edges = _taken(step, wave, t_ns, after, piece) if wave.edges else (wave.read_outs, wave.edges)
+        return replace(wave, read_ns=t_ns)
+    read_outs, edges = wave.read_outs, wave.edges
+    if edges:
+        read_outs, edges = _taken(step, wave, t_ns, Source(voltage_v, current_a), piece)
     source = wave.source.learnt(voltage_v, current_a)
-    return replace(wave, source=source, seen_ns=t_ns, seen_piece=piece, edges=edges, read_outs=read_outs)
+    return Wave(wave.piece, wave.began_ns, wave.until_ns, source, t_ns, piece, t_ns, edges, read_outs)
 
 
 def ended(step: Waveform, wave: Wave, now_ns: int) -> Wave:

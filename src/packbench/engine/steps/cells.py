@@ -8,7 +8,7 @@ from typing import NamedTuple
 from packbench.core.samples import Snapshot
 from packbench.engine.control import Taper
 from packbench.engine.control.taper import next_current
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.engine.steps.logic import Ending
 from packbench.profile.amounts import constant
 from packbench.profile.plan import CellLimit
@@ -28,11 +28,11 @@ def taper_start(limit: CellLimit | None, now_ns: int) -> Taper | None:
 
 
 def watch_cells(
-    limit: CellLimit | None, taper: Taper | None, state: StepState, snapshot: Snapshot, now_ns: int
+    limit: CellLimit | None, taper: Taper | None, state: EngineState, snapshot: Snapshot, now_ns: int
 ) -> Watched:
     """What a reading of the cells changes."""
     bms = snapshot.bms
-    if limit is None or bms is None or bms.t_ns <= state.fresh_ns:
+    if limit is None or bms is None or bms.t_ns <= state.step.fresh_ns:
         return Watched(taper)
     limit_v, end_a = constant(limit.voltage_v), constant(limit.end_current_a)
     assert limit_v is not None and end_a is not None
@@ -42,7 +42,7 @@ def watch_cells(
     at_limit = f"cell {bms.cell_max_index} at {limit_v:g} V"
     if taper is None:
         return Watched(None, Ending(at_limit, bms.cell_max_index, imbalance_limited=True, overshoot=over_v))
-    driven_a = 0.0 if state.drive is None else abs(state.drive.current_a)
+    driven_a = 0.0 if state.step.drive is None else abs(state.step.drive.current_a)
     after = next_current(taper, driven_a, bms.cell_max_v, limit_v, end_a, now_ns)
     if after is None:
         reason = f"{at_limit} at the end current {end_a:g} A"

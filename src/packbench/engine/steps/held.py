@@ -9,7 +9,7 @@ from packbench.engine.control import Holding
 from packbench.engine.control.followed import source_at
 from packbench.engine.control.holding import first_current, held, learnt, next_current, prior, shows, worth_sending
 from packbench.engine.effects import Drive
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.engine.steps.cells import taper_start, watch_cells
 from packbench.engine.steps.logic import NOTHING, Beginning, Ending, Outcome
 from packbench.engine.steps.voltage import CV_SETTLE_NS
@@ -33,8 +33,8 @@ class HeldVoltageLogic:
         holding = Holding(source, now_ns, now_ns, taper=taper_start(step.cell_limit, now_ns))
         return Beginning(Drive(step.sign * first_a, self.guard_v(step.sign, voltage_v)), holding)
 
-    def watch(self, step: ConstantVoltage, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
-        before, drive, cycler = state.control, state.drive, snapshot.cycler
+    def watch(self, step: ConstantVoltage, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
+        before, drive, cycler = state.control, state.step.drive, snapshot.cycler
         assert isinstance(before, Holding) and drive is not None
         most_a, voltage_v, end_a = _amounts(step)
         taper, ending = watch_cells(step.cell_limit, before.taper, state, snapshot, now_ns)
@@ -46,7 +46,7 @@ class HeldVoltageLogic:
             since_ns = cycler.t_ns - before.commanded_ns
             if read := before.source.arrived(cycler.current_a, drive.current_a, since_ns):
                 holding = learnt(holding, step.sign, cycler.t_ns, snapshot.pack_voltage_v, cycler.current_a)
-        over = read and now_ns - state.started_ns >= CV_SETTLE_NS and held(holding, step.sign, voltage_v)
+        over = read and now_ns - state.step.started_ns >= CV_SETTLE_NS and held(holding, step.sign, voltage_v)
         if over and end_a is not None and abs(holding.source.current_a) <= end_a:
             reason = f"current <= {end_a:g} A at {voltage_v:g} V"
             return Outcome(ending=Ending(reason, bound=Test("current", "<=", end_a)))
@@ -62,7 +62,7 @@ class HeldVoltageLogic:
         command = Drive(step.sign * wanted_a, drive.voltage_v)
         return Outcome(drive=command, control=replace(holding, commanded_ns=now_ns, replaced_a=driven_a))
 
-    def due_ns(self, step: ConstantVoltage, state: StepState) -> int | None:
+    def due_ns(self, step: ConstantVoltage, state: EngineState) -> int | None:
         return None
 
     def guard_v(self, sign: int, voltage_v: float) -> float:

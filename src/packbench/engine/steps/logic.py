@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from packbench.core.samples import Snapshot
 from packbench.engine.control import Control
 from packbench.engine.effects import Drive, Effect
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.profile.plan import Test
 
 
@@ -61,10 +61,10 @@ class StepLogic(Protocol):
         """The first command, and the state it starts with."""
         ...
 
-    def watch(self, step: Any, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: Any, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         """What this moment changes."""
         ...
 
-    def due_ns(self, step: Any, state: StepState) -> int | None:
+    def due_ns(self, step: Any, state: EngineState) -> int | None:
         """The next instant at which time alone changes something; None: only readings do."""
         ...

@@ -14,7 +14,7 @@ from packbench.core.samples import Snapshot
 from packbench.engine.control import Followed, Source
 from packbench.engine.control.followed import looked, sent, source_at
 from packbench.engine.effects import Drive
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.engine.steps.cells import taper_start, watch_cells
 from packbench.engine.steps.logic import NOTHING, Beginning, Outcome
 from packbench.profile.amounts import Amount, constant
@@ -30,10 +30,10 @@ class ConstantPowerLogic:
     def begin(self, step: ConstantPower, snapshot: Snapshot, now_ns: int) -> Beginning:
         return _begun(_power(step), step.clamp_voltage_v, step.cell_limit, snapshot, now_ns)
 
-    def watch(self, step: ConstantPower, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: ConstantPower, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         return _watched(_power(step), step.cell_limit, state, snapshot, now_ns)
 
-    def due_ns(self, step: ConstantPower, state: StepState) -> int | None:
+    def due_ns(self, step: ConstantPower, state: EngineState) -> int | None:
         return None
 
 
@@ -43,10 +43,10 @@ class ConstantResistanceLogic:
     def begin(self, step: ConstantResistance, snapshot: Snapshot, now_ns: int) -> Beginning:
         return _begun(_resistance(step), step.clamp_voltage_v, None, snapshot, now_ns)
 
-    def watch(self, step: ConstantResistance, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: ConstantResistance, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         return _watched(_resistance(step), None, state, snapshot, now_ns)
 
-    def due_ns(self, step: ConstantResistance, state: StepState) -> int | None:
+    def due_ns(self, step: ConstantResistance, state: EngineState) -> int | None:
         return None
 
 
@@ -72,8 +72,8 @@ def _begun(wanted: Wanted, clamp: Amount, limit: CellLimit | None, snapshot: Sna
     return Beginning(Drive(current_a, clamp_v), followed)
 
 
-def _watched(wanted: Wanted, limit: CellLimit | None, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
-    before, drive = state.control, state.drive
+def _watched(wanted: Wanted, limit: CellLimit | None, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    before, drive = state.control, state.step.drive
     assert isinstance(before, Followed) and drive is not None
     taper, ending = watch_cells(limit, before.taper, state, snapshot, now_ns)
     if ending is not None:

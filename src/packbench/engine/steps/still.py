@@ -6,7 +6,7 @@ from packbench.core.samples import Snapshot
 from packbench.engine.control import Asked, Soaking
 from packbench.engine.control.soaking import NEVER, watched
 from packbench.engine.effects import Ask, SetChamber
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.engine.steps.logic import NOTHING, Beginning, Ending, Outcome
 from packbench.profile.amounts import constant
 from packbench.profile.plan import Pause, Rest, Soak
@@ -18,10 +18,10 @@ class RestLogic:
     def begin(self, step: Rest, snapshot: Snapshot, now_ns: int) -> Beginning:
         return Beginning()
 
-    def watch(self, step: Rest, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: Rest, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         return NOTHING
 
-    def due_ns(self, step: Rest, state: StepState) -> int | None:
+    def due_ns(self, step: Rest, state: EngineState) -> int | None:
         return None
 
 
@@ -31,7 +31,7 @@ class SoakLogic:
     def begin(self, step: Soak, snapshot: Snapshot, now_ns: int) -> Beginning:
         return Beginning(control=Soaking(), effects=(SetChamber(constant(step.temperature_c)),))
 
-    def watch(self, step: Soak, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: Soak, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         assert isinstance(state.control, Soaking)
         target_c = constant(step.temperature_c)
         assert target_c is not None
@@ -42,7 +42,7 @@ class SoakLogic:
             return Outcome(ending=Ending(held))
         return NOTHING if soaking is state.control else Outcome(control=soaking)
 
-    def due_ns(self, step: Soak, state: StepState) -> int | None:
+    def due_ns(self, step: Soak, state: EngineState) -> int | None:
         assert isinstance(state.control, Soaking)
         return None if state.control.since_ns == NEVER else state.control.since_ns + step.stable_ns
 
@@ -58,7 +58,7 @@ class PauseLogic:
     def begin(self, step: Pause, snapshot: Snapshot, now_ns: int) -> Beginning:
         return Beginning(control=Asked(), effects=(question(step),))
 
-    def watch(self, step: Pause, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: Pause, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         assert isinstance(state.control, Asked)
         word = state.control.answer
         if word is None:
@@ -66,5 +66,5 @@ class PauseLogic:
         goto = next(answer.goto for answer in step.choices if answer.word == word)
         return Outcome(ending=Ending(f"answered {word}", goto=goto))
 
-    def due_ns(self, step: Pause, state: StepState) -> int | None:
+    def due_ns(self, step: Pause, state: EngineState) -> int | None:
         return None

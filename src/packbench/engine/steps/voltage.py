@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packbench.core.samples import Snapshot
 from packbench.engine.effects import Drive
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.engine.steps.cells import taper_start
 from packbench.engine.steps.current import tapered
 from packbench.engine.steps.logic import Beginning, Ending, Outcome
@@ -23,7 +23,7 @@ class ConstantVoltageLogic:
         assert current_a is not None and voltage_v is not None
         return Beginning(Drive(step.sign * current_a, voltage_v), taper_start(step.cell_limit, now_ns))
 
-    def watch(self, step: ConstantVoltage, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
+    def watch(self, step: ConstantVoltage, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
         voltage_v, end_a, cycler = constant(step.voltage_v), constant(step.end_current_a), snapshot.cycler
         assert voltage_v is not None
         if (
@@ -31,13 +31,13 @@ class ConstantVoltageLogic:
             and cycler is not None
             and (cycler.regulation == "cv" or beyond(step.sign, snapshot.pack_voltage_v, voltage_v))
             and abs(cycler.current_a) <= end_a
-            and now_ns - state.started_ns >= CV_SETTLE_NS
+            and now_ns - state.step.started_ns >= CV_SETTLE_NS
         ):
             reason = f"current <= {end_a:g} A at {voltage_v:g} V"
             return Outcome(ending=Ending(reason, bound=Test("current", "<=", end_a)))
         return tapered(step.cell_limit, voltage_v, state, snapshot, now_ns)
 
-    def due_ns(self, step: ConstantVoltage, state: StepState) -> int | None:
+    def due_ns(self, step: ConstantVoltage, state: EngineState) -> int | None:
         return None
 
 

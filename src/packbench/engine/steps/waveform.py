@@ -8,7 +8,7 @@ from packbench.engine.control.clamp import at_clamp
 from packbench.engine.control.followed import CHANGE, source_at
 from packbench.engine.control.wave import begun, ended, moved_on, segment_of, taught
 from packbench.engine.effects import Drive
-from packbench.engine.state import StepState
+from packbench.engine.state import EngineState
 from packbench.engine.steps.logic import NOTHING, Beginning, Ending, Outcome
 from packbench.profile.amounts import constant
 from packbench.profile.plan import Waveform
@@ -24,8 +24,8 @@ class WaveformLogic:
         wave = begun(step, source_at(snapshot), now_ns)
         return Beginning(_drive(step, wave), wave)
 
-    def watch(self, step: Waveform, state: StepState, snapshot: Snapshot, now_ns: int) -> Outcome:
-        before, drive, cycler = state.control, state.drive, snapshot.cycler
+    def watch(self, step: Waveform, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
+        before, drive, cycler = state.control, state.step.drive, snapshot.cycler
         assert isinstance(before, Wave) and drive is not None
         wave, clamped = before, False
         if cycler is not None and cycler.t_ns > wave.read_ns:
@@ -40,7 +40,7 @@ class WaveformLogic:
             return Outcome(drive=_drive(step, moved), control=moved)
         return NOTHING if moved is before else Outcome(control=moved)
 
-    def due_ns(self, step: Waveform, state: StepState) -> int | None:
+    def due_ns(self, step: Waveform, state: EngineState) -> int | None:
         assert isinstance(state.control, Wave)
         return state.control.until_ns
 
