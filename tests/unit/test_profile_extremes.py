@@ -83,3 +83,40 @@ def test_a_time_without_end(time, expected):
 def test_a_number_without_end(value):
     problems = found(f"  - set: {{a: {value}}}\n  - rest: {{for: 1 s}}\n")
     assert ["not finite" in (problem.found or "") for problem in problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("steps", "line", "shown", "expected"),
+    [
+        ("  - set: {p: 1.28 MW}\n  - cp_discharge: {power: $p, for: 1 min}\n", 5, "1.28e+06 W", "0 to 5900 W"),
+        ("  - set: {p: -1 kW}\n  - cp_discharge: {power: $p, for: 1 min}\n", 5, "-1000 W", "0 to 5900 W"),
+        ("  - set: {a: -5 A}\n  - cc_charge: {current: $a, for: 1 min}\n", 5, "-5 A", "0 to 100 A"),
+        ("  - set: {r: 1 mohm}\n  - cr_discharge: {resistance: $r, for: 1 min}\n", 5, "no pack", "within the limits"),
+        (
+            "  - set: {v: 70 V}\n  - cccv_charge: {current: 5 A, voltage: $v, end_current: 1 A}\n",
+            5,
+            "70 V",
+            "36 to 60 V",
+        ),
+    ],
+)
+def test_a_step_that_no_pack_can_begin_is_refused(steps, line, shown, expected):
+    (problem,) = found(steps)
+    assert problem.message == "no pack can begin with this"
+    assert problem.line == line
+    assert shown in str(problem.found) and expected in str(problem.expected)
+
+
+def test_a_step_that_some_pack_can_begin_is_warned_of():
+    report = checked(
+        "  - cc_discharge: {label: d, current: 50 A, until: cell_min <= cell_cutoff}\n"
+        "  - cc_charge: {current: ah(d) / 1 h, for: 1 min}\n"
+    )
+    assert report.ok
+    assert "may not begin" in [problem.message for problem in report.warnings]
+
+
+def test_a_charge_that_no_pack_comes_to_the_end_of_is_refused():
+    (problem,) = found("  - cc_charge: {current: 50 A, until: step_ah >= 200 Ah}\n")
+    assert (problem.line, problem.message) == (4, "cannot end")
+    assert "no end that any pack comes to" in str(problem.found)

@@ -18,7 +18,7 @@ from packbench.profile.checking.bounds import limit_problems, never_met, tightes
 from packbench.profile.checking.course import Course
 from packbench.profile.checking.cycler import cycler_problems
 from packbench.profile.checking.flow import flow_problems, most_rounds
-from packbench.profile.checking.forewarning import worst_case_warnings
+from packbench.profile.checking.forewarning import worst_case_errors, worst_case_warnings
 from packbench.profile.checking.formulas import formula_problems, formula_warnings
 from packbench.profile.checking.pen import Pen
 from packbench.profile.checking.review import step_warnings
@@ -71,6 +71,7 @@ def check_plan(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None, limit
         warnings += _limits_never_met(plan, bench)
         warnings += _board_first(limits, bench, Pen(-1, file, places))
     if not errors:
+        errors += worst_case_errors(plan, pack, bench)
         warnings += worst_case_warnings(plan, pack, bench)
     return Report(tuple(sort_problems(errors)), tuple(sort_problems(warnings)))
 

@@ -15,6 +15,7 @@ from math import inf, isfinite
 from packbench.core.limits import LIMIT_NAMES, LimitSet
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.profile.checking.worst.assumed import World, worlds, worn
+from packbench.profile.checking.worst.doubts import Refused
 from packbench.profile.checking.worst.interval import ZERO, Interval, hull
 from packbench.profile.checking.worst.seen import Seen
 from packbench.profile.checking.worst.walk import Walk
@@ -59,6 +60,10 @@ class StepBounds:
     """Names of the limits in force that the worst pack may pass in it: safety would stop the run."""
     may_not_begin: bool = False
     """Its set-point may come to nothing, or beyond the limits, which ends the run."""
+    refused: Refused | None = None
+    """The set-point with which no pack can begin it, where one is known."""
+    cannot_begin: bool = False
+    """No pack can."""
     reached: bool = True
     """Some way leads to it."""
     worn_c: float = -inf
@@ -156,6 +161,8 @@ def _row(plan: Plan, index: int, cases: list[Walk], expected: Walk, worn_out: Wa
         fires=next(iter(ends)) if len(ends) == 1 and not overdue else None,
         index=index,
         overdue=overdue,
+        refused=next((wrong for case in cases if (wrong := case.refused.get(index)) is not None), None),
+        cannot_begin=any(index in case.refused for case in cases) and not any(index in case.begun for case in cases),
         may_not_begin=any(index in case.unable for case in cases),
         may_pass=_passed(plan, index, cases[0].world, found),
         reached=bool(found),

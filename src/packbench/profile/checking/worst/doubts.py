@@ -7,6 +7,7 @@ been judged by the check.
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 from packbench.profile.amounts import Formula
 from packbench.profile.checking.formulas import amounts_of
@@ -33,6 +34,25 @@ def doubtful(step: TimedStep, world: World, state: State) -> bool:
             if value.missing or value.lo < allowed.lo or value.hi > allowed.hi:
                 return True
     return False
+
+
+class Refused(NamedTuple):
+    """A set-point with which no pack can begin a step."""
+
+    attribute: str
+    value: Interval
+    allowed: Interval
+
+
+def refused(step: TimedStep, world: World, state: State) -> Refused | None:
+    """The first formula of a step that surely is beyond what it may come to; None: none is."""
+    readings = between_steps(world, state)
+    for attribute, amount in amounts_of(step):
+        if isinstance(amount, Formula):
+            value, allowed = value_of(amount, state, readings), _allowed(step, attribute, world)
+            if value.hi < allowed.lo or value.lo > allowed.hi:
+                return Refused(attribute, value, allowed)
+    return None
 
 
 def _allowed(step: TimedStep, attribute: str, world: World) -> Interval:

@@ -13,7 +13,7 @@ from math import inf
 from packbench.core.specs import PackSpec
 from packbench.profile.checking.worst import interval as i
 from packbench.profile.checking.worst.assumed import World
-from packbench.profile.checking.worst.doubts import doubtful
+from packbench.profile.checking.worst.doubts import Refused, doubtful, refused
 from packbench.profile.checking.worst.driven import Driven
 from packbench.profile.checking.worst.ends import decided
 from packbench.profile.checking.worst.interval import ZERO, Interval, hull
@@ -55,6 +55,10 @@ class Walk:
     """What a run may have come to that a step's max_time ends; its least says nothing."""
     unable: dict[int, None] = field(default_factory=dict[int, None])
     """Steps that may not begin: a set-point that is nothing, or beyond the limits."""
+    begun: set[int] = field(default_factory=set[int])
+    """Steps that may begin."""
+    refused: dict[int, Refused | None] = field(default_factory=dict[int, Refused | None])
+    """Steps that some state cannot begin, and with which set-point."""
     executed: int = 0
     steady_c: float = -inf
     """Where temperatures would go in the end."""
@@ -162,6 +166,7 @@ class Walk:
 
     def _timed(self, step: TimedStep, index: int, state: State) -> Arriving:
         outcome = self._outcome(step, index, state)
+        self._beginning_of(step, index, state, begins=outcome is not None)
         if outcome is None or (index in self.world.asked.formulas and doubtful(step, self.world, state)):
             self.unable[index] = None
             self._cut(state, Totals())
@@ -186,6 +191,14 @@ class Walk:
             else:
                 arrive(leading, way.goto, self._left_loops(after, index, way.goto))
         return leading
+
+    def _beginning_of(self, step: TimedStep, index: int, state: State, *, begins: bool) -> None:
+        """Whether no pack can begin a step in this state."""
+        wrong = refused(step, self.world, state) if index in self.world.asked.formulas else None
+        if begins and wrong is None:
+            self.begun.add(index)
+        elif self.refused.get(index) is None:
+            self.refused[index] = wrong
 
     def _outcome(self, step: TimedStep, index: int, state: State) -> Outcome | None:
         if isinstance(step, Rest | Soak | Pause):
