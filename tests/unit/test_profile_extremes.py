@@ -116,7 +116,29 @@ def test_a_step_that_some_pack_can_begin_is_warned_of():
     assert "may not begin" in [problem.message for problem in report.warnings]
 
 
-def test_a_charge_that_no_pack_comes_to_the_end_of_is_refused():
-    (problem,) = found("  - cc_charge: {current: 50 A, until: step_ah >= 200 Ah}\n")
-    assert (problem.line, problem.message) == (4, "cannot end")
-    assert "no end that any pack comes to" in str(problem.found)
+@pytest.mark.parametrize("end", ["step_wh >= 20 kWh", "current >= 60 A"])
+def test_a_charge_that_no_pack_comes_to_the_end_of_is_refused(end):
+    problems = found(f"  - cc_charge: {{current: 50 A, until: {end}}}\n")
+    assert [problem.line for problem in problems] == [4]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "step_ah >= 0 Ah",
+        "step_wh >= 0 Wh",
+        "step_time >= 0 s",
+        "step_ah >= 0 Ah - 1 Ah",
+        "step_ah >= $none",
+        "step_time >= $none / 1 A",
+        "step_ah >= 1.2 * rated",
+        "step_ah >= $none + 1.3 * rated",
+    ],
+)
+def test_an_end_that_holds_from_the_start_or_never_is_refused(end):
+    steps = (
+        f"  - set: {{none: 0 Ah}}\n  - cc_charge:\n      current: 5 A\n      until: [{end}, cell_max >= cell_full]\n"
+    )
+    (problem,) = found(steps)
+    assert problem.message == "impossible limit"
+    assert problem.line == 7

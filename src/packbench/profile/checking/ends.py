@@ -50,6 +50,12 @@ _WITHIN: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("temperature_min", "temperature_max"), ("temperature_min_c", "temperature_max_c")),
 }
 """Variables that lie between two limits as long as a run goes on."""
+MAGNITUDES = frozenset(
+    [*(f"{since}_{what}" for since in ("step", "cycle", "test") for what in ("ah", "wh", "time")), "current", "power"]
+)
+"""Variables that are never less than 0."""
+CHARGE_MOST = 1.1
+"""Of the rated capacity: no pack holds more (worst/assumed). [A]"""
 _CELLS = frozenset({"cell_min", "cell_max", "cell_any"})
 _NO_CURRENT = frozenset({"current", "power", "step_ah", "step_wh"})
 _ORDERED = (("cell_min", "cell_max"), ("temperature_min", "temperature_max"))
@@ -80,7 +86,7 @@ def condition_problems(
         value = constant(test.value)
         if value is None or test.left is not None:
             continue
-        expected = _never(test, value, step, bounds, rounds)
+        expected = _never(test, value, step, bounds, rounds) or _too_much_charge(test, value, step, pack)
         if expected is None and alone:
             expected = _from_the_start(test, value, step, pack, bounds)
         if expected is not None:
@@ -121,6 +127,14 @@ def _never(test: Test, value: float, step: AnyStep, bounds: Bounds, rounds: int)
     return _stopped_before(test, value, bounds)
 
 
+def _too_much_charge(test: Test, value: float, step: AnyStep, pack: PackSpec) -> str | None:
+    """Why a charge or a discharge never comes to so much."""
+    most_ah = CHARGE_MOST * pack.rated_capacity_ah
+    if not isinstance(step, DirectedStep) or test.variable != "step_ah" or not test.rising:
+        return None
+    return f"at most {most_ah:g} Ah, 110 % of rated" if value > most_ah * (1 + SLACK) else None
+
+
 def _holds_somewhere(test: Test, value: float, low: float, high: float) -> bool:
     """Whether a test is true of anything from `low` to `high`."""
     if test.rising:
@@ -148,6 +162,8 @@ def _from_the_start(test: Test, value: float, step: AnyStep, pack: PackSpec, bou
     why = "this holds from the start"
     if variable == "soc" and (value <= 0.0 if rising else value >= 1.0):
         return f"more than 0 % and less than 100 %: {why}"
+    if variable in MAGNITUDES and rising and value <= 0.0:
+        return f"more than 0: {why}"
     if variable == "cycle" and rising and value <= 1.0:
         return f"2 or more: {why}"
     if isinstance(step, Rest | Soak) and variable in _NO_CURRENT and not rising:

@@ -56,13 +56,22 @@ def worst_case_errors(plan: Plan, pack: PackSpec, bench: BenchSpec | None = None
 def _cannot_begin(step: AnyStep, row: StepBounds, pen: Pen) -> Problem:
     attribute, found, expected = "", "no pack that could carry it within the limits", "a set-point within the limits"
     if row.refused is not None:
-        attribute = row.refused.attribute
+        attribute, ends = row.refused.attribute, row.refused.unit
         power = isinstance(step, Waveform) and step.quantity == "power" and not attribute.startswith("clamp")
-        unit = "W" if power else _UNITS.get(attribute, "V" if attribute.startswith(("clamp", "on_cell")) else "A")
+        unit = (
+            ends
+            if ends
+            else "W"
+            if power
+            else _UNITS.get(attribute, "V" if attribute.startswith(("clamp", "on_cell")) else "A")
+        )
         low, high, _ = row.refused.value
         found = f"{low:.4g} {unit}" if low == high else f"{low:.4g} to {high:.4g} {unit}"
         least, most, _ = row.refused.allowed
         expected = f"{least:.4g} to {most:.4g} {unit}" if most < inf else f"at least {least:.4g} {unit}"
+        if ends:
+            expected = f"{expected}, and more than 0: else this holds from the start"
+            return pen.write(attribute, "impossible limit", found, expected)
     return pen.write(attribute, "no pack can begin with this", found, expected)
 
 

@@ -10,6 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from packbench.profile.amounts import Formula
+from packbench.profile.checking.ends import CHARGE_MOST
 from packbench.profile.checking.formulas import amounts_of
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.interval import Interval
@@ -17,6 +18,8 @@ from packbench.profile.checking.worst.state import State
 from packbench.profile.checking.worst.values import between_steps, moves, value_of
 from packbench.profile.plan import DirectedStep, TimedStep, Waveform
 
+COUNTED = {"step_ah": "Ah", "step_wh": "Wh", "step_time": "s"}
+"""What a step counts from 0, in which unit."""
 SLACK = 1e-6
 """Relative, as the engine's."""
 
@@ -42,6 +45,8 @@ class Refused(NamedTuple):
     attribute: str
     value: Interval
     allowed: Interval
+    unit: str = ""
+    """Of an end; of a set-point, its attribute says it."""
 
 
 def refused(step: TimedStep, world: World, state: State) -> Refused | None:
@@ -52,6 +57,21 @@ def refused(step: TimedStep, world: World, state: State) -> Refused | None:
             value, allowed = value_of(amount, state, readings), _allowed(step, attribute, world)
             if value.hi < allowed.lo or value.lo > allowed.hi:
                 return Refused(attribute, value, allowed)
+    return _ended_before(step, world, state)
+
+
+def _ended_before(step: TimedStep, world: World, state: State) -> Refused | None:
+    """An end on what a step counts from 0 that surely holds already, or that no pack comes to."""
+    readings = between_steps(world, state)
+    for position, condition in enumerate(step.until):
+        test = condition.alone
+        if test is None or not test.rising or test.variable not in COUNTED or not isinstance(test.value, Formula):
+            continue
+        charge = test.variable == "step_ah" and isinstance(step, DirectedStep)
+        allowed = Interval(0.0, CHARGE_MOST * world.rated_ah if charge else inf)
+        value = value_of(test.value, state, readings)
+        if not moves(test.value) and (value.hi <= 0.0 or value.lo > allowed.hi * (1.0 + SLACK)):
+            return Refused(f"until.{position}", value, allowed, COUNTED[test.variable])
     return None
 
 
