@@ -142,3 +142,14 @@ def test_an_end_that_holds_from_the_start_or_never_is_refused(end):
     (problem,) = found(steps)
     assert problem.message == "impossible limit"
     assert problem.line == 7
+
+
+@pytest.mark.parametrize("value", ["-10 degC", "-5 degC + 2 K", "-.5 degC"])
+def test_a_temperature_below_zero_is_a_parameter(value):
+    head = f"{HEAD}parameters: {{t: {value}}}\n"
+    assert found("  - rest: {for: 1 s}\n  - rest: {until: temperature_max <= $t + 30 K, for: 1 h}\n", head) == ()
+
+
+def test_two_temperatures_below_zero_are_still_no_sum():
+    problems = found("  - set: {t: -5 degC + -5 degC}\n  - rest: {for: 1 s}\n")
+    assert ["temperature plus temperature" in (problem.found or "") for problem in problems] == [True]

@@ -177,6 +177,11 @@ class _Parser:
 
     def _inner(self) -> Tree:
         if self._take("-") is not None:
+            following = self._tokens[self._at].tree if self._at < len(self._tokens) else None
+            if isinstance(following, Number) and following.dimension == "temperature":
+                # -10 degC is a temperature as it is read; there is no negative of one.
+                self._at += 1
+                return Number(-following.value, "temperature")
             return Operation("neg", (self._factor(),))
         if self._take("(") is not None:
             tree = self._sum()
