@@ -153,3 +153,21 @@ def test_a_temperature_below_zero_is_a_parameter(value):
 def test_two_temperatures_below_zero_are_still_no_sum():
     problems = found("  - set: {t: -5 degC + -5 degC}\n  - rest: {for: 1 s}\n")
     assert ["temperature plus temperature" in (problem.found or "") for problem in problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("steps", "delay"),
+    [
+        ("  - rest: {for: 1 min, protect: {temperature_max: 40 degC, delay: %s}}\n", "1 min"),
+        (
+            "  - pulse: {train: [{discharge: 5 A, for: 10 s}], repeat: 2,"
+            " protect: {temperature_max: 40 degC, delay: %s}}\n",
+            "20 s",
+        ),
+    ],
+)
+def test_a_protection_that_begins_after_the_step_is_refused(steps, delay):
+    (problem,) = found(steps % delay)
+    assert problem.message == "impossible limit"
+    assert str(problem.field).endswith("protect.delay")
+    assert found(steps % "1 s") == ()

@@ -14,8 +14,8 @@ from packbench.core.limits import LimitSet
 from packbench.core.specs import PackSpec
 from packbench.profile.amounts import Amount, constant
 from packbench.profile.checking.bounds import SLACK, Bounds, tightest
-from packbench.profile.checking.ends import condition_problems
-from packbench.profile.checking.pen import Pen, Places
+from packbench.profile.checking.ends import condition_problems, lasting_ns
+from packbench.profile.checking.pen import Pen, Places, lasting_text
 from packbench.profile.plan import (
     AnyStep,
     CellLimit,
@@ -58,9 +58,22 @@ def step_problems(
     if isinstance(step, ConstantCurrent | ConstantVoltage | ConstantPower) and step.cell_limit is not None:
         current_a = None if isinstance(step, ConstantPower) else constant(step.current_a)
         problems += _cell_limit(step.cell_limit, current_a, pen, pack, bounds)
+    problems += _protected_too_late(step, pen)
     for position, condition in enumerate(step.until):
         problems += condition_problems(step, condition, pen, f"until.{position}", pack, bounds, rounds)
     return problems
+
+
+def _protected_too_late(step: AnyStep, pen: Pen) -> list[Problem]:
+    """Limits of the step's own that begin to count when it is over."""
+    lasts_ns = min(step.max_time_ns, lasting_ns(step))
+    if isinstance(step, Waveform):
+        lasts_ns = min(lasts_ns, step.period_ns * step.repeat)
+    if not step.protect_delay_ns or step.protect_delay_ns < lasts_ns:
+        return []
+    found = lasting_text(step.protect_delay_ns / 1e9)
+    expected = f"less than the step lasts, {lasting_text(lasts_ns / 1e9)}: it protects nothing"
+    return [pen.write("protect.delay", "impossible limit", found, expected)]
 
 
 def too_much(pen: Pen, attribute: str, current: Amount, bounds: Bounds, sign: int) -> list[Problem]:
