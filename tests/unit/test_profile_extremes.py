@@ -171,3 +171,27 @@ def test_a_protection_that_begins_after_the_step_is_refused(steps, delay):
     assert problem.message == "impossible limit"
     assert str(problem.field).endswith("protect.delay")
     assert found(steps % "1 s") == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "steps", "field"),
+    [
+        ("", "  - rest: {for: 1 s, protect: {temperature_max: -20 degC}}\n", "steps[1].rest.protect.temperature_max"),
+        ("", "  - rest: {for: 1 s, protect: {temperature_min: 56 degC}}\n", "steps[1].rest.protect.temperature_min"),
+        (
+            "limits: {cell_voltage_min: 3 V}\n",
+            "  - rest: {for: 1 s, protect: {cell_voltage_max: 2.9 V}}\n",
+            "steps[1].rest.protect.cell_voltage_max",
+        ),
+        ("", "  - rest: {for: 1 s, protect: {pack_voltage_max: 35 V}}\n", "steps[1].rest.protect.pack_voltage_max"),
+        ("limits: {temperature_max: -20 degC}\n", "  - rest: {for: 1 s}\n", "limits.temperature_max"),
+        (
+            "limits: {temperature_min: 20 degC}\n",
+            "  - rest: {for: 1 s, protect: {temperature_max: 15 degC}}\n",
+            "steps[1].rest.protect.temperature_max",
+        ),
+    ],
+)
+def test_limits_that_cross_those_of_another_layer_are_refused(head, steps, field):
+    (problem,) = found(steps, HEAD + head)
+    assert (problem.field, problem.message) == (field, "impossible limit")

@@ -64,6 +64,7 @@ def limit_problems(
             problems.append(
                 pen.write(f"{attribute}.{LIMIT_KEYS[low_name]}", "impossible limit", f"{low:g} {unit}", expected)
             )
+    problems += _crossed(limits, pen, attribute, tightest({"pack": pack.limits, "profile": around}))
     window = CHEMISTRIES[pack.chemistry]
     for name in LIMIT_NAMES:
         value, outer = getattr(limits, name), getattr(pack.limits, name)
@@ -81,6 +82,22 @@ def limit_problems(
         elif (own := getattr(around, name)) is not None and wider(name, value, own):
             expected = f"within the profile's own limit, {own:g} {unit}"
             problems.append(pen.write(f"{attribute}.{key}", "limit not nested", f"{value:g} {unit}", expected))
+    return problems
+
+
+def _crossed(limits: LimitSet, pen: Pen, attribute: str, outer: Bounds) -> list[Problem]:
+    """Limits that leave no window with those of another layer."""
+    problems: list[Problem] = []
+    for low_name, high_name in LIMIT_PAIRS:
+        unit, low, high = limit_unit(low_name), getattr(limits, low_name), getattr(limits, high_name)
+        least, whose_least = outer.of(low_name)
+        most, whose_most = outer.of(high_name)
+        if high is not None and low is None and least is not None and high <= least:
+            where, expected = f"{attribute}.{LIMIT_KEYS[high_name]}", f"more than {least:g} {unit}, {whose_least}"
+            problems.append(pen.write(where, "impossible limit", f"{high:g} {unit}", expected))
+        if low is not None and high is None and most is not None and low >= most:
+            where, expected = f"{attribute}.{LIMIT_KEYS[low_name]}", f"less than {most:g} {unit}, {whose_most}"
+            problems.append(pen.write(where, "impossible limit", f"{low:g} {unit}", expected))
     return problems
 
 
