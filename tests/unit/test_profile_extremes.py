@@ -195,3 +195,19 @@ def test_a_protection_that_begins_after_the_step_is_refused(steps, delay):
 def test_limits_that_cross_those_of_another_layer_are_refused(head, steps, field):
     (problem,) = found(steps, HEAD + head)
     assert (problem.field, problem.message) == (field, "impossible limit")
+
+
+@pytest.mark.parametrize(
+    ("step", "messages"),
+    [
+        ("cc_charge: {current: 50 A, until: {when: cell_max >= cell_full, for: %s}}", {"no per-cell limit"}),
+        ("cc_discharge: {current: 50 A, until: [{when: cell_min <= cell_cutoff, for: %s}]}", {"no per-cell limit"}),
+        ("cc_charge: {current: 50 A, until: [{when: voltage >= pack_full, for: %s}, cell_max >= cell_full]}", set()),
+    ],
+)
+def test_a_bound_held_for_long_is_no_limit(step, messages):
+    watched = {"held too long", "no per-cell limit"}
+    long, short = (checked(f"  - {step % held}\n").warnings for held in ("1 h", "1 min"))
+    assert {problem.message for problem in long} & watched == {"held too long"} | messages
+    assert {problem.message for problem in short} & watched == set()
+    assert any("for 1 h" in str(problem.found) for problem in long)

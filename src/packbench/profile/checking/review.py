@@ -12,7 +12,7 @@ from packbench.profile.amounts import cell_number, constant
 from packbench.profile.checking.bounds import SLACK, Bounds
 from packbench.profile.checking.cycler import accuracy_of, accuracy_warnings, error_of
 from packbench.profile.checking.ends import HIGHEST, LOWEST
-from packbench.profile.checking.pen import Pen
+from packbench.profile.checking.pen import Pen, lasting_text
 from packbench.profile.checking.setpoints import piece_attribute
 from packbench.profile.plan import (
     AnyStep,
@@ -33,6 +33,8 @@ from packbench.profile.plan import (
 
 RECORD_MAX_NS = 15_000_000_000
 """GB 38031-2025 6.4: log interval <= 15 s [S]."""
+HELD_MAX_NS = 60_000_000_000
+"""Held for longer, a bound does not end a step before the pack is far beyond it. Ours [M]."""
 SWING = 0.02
 """Of the rated capacity: a waveform that moves less one way is over before a cell is anywhere else. Ours [M]."""
 
@@ -54,6 +56,7 @@ def step_warnings(
     if isinstance(step, DrivenStep):
         warnings += _cells(step, pen, pack)
         warnings += _cold(step, pen, bounds)
+        warnings += _held_too_long(step, pen)
     if isinstance(step, ConstantVoltage) and step.end_current_a is None:
         expected = "end_current, such as 0.05 I1 (GB 38031-2025 7.1.1 [S])"
         warnings.append(pen.write("", "a constant voltage without an end current", "only conditions end it", expected))
@@ -118,6 +121,7 @@ def _watching(step: AnyStep, variables: tuple[str, ...], *, rising: bool) -> lis
     return [
         (f"until.{at}.tests.{order}", test)
         for at, until in enumerate(step.until)
+        if until.for_ns <= HELD_MAX_NS
         for order, test in enumerate(until.tests)
         if test.variable in variables and test.rising == rising
     ]
@@ -170,6 +174,24 @@ def _cold(step: DrivenStep, pen: Pen, bounds: Bounds) -> list[Problem]:
         return []
     expected = "protect: {temperature_min: 0 degC}, unless the maker allows it: lithium plates (ours [M])"
     return [pen.write("", "charging below 0 degC", f"{limit_c:g} degC, {whose}", expected)]
+
+
+def _held_too_long(step: DrivenStep, pen: Pen) -> list[Problem]:
+    """Bounds of voltage or temperature that must hold for long, while the current goes on."""
+    held = frozenset[str]() if isinstance(step, ConstantVoltage) else frozenset({"voltage"})
+    warnings: list[Problem] = []
+    for at, condition in enumerate(step.until):
+        bounding = [
+            test
+            for test in condition.tests
+            if test.variable in held
+            or (test.variable.startswith(("cell_", "temperature_m")) and test.variable != "cell_spread")
+        ]
+        if bounding and condition.for_ns > HELD_MAX_NS:
+            found = f"{bounding[0].variable} beyond its bound for {lasting_text(condition.for_ns / 1e9)}, with current"
+            expected = f"at most {lasting_text(HELD_MAX_NS / 1e9)} (ours [M])"
+            warnings.append(pen.write(f"until.{at}.for", "held too long", found, expected))
+    return warnings
 
 
 # --- instruments ------------------------------------------------------------------------------------
