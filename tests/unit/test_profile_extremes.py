@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from packbench.cli.check_view import worst_case_table
 
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.profile.checking.check import Report, check_plan
+from packbench.profile.checking.estimate import estimate_plan
 from packbench.profile.language.compiler import compile_profile
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -211,3 +216,16 @@ def test_a_bound_held_for_long_is_no_limit(step, messages):
     assert {problem.message for problem in long} & watched == {"held too long"} | messages
     assert {problem.message for problem in short} & watched == set()
     assert any("for 1 h" in str(problem.found) for problem in long)
+
+
+def test_a_step_that_nothing_leads_to_shows_no_figures():
+    steps = (
+        "  - set: {a: 1}\n  - goto: {to: other, when: $a >= 2}\n  - rest: {label: usual, for: 1 min}\n  - end\n"
+        "  - rest: {label: other, for: 1 min}\n"
+    )
+    plan = compile_profile(f"{HEAD}steps:\n{steps}", "t.yaml", PACK)
+    assert check_plan(plan, PACK).ok
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(worst_case_table(estimate_plan(plan, PACK), "en"))
+    (row,) = [line for line in console.export_text().splitlines() if "other" in line]
+    assert row.split() == ["other", *[ABSENT] * 4]

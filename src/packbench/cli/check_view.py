@@ -18,7 +18,7 @@ from packbench.app.disk import Room, size_text
 from packbench.app.job import Job
 from packbench.app.rehearsal import Rehearsal
 from packbench.core.records import StepRecord
-from packbench.profile.checking.estimate import Bounds, Estimate
+from packbench.profile.checking.estimate import Bounds, Estimate, StepBounds
 from packbench.report.explain import end_reason_short
 from packbench.report.numbers import ABSENT, duration, number
 from packbench.report.texts import Lang, text
@@ -80,14 +80,23 @@ def worst_case_table(bounds: Estimate, lang: Lang) -> Table:
         shown = _WORDS["or"][lang].join(end_reason_short(reason, lang) for reason in ends)
         table.add_row(
             Text(step.label),
-            _span(duration(step.duration_s.min), duration(step.duration_s.max)),
-            _span(number(step.charge_ah.min, 1), number(step.charge_ah.max, 1)),
-            number(step.temperature_c.max, 1),
+            *_figures(step),
             Text(shown or ABSENT, style="" if step.fires is not None or len(ends) == 1 else "dim"),
         )
     table.caption = _WORDS["worst"][lang]
     table.caption_justify = "left"
     return table
+
+
+def _figures(step: StepBounds) -> tuple[str, str, str]:
+    """Duration, charge and temperature; of a step that nothing leads to there are none."""
+    if not step.reached:
+        return ABSENT, ABSENT, ABSENT
+    return (
+        _span(duration(step.duration_s.min), duration(step.duration_s.max)),
+        _span(number(step.charge_ah.min, 1), number(step.charge_ah.max, 1)),
+        number(step.temperature_c.max, 1),
+    )
 
 
 def _span(low: str, high: str) -> str:
