@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 
 from packbench.cli.check_view import worst_case_table
-
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.profile.checking.check import Report, check_plan
 from packbench.profile.checking.estimate import estimate_plan
 from packbench.profile.language.compiler import compile_profile
+from packbench.report.numbers import ABSENT
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 HEAD = "profile: t\ntitle: {en: T, zh: 测}\n"
@@ -229,3 +229,21 @@ def test_a_step_that_nothing_leads_to_shows_no_figures():
     console.print(worst_case_table(estimate_plan(plan, PACK), "en"))
     (row,) = [line for line in console.export_text().splitlines() if "other" in line]
     assert row.split() == ["other", *[ABSENT] * 4]
+
+
+@pytest.mark.parametrize("value", ["150 %", "-50 %", "1.2"])
+def test_a_state_of_charge_is_between_empty_and_full(value):
+    head, ends = f"{HEAD}parameters: {{soc: %s}}\n", "  - rest: {until: step_time >= (2 - $soc) * 1 h}\n"
+    assert found(ends, head % "50 %") == ()
+    (problem,) = found(ends, head % value)
+    assert (problem.line, problem.expected) == (3, "a state of charge, 0 to 100 %")
+    (given,) = _given(f"{head % '50 %'}steps:\n{ends}", value)
+    assert (given.field, given.expected) == ("--with soc", "a state of charge, 0 to 100 %")
+    loop = f"  - loop: {{each: {{soc: [50 %, {value}]}}, steps: [rest: {{for: 1 min}}]}}\n"
+    assert [problem.expected for problem in found(loop)] == ["a state of charge, 0 to 100 %"]
+
+
+def _given(text: str, soc: str) -> tuple[Problem, ...]:
+    with pytest.raises(InputError) as caught:
+        compile_profile(text, "t.yaml", PACK, parameters={"soc": soc})
+    return caught.value.problems

@@ -16,13 +16,14 @@ from packbench.core.specs import PackSpec
 from packbench.core.units import Dimension, UnitError
 from packbench.profile.amounts import PAST, Apply, Constant, Expression, Read, RoundVariable, UserVariable
 from packbench.profile.language.formula import Name, Operation, PastCall, Tree
-from packbench.profile.language.resolve import Binding, Kind, Scope, bind, factor_of, no_steps
+from packbench.profile.language.resolve import Binding, Kind, Scope, bind, factor_of, kind_of, no_steps
 from packbench.profile.language.schema import amount
 from packbench.profile.language.values import Value, parse_any
 from packbench.profile.language.walk import Loop, StepSource, Unit
 
 _CALLS = tuple(f"{quantity}(" for quantity in PAST)
 _KNOWN = "a value that is known before the run"
+_SOC = "a state of charge, 0 to 100 %"
 
 
 @dataclass(slots=True)
@@ -115,7 +116,7 @@ class Names:
                 self.problems.append(unit.document.problem("", path, unit.document.found(path), expected))
                 continue
             found = self.bound(amount(default), own, unit, path)
-            if found is not None and self._is_known(found, unit, path):
+            if found is not None and self._is_known(found, unit, path) and self._is_soc(name, found, unit, path):
                 names[name] = found
         given: dict[str, Any] = dict(unit.use.with_) if unit.use is not None else {}
         for name, value in given.items():
@@ -138,6 +139,13 @@ class Names:
         self.problems.append(unit.document.problem("", path, unit.document.found(path), expected))
         return False
 
+    def _is_soc(self, name: str, found: Binding, unit: Unit, path: Path) -> bool:
+        """Whether what is called a state of charge can be one."""
+        if _no_soc(name, found):
+            self.problems.append(unit.document.problem("", path, unit.document.found(path), _SOC))
+            return False
+        return True
+
     def _give(self, names: dict[str, Binding], name: str, value: Value, unit: Unit, path: Path) -> None:
         """What the user of a sub-profile gives a parameter; `unit` is the user."""
         document, default = unit.document, names.get(name)
@@ -154,7 +162,7 @@ class Names:
         elif _reads(found.expression):
             expected = "a value, or a variable that a `set` step has given one: a reading would move on"
             self.problems.append(document.problem("", path, document.found(path), expected))
-        else:
+        elif self._is_soc(name, found, unit, path):
             names[name] = found
 
     def _from_command_line(
@@ -176,6 +184,8 @@ class Names:
             self.problems.append(Problem("", field=here, found=repr(text), expected=expected))
         elif not isinstance(found.expression, Constant):
             self.problems.append(Problem("", field=here, found=repr(text), expected=_KNOWN))
+        elif _no_soc(name, found):
+            self.problems.append(Problem("", field=here, found=repr(text), expected=_SOC))
         else:
             names[name] = found
 
@@ -194,6 +204,8 @@ class Names:
             bound = self.bound(amount(value), Scope(self.pack, names, no_steps), loop.unit, path)
             if bound is None or not self._is_known(bound, loop.unit, path):
                 return
+            if not self._is_soc(name, bound, loop.unit, path):
+                return
             if found and bound.kind != found[0].kind:
                 expected = f"{found[0].kind.words}, as the first one"
                 self.problems.append(document.problem("", path, document.found(path), expected))
@@ -202,6 +214,13 @@ class Names:
         numbers = tuple(bound.expression.value for bound in found if isinstance(bound.expression, Constant))
         if numbers:  # what is wrong with an empty list has been said
             names[name] = Binding(found[0].kind, RoundVariable(name, loop.end, numbers))
+
+
+def _no_soc(name: str, found: Binding) -> bool:
+    """Whether a name says that this is a state of charge, and its value cannot be one."""
+    called = name == "soc" or name.startswith("soc_") or name.endswith("_soc")
+    known = found.expression
+    return called and found.kind == kind_of("ratio") and isinstance(known, Constant) and not 0.0 <= known.value <= 1.0
 
 
 def _reads(expression: Expression) -> bool:
