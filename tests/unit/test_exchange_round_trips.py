@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def currents(pack: PackSpec, low: float, high: float) -> st.SearchStrategy[str]:
     hundredths = st.integers(round(low * 100), round(high * 100)).map(lambda count: count / 100)
     return st.one_of(
         hundredths.map(lambda rate: f"{rate}C"),
-        st.integers(2, 9).filter(lambda hours: low <= 1 / hours <= high).map(lambda hours: f"C/{hours}"),
+        st.integers(ceil(1 / high), floor(1 / low)).map(lambda hours: f"C/{hours}"),
         hundredths.map(lambda rate: wording.current(Level(round(rate * pack.rated_capacity_ah, 3)))),
     )
 
