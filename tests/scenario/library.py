@@ -11,10 +11,11 @@ from math import exp
 
 from packbench.app.job import Job, load_job
 from packbench.app.virtual import NoJournal, Options, run_unrecorded
-from packbench.core.records import StepRecord
+from packbench.core.records import StepRecord, Trip
 from packbench.core.samples import Snapshot
 from packbench.engine.state import EngineState
 from packbench.run.bench import RunOutcome
+from packbench_sim.faults import parse_injection
 from packbench_sim.plant import Plant
 
 
@@ -138,3 +139,13 @@ def play(
     assert outcome.finish.verdict == "pass", outcome.finish
     assert watcher.plant is not None
     return Played(job, outcome, watcher.steps, watcher.moments, watcher.plant, dict(outcome.finish.variables))
+
+
+def play_to_a_trip(profile: str, pack: str, fault: str) -> Trip:
+    """Run a profile with a fault (`ID@TIME`) at object level; it must be stopped."""
+    job = load_job(profile, pack, None)
+    watcher = _Watcher(job)
+    options = Options(seed=3, level="object", injections=(parse_injection(fault),))
+    outcome = run_unrecorded(job, options, watcher, watcher.observe, watcher.attach)
+    assert outcome.trip is not None, outcome.finish
+    return outcome.trip

@@ -13,8 +13,8 @@ from packbench.profile.plan import AnyStep, CellLimit, ConstantPower, Most, Segm
 
 SLACK = 1e-6
 """Relative: set-points are products of the same numbers as the limits."""
-_MAGNITUDES = frozenset({"current_a", "power_w", "end_current_a"})
-_POSITIVE = frozenset({"resistance_ohm"})
+_MAGNITUDES = frozenset({"end_current_a"})
+_POSITIVE = frozenset({"current_a", "power_w", "voltage_v", "resistance_ohm"})
 
 
 def impossible(step: AnyStep, most: Most | None) -> str | None:
@@ -65,6 +65,9 @@ def _segment(step: Waveform, segment: Segment, most: Most | None) -> str | None:
     value = segment.value
     if not isinstance(value, float | int) or not isfinite(value):
         return "one of its segments has no value"
+    if segment.sign and value * segment.sign <= 0.0:
+        way = "charge" if segment.sign > 0 else "discharge"
+        return f"a {way} of one of its pieces comes to {value * segment.sign:.6g}"
     return _current(value, most) if step.quantity == "current" else _power(value, most)
 
 

@@ -212,6 +212,8 @@ class Segment:
     """A or W; positive charges; 0: no current."""
     read_outs_ns: tuple[int, ...] = ()
     """When voltage and resistance are read, after this segment's edge; beyond its end in those that follow."""
+    sign: Literal[1, -1, 0] = 0
+    """Which way a piece of a pulse was said to flow; 0: its value alone says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

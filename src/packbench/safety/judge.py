@@ -49,6 +49,10 @@ _ASKED = {
 """Which rules to ask on every bench, by (new cycler sample, new BMS sample)."""
 
 
+READINGS_APART = 10
+"""Readings of the BMS whose mean is held against the pack's voltage where none is comparable by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Latched:
     """A trip and how to react to it."""
@@ -84,6 +88,8 @@ class SafetyState(NamedTuple):
     """Instant of the newest chamber sample already judged."""
     meter_ns: int = -1
     """Instant of the newest meter sample already judged."""
+    apart: tuple[float, ...] = ()
+    """How far the sum of the cells stood from the pack's voltage, of the last readings of the BMS."""
 
 
 def judge(
@@ -102,7 +108,11 @@ def judge(
     new_bms = bms_ns > state.bms_ns
     if new_bms and snapshot.bms is not None:
         temperatures, rate = _moved(temperatures, bms_ns, snapshot.bms.temperature_max_c)
-    view = View(snapshot, limits, expected, rate, lost)
+    apart = state.apart
+    if new_bms:
+        apart = _apart(apart, snapshot, expected)
+    mean = sum(apart) / READINGS_APART if len(apart) == READINGS_APART else float("nan")
+    view = View(snapshot, limits, expected, rate, lost, mean)
     asked = _ASKED[cycler_ns > state.cycler_ns, new_bms]
     chamber_ns = meter_ns = -1
     if expected.fitted:
@@ -119,11 +129,19 @@ def judge(
         elif finding is not None:
             undecided.add(index)
     if not found and not state.pending:
-        return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns)
+        return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns, apart)
     decided = {index for index, _ in asked} - undecided
     pending = _merged(state.pending, found, decided, snapshot.t_ns)
     latched = _due(pending, snapshot.t_ns, state.started_ns, expected.cycler_lag_ns)
-    return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns)
+    return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns, apart)
+
+
+def _apart(before: tuple[float, ...], snapshot: Snapshot, expected: Expectation) -> tuple[float, ...]:
+    """The last readings with a new one of the BMS; none while the cycler does not stand at the pack."""
+    voltage_v, bms = snapshot.pack_voltage_v, snapshot.bms
+    if bms is None or not expected.contactor_closed or not voltage_v > 0.0:
+        return ()
+    return (*before[-READINGS_APART + 1 :], bms.cell_sum_v / voltage_v - 1.0)
 
 
 def _merged(

@@ -96,6 +96,9 @@ class View(NamedTuple):
     """Of the hottest sensor over the last window; NaN while the window is not full."""
     lost: tuple[tuple[str, str], ...]
     """(source, reason) of links that are gone."""
+    cells_apart: float = float("nan")
+    """How far the sum of the cells stood from the pack's voltage in the mean of the last readings, as a part of it; NaN
+    while there are too few."""
 
     def cycler(self) -> CyclerSample:
         """The cycler's sample; only rules of source "cycler" may ask."""

@@ -47,7 +47,8 @@ def train_segments(b: Builder, model: m.PulseModel) -> tuple[Segment, ...]:
         read_outs = piece.read_outs
         if read_outs is None:
             read_outs = [at for at in model.read_outs if piece.rest is None and at <= for_ns]
-        segments.append(Segment(for_ns, value, tuple(sorted(read_outs))))
+        sign = 1 if piece.charge is not None else -1 if piece.discharge is not None else 0
+        segments.append(Segment(for_ns, value, tuple(sorted(read_outs)), sign))
         left_ns -= for_ns
     if any(piece.rest is None and piece.for_ is None for piece in model.train):
         return _NOTHING  # which has been said
