@@ -20,6 +20,7 @@ from packbench.profile.plan import (
     AnyStep,
     Condition,
     ConstantCurrent,
+    ConstantResistance,
     ConstantVoltage,
     DirectedStep,
     Goto,
@@ -128,11 +129,18 @@ def _never(test: Test, value: float, step: AnyStep, bounds: Bounds, rounds: int)
 
 
 def _too_much_charge(test: Test, value: float, step: AnyStep, pack: PackSpec) -> str | None:
-    """Why a charge or a discharge never comes to so much."""
+    """Why a charge or a discharge never comes to so much. Beside another end it is a guard, and right to be beyond."""
     most_ah = CHARGE_MOST * pack.rated_capacity_ah
-    if not isinstance(step, DirectedStep) or test.variable != "step_ah" or not test.rising:
+    if not isinstance(step, DirectedStep) or test.variable != "step_ah" or not test.rising or not ends_alone(step):
         return None
     return f"at most {most_ah:g} Ah, 110 % of rated" if value > most_ah * (1 + SLACK) else None
+
+
+def ends_alone(step: DirectedStep) -> bool:
+    """Whether a step has no end besides the one of its `until`."""
+    by_current = isinstance(step, ConstantVoltage) and step.end_current_a is not None
+    by_cell = not isinstance(step, ConstantResistance) and step.cell_limit is not None
+    return len(step.until) == 1 and not by_current and not by_cell
 
 
 def _holds_somewhere(test: Test, value: float, low: float, high: float) -> bool:

@@ -10,7 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from packbench.profile.amounts import Formula
-from packbench.profile.checking.ends import CHARGE_MOST
+from packbench.profile.checking.ends import CHARGE_MOST, ends_alone
 from packbench.profile.checking.formulas import amounts_of
 from packbench.profile.checking.worst.assumed import World
 from packbench.profile.checking.worst.interval import Interval
@@ -67,7 +67,7 @@ def _ended_before(step: TimedStep, world: World, state: State) -> Refused | None
         test = condition.alone
         if test is None or not test.rising or test.variable not in COUNTED or not isinstance(test.value, Formula):
             continue
-        charge = test.variable == "step_ah" and isinstance(step, DirectedStep)
+        charge = test.variable == "step_ah" and isinstance(step, DirectedStep) and ends_alone(step)
         allowed = Interval(0.0, CHARGE_MOST * world.rated_ah if charge else inf)
         value = value_of(test.value, state, readings)
         if not moves(test.value) and (value.hi <= 0.0 or value.lo > allowed.hi * (1.0 + SLACK)):
