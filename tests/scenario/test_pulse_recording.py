@@ -56,6 +56,8 @@ def test_the_rows_of_a_pulse_are_fine_around_its_edges_and_in_order(
         before = [t_s for t_s in times if edge_s - 1.9 <= t_s <= edge_s]
         # Before the first edge the rest is polled as usual, every 500 ms, and every reading of it is there.
         assert len(before) >= (3 if nth == 0 else 17)
+    ended_s = began_s + 160.0 + 10.0
+    assert abs(times[-1] - ended_s) <= 1.1, "what waited goes to the record in the end"
     quiet = [t_s for t_s in times if edges[1] + 4 <= t_s <= edges[2] - 3]
     assert len(quiet) <= 8, "every 10 s between them"
     assert all(step == 1 for t_s, step, _ in rows if t_s < began_s - 0.2)

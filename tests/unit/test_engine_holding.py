@@ -61,6 +61,30 @@ def test_a_resistance_that_has_grown_is_learnt_from_the_corrections() -> None:
     assert holding.source.resistance_ohm == pytest.approx(0.03, rel=0.2)
 
 
+def test_a_voltage_that_runs_towards_the_limit_is_anticipated() -> None:
+    """What polarises, or comes to its knee: a volt a thousand readings, and the voltage is met, not passed by it."""
+    holding = Holding(replace(prior(Source(4.15, 50.0), 4.2, 100.0), resistance_ohm=0.01, largest_a=50.0), 0, 0)
+    emf_v, current_a, beyond = 3.65, 50.0, list[float]()
+    for turn in range(1, 200):
+        emf_v += 0.001
+        voltage_v = emf_v + 0.01 * current_a
+        beyond.append(voltage_v - 4.2)
+        holding = learnt(holding, 1, turn * 1_000_000_000, voltage_v, current_a)
+        current_a = next_current(holding, 1, 4.2, 50.0, current_a)
+    assert max(beyond) < 0.0002
+    assert abs(beyond[-1]) < 0.0002
+
+
+def test_two_readings_alike_at_two_currents_do_not_make_a_pack_without_resistance() -> None:
+    holding = Holding(prior(Source(4.0, 0.0), 4.2, 100.0), 0, 0)
+    for turn in range(1, 9):
+        holding = learnt(holding, 1, turn * 1_000_000_000, 4.0, 50.0 * (turn % 2))
+    assert holding.source.resistance_ohm == pytest.approx(0.0005 * 4.0 / 100.0)
+    assert next_current(holding, 1, 4.2, 100.0, 50.0) == 100.0
+    assert next_current(replace(holding, source=replace(holding.source, voltage_v=4.3)), 1, 4.2, 100.0, 50.0) >= 0.0
+    Holding(prior(Source(4.0, 0.0), 4.2, 0.0), 0, 0)  # nor is a step of no current one to divide by
+
+
 def test_nothing_accumulates_while_the_current_is_held_back() -> None:
     """A limit lets 20 A of 80 A flow for an hour; when it gives way, what is asked for is what it was."""
     holding = Holding(replace(prior(Source(4.15, 20.0), 4.2, 100.0), resistance_ohm=0.01), 0, 0)

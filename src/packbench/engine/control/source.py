@@ -17,6 +17,8 @@ from math import sqrt
 
 LEARN = 0.1
 LEAST = 0.02
+LEAST_A = 0.001
+"""A smaller change of current is none that any cycler of packs could show."""
 NEAR = 0.02
 """A current has arrived when it is within this part of the change that was commanded."""
 ARRIVED_NS = 1_000_000_000
@@ -47,7 +49,7 @@ class Source:
         change_a = current_a - self.current_a
         scale_a = max(self.scale_a, abs(current_a), abs(self.current_a))
         resistance_ohm, largest_a = self.resistance_ohm, self.largest_a
-        if abs(change_a) > LEAST * scale_a:
+        if abs(change_a) > max(LEAST * scale_a, LEAST_A):
             largest_a = max(largest_a, abs(change_a))
             shown_ohm = max((voltage_v - self.voltage_v) / change_a, 0.0)
             weight = change_a * change_a / (change_a * change_a + (LEARN * largest_a) ** 2)
@@ -62,9 +64,12 @@ class Source:
     def current_for_power(self, power_w: float) -> float:
         """The current at which V I is `power_w` (positive charges): the root of I (E + R I) = P nearer to 0.
 
-        Where the pack cannot give that power at all, the current of its greatest power.
+        Where the pack cannot give that power at all, the current of its greatest power. NaN, which is no set-point, for
+        readings that show no pack: one without a voltage.
         """
         emf_v, ohm = self.emf_v, self.resistance_ohm
+        if not emf_v > 0.0:
+            return float("nan")
         if ohm <= 0.0:
             return power_w / emf_v
         under = emf_v * emf_v + 4.0 * ohm * power_w

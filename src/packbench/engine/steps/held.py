@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from packbench.core.samples import Snapshot
 from packbench.engine.control import Holding
 from packbench.engine.control.followed import source_at
-from packbench.engine.control.holding import first_current, held, learnt, next_current, prior, shows, worth_sending
+from packbench.engine.control.holding import first_current, held, learnt, next_current, prior, worth_sending
 from packbench.engine.effects import Drive
 from packbench.engine.state import EngineState
 from packbench.engine.steps.cells import taper_start, watch_cells
@@ -51,7 +51,7 @@ class HeldVoltageLogic:
             reason = f"current <= {end_a:g} A at {voltage_v:g} V"
             return Outcome(ending=Ending(reason, bound=Test("current", "<=", end_a)))
         wanted_a = driven_a
-        if read and shows(holding, driven_a, holding.read_ns):
+        if read:
             wanted_a = next_current(holding, step.sign, voltage_v, most_a, driven_a)
             if not worth_sending(holding, voltage_v, driven_a, wanted_a):
                 wanted_a = driven_a
@@ -60,7 +60,7 @@ class HeldVoltageLogic:
         if wanted_a == driven_a:
             return NOTHING if holding is before else Outcome(control=holding)
         command = Drive(step.sign * wanted_a, drive.voltage_v)
-        return Outcome(drive=command, control=replace(holding, commanded_ns=now_ns, replaced_a=driven_a))
+        return Outcome(drive=command, control=replace(holding, commanded_ns=now_ns))
 
     def due_ns(self, step: ConstantVoltage, state: EngineState) -> int | None:
         return None
