@@ -18,10 +18,10 @@ class Soaking:
 
 
 def watched(
-    soaking: Soaking, temperatures_c: tuple[float, ...], target_c: float, within_k: float, now_ns: int
+    soaking: Soaking, temperatures_c: tuple[float, ...], target_c: float, within_k: float, t_ns: int
 ) -> Soaking:
     """The soak after a reading of all sensors; the same object when nothing changes. No sensor is not near."""
     near = bool(temperatures_c) and all(abs(value - target_c) <= within_k for value in temperatures_c)
     if not near:
         return soaking if soaking.since_ns == NEVER else Soaking()
-    return soaking if soaking.since_ns != NEVER else Soaking(now_ns)
+    return soaking if soaking.since_ns != NEVER else Soaking(t_ns)

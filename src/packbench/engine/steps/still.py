@@ -32,19 +32,19 @@ class SoakLogic:
         return Beginning(control=Soaking(), effects=(SetChamber(constant(step.temperature_c)),))
 
     def watch(self, step: Soak, state: EngineState, snapshot: Snapshot, now_ns: int) -> Outcome:
-        assert isinstance(state.control, Soaking)
-        target_c = constant(step.temperature_c)
-        assert target_c is not None
-        sensors = () if snapshot.bms is None else snapshot.bms.temperatures_c
-        soaking = watched(state.control, sensors, target_c, step.within_k, now_ns)
-        if soaking.since_ns != NEVER and now_ns - soaking.since_ns >= step.stable_ns:
+        bms, target_c = snapshot.bms, constant(step.temperature_c)
+        assert isinstance(state.control, Soaking) and target_c is not None
+        if bms is None or bms.t_ns <= state.step.started_ns:
+            return NOTHING
+        soaking = watched(state.control, bms.temperatures_c, target_c, step.within_k, bms.t_ns)
+        if soaking.since_ns != NEVER and bms.t_ns - soaking.since_ns >= step.stable_ns:
             held = f"every sensor within {step.within_k:g} K of {target_c:g} degC for {step.stable_ns / 1e9:g} s"
             return Outcome(ending=Ending(held))
         return NOTHING if soaking is state.control else Outcome(control=soaking)
 
     def due_ns(self, step: Soak, state: EngineState) -> int | None:
-        assert isinstance(state.control, Soaking)
-        return None if state.control.since_ns == NEVER else state.control.since_ns + step.stable_ns
+        """Only a reading of the sensors shows that they are still where they were."""
+        return None
 
 
 def question(step: Pause) -> Ask:
