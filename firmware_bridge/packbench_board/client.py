@@ -13,45 +13,46 @@ from typing import Generic, TypeVar
 from packbench.core.errors import BadReply
 from packbench.core.samples import BoardSample
 from packbench.transport.link import Link, Reply
+from packbench_board.clock_fit import ClockFit
+from packbench_board.codes import Flag
 from packbench_board.frames import (
     FIRMWARE_HASH,
     PROTOCOL_HASH,
     Arm,
     BoardMessage,
     Close,
-    Flag,
+    Event,
+    EventQuery,
     Heartbeat,
     Hello,
     HelloReply,
     HostMessage,
-    Input,
     Open,
+    Prove,
     Reset,
-    State,
+    Sign,
+    Snapshot,
+    SnapshotQuery,
     Status,
     StatusQuery,
     Trip,
-    TripCode,
 )
 from packbench_board.settings import BoardSettings, config_crc
+from packbench_board.words import STATES, BoardEvent, board_event, board_sample
 
 IdentityT = TypeVar("IdentityT")
 
-_STATES: dict[int, str] = {state.value: state.name.lower() for state in State}
-_TRIPS: dict[int, str] = {code.value: code.name.lower() for code in TripCode} | {0: ""}
-_AUX_CLOSED = int(Input.AUX_CLOSED)
 _CONFIGURED = int(Flag.CONFIGURED)
 _U16_MAX = 0xFFFF
+OPERATOR_BYTES = 16
+EVENTS_AT_ONCE = 64
+"""Most events that one call fetches: what the board remembers."""
 
 
-def board_sample(t_ns: int, status: Status) -> BoardSample:
-    """The sample of a STATUS that was in hand at t_ns. A host's trip carries the host's own code in its name."""
-    if status.trip_code == 0:
-        return BoardSample(t_ns, _STATES[status.state], status.inputs & _AUX_CLOSED != 0)
-    name = _TRIPS.get(status.trip_code, f"code_{status.trip_code}")
-    if status.trip_code == TripCode.HOST:
-        name = f"host_{status.trip_detail}"
-    return BoardSample(t_ns, _STATES[status.state], status.inputs & _AUX_CLOSED != 0, status.trip_code, name)
+def operator_bytes(name: str) -> bytes:
+    """The first bytes of a name, UTF-8, cut between characters, zeros behind."""
+    cut = name.encode()[:OPERATOR_BYTES].decode(errors="ignore").encode()
+    return cut.ljust(OPERATOR_BYTES, b"\0")
 
 
 def check_hello(hello: HelloReply, crc: int | None, firmware_hash: int = FIRMWARE_HASH) -> None:
@@ -91,7 +92,11 @@ class BoardClient(Generic[IdentityT]):
         self._counter = 0
         self._crc = 0
         self.last_status: Status | None = None
-        """The newest status whole, for statistics and logs: uptime, lease left, own measurements."""
+        """The newest status whole: what a sample has no place for."""
+        self.clock = ClockFit()
+        """The board's clock against the host's."""
+        self._heard = 0
+        """Index of the first event that has not been fetched."""
 
     async def identify(self) -> IdentityT:
         """Greet, configure a board that has no configuration yet, and check that all three hashes are the host's.
@@ -129,9 +134,40 @@ class BoardClient(Generic[IdentityT]):
         """Trip and latch, ahead of the queue. The code is the host's own; a board that refused it would be unsafe."""
         await self._link.exchange(Trip(min(max(code, 0), _U16_MAX)), urgent=True)
 
-    async def reset(self, token: int) -> None:
-        """Leave the latch and unlock the configuration: needs the key turned and a token greater than any before."""
-        await self._link.exchange(Reset(token))
+    async def reset(self, token: int, operator: str) -> None:
+        """Leave the latch and unlock the configuration, in an operator's name.
+
+        Needs the key turned from off to on since the trip, and a token greater than any before.
+        """
+        await self._link.exchange(Reset(token, operator_bytes(operator)))
+
+    async def prove(self) -> None:
+        """The next end of the lease is a proof test: it opens without a latch, unless a heartbeat comes before."""
+        await self._link.exchange(Prove())
+
+    async def announce(self, current_a: float) -> None:
+        """Announce the pulse that is to show the sign of the current; positive charges."""
+        await self._link.exchange(Sign(round(current_a * 1000.0)))
+
+    async def snapshot(self) -> Snapshot | None:
+        """What the board saw when it tripped; None when it has not since its last reset."""
+        answer = (await self._link.exchange(SnapshotQuery())).value
+        if not isinstance(answer, Snapshot):
+            raise BadReply(f"board: {answer!r} is no snapshot")
+        return answer if answer.trip_code else None
+
+    async def log(self) -> tuple[BoardEvent, ...]:
+        """Events that were not fetched before, oldest first, with the host's time of each."""
+        found: list[BoardEvent] = []
+        for _ in range(EVENTS_AT_ONCE):
+            answer = (await self._link.exchange(EventQuery(self._heard))).value
+            if not isinstance(answer, Event):
+                raise BadReply(f"board: {answer!r} is no event")
+            if answer.index >= answer.total:
+                break
+            self._heard = answer.index + 1
+            found.append(board_event(answer, self.clock.host_ns(answer.uptime_us)))
+        return tuple(found)
 
     async def heartbeat(self) -> BoardSample:
         """Renew the lease. A board that is not armed renews nothing and answers all the same."""
@@ -144,13 +180,14 @@ class BoardClient(Generic[IdentityT]):
 
     def _sample(self, reply: Reply[BoardMessage]) -> BoardSample:
         status = reply.value
-        if not isinstance(status, Status) or status.state not in _STATES:
+        if not isinstance(status, Status) or status.state not in STATES:
             raise BadReply(f"board: {status!r} is no status")
         self.last_status = status
+        self.clock.add(reply.t_ns, status.uptime_us)
         return board_sample(reply.t_ns, status)
 
     async def _hello(self) -> HelloReply:
-        reply = (await self._link.exchange(Hello(PROTOCOL_HASH))).value
+        reply = (await self._link.exchange(Hello(PROTOCOL_HASH, self._firmware_hash))).value
         if not isinstance(reply, HelloReply):
             raise BadReply(f"board: {reply!r} is no answer to a greeting")
         return reply

@@ -11,19 +11,24 @@ from binascii import crc_hqx
 
 from packbench.core.errors import BadReply, DeviceRefused
 from packbench_board import cobs
+from packbench_board.codes import Refusal
 from packbench_board.frames import (
     ANSWERS,
     FRAME_MAX,
     HEADER_SIZE,
     REQUESTS,
     VERSION,
+    Ack,
     BoardMessage,
+    Event,
+    EventQuery,
     Heartbeat,
     Hello,
     HelloReply,
     HostMessage,
     Nak,
-    Refusal,
+    Snapshot,
+    SnapshotQuery,
     Status,
     StatusQuery,
 )
@@ -32,7 +37,14 @@ CRC_START = 0xFFFF
 WIRE_MAX = FRAME_MAX + 2
 """Bytes of the longest encoded frame: one code in front, one delimiter behind."""
 
-_WITH_STATUS = (Heartbeat, StatusQuery)
+_ANSWERED_BY: dict[type[HostMessage], type[BoardMessage]] = {
+    Heartbeat: Status,
+    StatusQuery: Status,
+    Hello: HelloReply,
+    EventQuery: Event,
+    SnapshotQuery: Snapshot,
+}
+"""All other requests are acknowledged."""
 _REFUSALS: dict[int, str] = {refusal.value: refusal.name.lower() for refusal in Refusal}
 
 
@@ -94,18 +106,13 @@ def _answer(request: HostMessage, block: bytearray) -> BoardMessage:
         raise BadReply(f"board: message 0x{block[2]:02x} of {len(block) - HEADER_SIZE - 3} bytes is none of this link")
     kind, layout = known
     answer = kind(*layout.unpack_from(block, 1 + HEADER_SIZE))
-    if isinstance(answer, Status) and isinstance(request, _WITH_STATUS):
-        return answer
     if isinstance(answer, Nak):
         raise DeviceRefused(
             f"board refused {type(request).__name__.lower()}: {_REFUSALS.get(answer.code, answer.code)}"
         )
-    if isinstance(request, _WITH_STATUS):
-        fits = False
-    elif isinstance(request, Hello):
-        fits = isinstance(answer, HelloReply)
-    else:
-        fits = not isinstance(answer, (Status, HelloReply)) and answer.request == REQUESTS[type(request)][0]
+    fits = kind is _ANSWERED_BY.get(type(request), Ack)
+    if isinstance(answer, Ack):
+        fits = fits and answer.request == REQUESTS[type(request)][0]
     if not fits:
         raise BadReply(f"board answered {type(request).__name__} with {type(answer).__name__}")
     return answer

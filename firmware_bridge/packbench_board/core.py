@@ -7,16 +7,17 @@ clock: time is an argument. It exists so that the simulated world trips for the 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 from struct import Struct
 
 from packbench.core.errors import PackbenchError
+from packbench_board.codes import RX_MAX_BYTES, ResetCause
 from packbench_board.frames import (
     ANSWERS,
     FIELDS,
     FIRMWARE_HASH,
     PROTOCOL_HASH,
-    RX_MAX_BYTES,
     TYPES,
     BoardMessage,
     HostMessage,
@@ -24,7 +25,7 @@ from packbench_board.frames import (
 
 LIBRARY = Path(__file__).with_name("libpackbench_core.so")
 
-_LAYOUT_COUNT = 10
+_LAYOUT_COUNT = 11
 _IN = Struct("@IIdddI")
 """now_us, inputs, pack V, cycler V, current A, received length: the head of pb_host."""
 _OUT = Struct("@III")
@@ -39,8 +40,18 @@ _NATIVE: dict[int, Struct] = {number: Struct(_BODY + codes) for number, codes in
 _BODY_ONLY: dict[int, Struct] = {number: Struct("@" + codes) for number, codes in FIELDS.items()}
 
 
+TEMPERATURES = 4
+"""Sensors that a board has room for."""
+TEMPERATURE_NONE = -0x8000
+_TEMPERATURES = Struct(f"@{TEMPERATURES}h")
+
 Measured = tuple[float, float, float]
 """Pack side V, cycler side V, current A (positive charges), as the board's own sensors see them."""
+
+
+def _deci(value: float) -> int:
+    """0.1 degC, rounded; what does not fit is no reading."""
+    return round(value * 10.0) if -1000.0 < value < 1000.0 else TEMPERATURE_NONE
 
 
 class CoreMissing(PackbenchError):
@@ -65,13 +76,19 @@ def load(path: Path = LIBRARY) -> ctypes.PyDLL:
 class HostCore:
     """One board's core in one block of memory. Not for several threads at once."""
 
-    def __init__(self, now_us: int = 0, library: ctypes.PyDLL | None = None) -> None:
+    def __init__(
+        self,
+        now_us: int = 0,
+        library: ctypes.PyDLL | None = None,
+        reset_cause: ResetCause = ResetCause.POWER_ON,
+    ) -> None:
         """Power-up at a value of the 32-bit microsecond tick."""
         self._library = load() if library is None else library
         values = (ctypes.c_uint32 * _LAYOUT_COUNT)()
         self._library.pb_host_layout(values)
         # As 64-bit words: the block holds doubles, and must be aligned like them.
         size, _, self._request_at, self._reply_at, self._rx_at, self._tx_at = (int(value) for value in values[:6])
+        self._temperatures_at = int(values[10])
         self._memory = (ctypes.c_uint64 * (size // 8 + 1))()
         self._view: memoryview[int] = memoryview(self._memory).cast("B")
         self._pointer = ctypes.c_void_p(ctypes.addressof(self._memory))
@@ -79,11 +96,17 @@ class HostCore:
         self._message = self._library.pb_host_message
         self._step.restype = None
         self._message.restype = None
-        self._library.pb_host_init(self._pointer, ctypes.c_uint32(now_us & 0xFFFFFFFF))
+        self._library.pb_host_init(self._pointer, ctypes.c_uint32(now_us & 0xFFFFFFFF), ctypes.c_uint32(reset_cause))
         self.outputs = 0
         """Output bits after the newest step."""
         self.next_us = 0
         """The core wants to be stepped again within this time."""
+
+    def set_temperatures(self, readings_c: Sequence[float | None]) -> None:
+        """What the board's own sensors read from now on, in degC; None: no reading. Missing ones give none."""
+        readings = [*readings_c, *[None] * TEMPERATURES][:TEMPERATURES]
+        values = (TEMPERATURE_NONE if reading is None else _deci(reading) for reading in readings)
+        _TEMPERATURES.pack_into(self._view, self._temperatures_at, *values)
 
     def step(self, now_us: int, inputs: int, measured: Measured, received: bytes = b"") -> bytes:
         """One control cycle with the board's own measurements; returns what the board sends.
@@ -121,7 +144,7 @@ class HostCore:
         (size,) = _SIZE.unpack_from(self._view, _IN.size + 8)
         return bytes(self._view[self._tx_at : self._tx_at + size])
 
-    def decode(self, frame: bytes) -> tuple[int, int, tuple[int, ...]] | None:
+    def decode(self, frame: bytes) -> tuple[int, int, tuple[int | bytes, ...]] | None:
         """(type, sequence, fields) of a frame as the C code reads it; None when it takes it for none."""
         self._view[self._rx_at : self._rx_at + len(frame)] = frame
         _SIZE.pack_into(self._view, _IN.size - 4, len(frame))

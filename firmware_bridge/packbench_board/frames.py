@@ -1,177 +1,29 @@
-"""Messages and codes of the board's link. Generated from link.yaml by generate.py; do not edit.
+"""Messages of the board's link. Generated from link.yaml by generate.py; do not edit.
 
-Owns the types, the field layouts and the codes. Must not know about frames: codec.py makes those. It exists
-so that host and board cannot disagree about a field.
+Owns the types and the field layouts. Must not know about frames: codec.py makes those. It exists so that
+host and board cannot disagree about a field.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
 from struct import Struct
 from typing import NamedTuple
 
-VERSION = 1
-PROTOCOL_HASH = 0x06F4FF20
-FIRMWARE_HASH = 0xCB0DDCF9
+VERSION = 2
+PROTOCOL_HASH = 0xD4C33B50
+FIRMWARE_HASH = 0x32A8CAF5
 HEADER_SIZE = 3
-FRAME_MAX = 36
+FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""
-
-LOAD_BREAK_MAX_US = 80_000
-"""Longest wait for low current between cycler enable off and contactor open.
-
-With a 500 ms lease the coil is off within 580 ms of the last heartbeat.
-"""
-LOAD_BREAK_CURRENT_MA = 1000
-"""Below this magnitude the contactor opens without waiting further."""
-AUX_TIMEOUT_US = 200_000
-"""Time the auxiliary contact has to follow the coil; after it the contactor counts as welded or dropped."""
-POLL_US = 5000
-"""How soon the core asks to be stepped again while it waits for a measurement (precharge, opening)."""
-IDLE_US = 600_000_000
-"""How soon the core asks to be stepped again with nothing pending.
-
-Keeps the 64-bit uptime right across the wrap of the 32-bit tick (every 4294.967296 s).
-"""
-RX_MAX_BYTES = 512
-"""Most received bytes one step takes."""
-TX_MAX_BYTES = 512
-"""Most bytes one step sends; a reply that does not fit is dropped and counted."""
-
-
-class State(IntEnum):
-    """What the board is doing."""
-
-    BOOT = 0
-    """Before the first step. Outputs off."""
-    SELF_TEST = 1
-    """Checks of the first step; passed through at once."""
-    SAFE = 2
-    """Contactor open. The only state that takes a configuration or an arm command."""
-    PRECHARGE = 3
-    """Precharge relay on, waiting for both sides to agree."""
-    CLOSED = 4
-    """Contactor closed, lease running."""
-    OPENING = 5
-    """Cycler enable off, waiting for low current, bounded; then the coil is off."""
-    TRIPPED = 6
-    """Contactor open, latched. Leaves only by RESET with a newer token and the key turned."""
-
-
-class TripCode(IntEnum):
-    """Why the board tripped."""
-
-    NONE = 0
-    """Not tripped."""
-    SELF_TEST = 1
-    """The self-test failed: known answer of the CRC, or the contactor closed at power-up."""
-    LEASE = 2
-    """No valid heartbeat within the lease while precharging or closed."""
-    HOST = 3
-    """The host sent TRIP; its own code is in trip_detail."""
-    OVER_VOLTAGE = 4
-    """Pack voltage above the board's own limit."""
-    UNDER_VOLTAGE = 5
-    """Pack voltage below the board's own limit."""
-    OVER_CURRENT = 6
-    """Current magnitude above the board's own limit."""
-    PRECHARGE_TIMEOUT = 7
-    """Pack and cycler side did not agree in time."""
-    CONTACTOR_WELDED = 8
-    """Coil off, auxiliary contact still closed after its time."""
-    CONTACTOR_DROPPED = 9
-    """Coil on, auxiliary contact not closed after its time (coil supply broken, contact failed)."""
-    SENSOR_INVALID = 10
-    """The board's own measurement is not valid while precharging or closed."""
-    ESTOP = 11
-    """Emergency stop pressed; it has broken the coil supply in hardware already."""
-    HVIL = 12
-    """High-voltage interlock loop or door open; it has broken the coil supply in hardware already."""
-    GAS = 13
-    """Gas or smoke; the alarm relay is on without any PC."""
-    INTERNAL = 14
-    """The core found itself in a state that does not exist."""
-
-
-class Refusal(IntEnum):
-    """Why the board refused a request."""
-
-    BAD_VALUE = 1
-    """A field is out of its range, or the limits contradict each other."""
-    BAD_STATE = 2
-    """Not allowed in the present state."""
-    TRIPPED = 3
-    """Tripped; only HELLO, STATUS_QUERY, HEARTBEAT, OPEN, TRIP and RESET are answered."""
-    NOT_CONFIGURED = 4
-    """No configuration yet."""
-    CONFIG_LOCKED = 5
-    """Another configuration is in force; it stays until RESET or power-off."""
-    CONFIG_MISMATCH = 6
-    """The host's configuration CRC is not the board's."""
-    PROTOCOL_MISMATCH = 7
-    """No HELLO with this protocol's hash has come since the start."""
-    OLD_TOKEN = 8
-    """The token is not newer than the last one used."""
-    WRONG_TOKEN = 9
-    """The heartbeat's token is not the armed one; the lease was not renewed."""
-    OLD_COUNTER = 10
-    """The heartbeat's counter did not rise; the lease was not renewed."""
-    NOT_ARMED = 11
-    """Not armed, or the arming has lapsed with its lease."""
-    OUT_OF_LIMITS = 12
-    """The board's own measurement is invalid or outside its limits; it will not start to close."""
-    KEY_OFF = 13
-    """The key switch is not turned."""
-    UNKNOWN = 14
-    """A message this board does not know, or with a wrong length."""
-
-
-class Input(IntFlag):
-    """Discrete inputs, one bit each; a broken wire reads as the unsafe value."""
-
-    AUX_CLOSED = 0x01
-    """Auxiliary contact: the contactor is closed."""
-    KEY_ON = 0x02
-    """Key switch turned."""
-    ESTOP_OK = 0x04
-    """Emergency stop loop whole (a broken wire reads as pressed)."""
-    HVIL_OK = 0x08
-    """Interlock loop and door whole."""
-    GAS_OK = 0x10
-    """Gas or smoke detector quiet and supplied."""
-    SENSORS_OK = 0x20
-    """The board's own voltage and current measurements are valid."""
-
-
-class Output(IntFlag):
-    """Outputs as commanded, one bit each."""
-
-    CONTACTOR = 0x01
-    """Contactor coil."""
-    PRECHARGE = 0x02
-    """Precharge relay."""
-    CYCLER_ENABLE = 0x04
-    """Hard-wired enable of the cycler."""
-    ALARM = 0x08
-    """Alarm relay."""
-
-
-class Flag(IntFlag):
-    """Bits of `flags`."""
-
-    ARMED = 0x01
-    """Armed; the lease is running."""
-    CONFIGURED = 0x02
-    """A configuration is in force."""
-    HOST_MATCHED = 0x04
-    """A HELLO with this protocol's hash has come."""
 
 
 class Hello(NamedTuple):
-    """Who are you? A host with another protocol hash is answered, and may not arm."""
+    """Who are you? A host with another protocol or firmware hash is answered, and may not arm."""
 
     protocol_hash: int
     """Hash of this file as the host knows it."""
+    firmware_hash: int
+    """Hash of the core's sources that the host expects."""
 
 
 class Configure(NamedTuple):
@@ -196,6 +48,36 @@ class Configure(NamedTuple):
     """Own limit of the pack voltage; positive, so that a reversed pack is refused. [mV]"""
     current_max_ma: int
     """Own limit of the current's magnitude. [mA]"""
+    temperature_max_dc: int
+    """Own limit of every fitted sensor. [0.1 degC]"""
+    temperature_min_dc: int
+    """Own limit of every fitted sensor. [0.1 degC]"""
+    wake_timeout_ms: int
+    """How long the BMS may take to wake. [ms]"""
+    pack_timeout_ms: int
+    """How long the pack's own contactors may take until a voltage within the limits is seen. [ms]"""
+    residual_timeout_ms: int
+    """How long both sides may stand together with everything off (the cycler's output discharges); 0: not looked at.
+
+    [ms]
+    """
+    match_timeout_ms: int
+    """How long the cycler may take to come to the pack's voltage; 0: it is not asked to, precharge does it all. [ms]"""
+    precharge_pause_ms: int
+    """Between two tries of precharge. [ms]"""
+    precharge_tries: int
+    """How often precharge is tried."""
+    sign_timeout_ms: int
+    """How long after closing the pulse may take to show its sign; 0: no pulse is asked for. [ms]"""
+    sign_current_ma: int
+    """Limit of the current's magnitude until the pulse has shown its sign. [mA]"""
+    sign_delta_mv: int
+    """A change of the pack's voltage of at least this much is judged with the pulse.
+
+    0: the voltage is not judged. [mV]
+    """
+    fitted: int
+    """Bits of `fitted`: the optional inputs and sensors that are wired."""
 
 
 class Arm(NamedTuple):
@@ -212,7 +94,10 @@ class Arm(NamedTuple):
 
 
 class Close(NamedTuple):
-    """Precharge, then close. Acknowledged when precharge starts; STATUS tells when it is closed."""
+    """Begin the arm sequence.
+
+    Acknowledged at its beginning; STATUS tells how far it is, and in `refused` why it ended.
+    """
 
 
 class Open(NamedTuple):
@@ -240,10 +125,40 @@ class StatusQuery(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """Leaves the latch and unlocks the configuration. Needs the key turned; only with the contactor open."""
+    """Leaves the latch and unlocks the configuration.
+
+    Needs the key turned from off to on since the trip, and a name; only with the contactor open.
+    """
 
     token: int
     """Newer (greater) than every token used before."""
+    operator: bytes
+    """Who resets: the first bytes of the name, UTF-8, zeros behind."""
+
+
+class Prove(NamedTuple):
+    """The next end of the lease is a proof test: it opens in load-break order without a latch.
+
+    Only closed, without current; the next valid heartbeat takes it back.
+    """
+
+
+class Sign(NamedTuple):
+    """Announces the pulse by which the sign of the current is shown. Only in phase sign; the newest one counts."""
+
+    current_ma: int
+    """Positive charges; not 0, and within sign_current. [mA]"""
+
+
+class EventQuery(NamedTuple):
+    """What happened? Answered by EVENT with that index, or the oldest that is remembered."""
+
+    index: int
+    """Counts from 0 since the board started."""
+
+
+class SnapshotQuery(NamedTuple):
+    """What did the board see when it tripped? Answered by SNAPSHOT."""
 
 
 class HelloReply(NamedTuple):
@@ -266,6 +181,10 @@ class Status(NamedTuple):
 
     state: int
     """One of `states`."""
+    phase: int
+    """One of `phases`: how far the arm sequence is."""
+    refused: int
+    """Why the last arm sequence failed, one of `refusals`; 0 when it did not, or a new one has begun."""
     flags: int
     """Bits of `flags`."""
     inputs: int
@@ -288,6 +207,10 @@ class Status(NamedTuple):
     """Cycler side of the contactor. [mV]"""
     current_ma: int
     """Positive charges the pack. [mA]"""
+    hottest_dc: int
+    """The highest of the fitted sensors; -32768 when there is none, or one gives no reading. [0.1 degC]"""
+    events: int
+    """Events since the board started, those that were only counted included."""
 
 
 class Ack(NamedTuple):
@@ -306,10 +229,82 @@ class Nak(NamedTuple):
     """One of `refusals`."""
 
 
-HostMessage = Hello | Configure | Arm | Close | Open | Heartbeat | Trip | StatusQuery | Reset
+class Event(NamedTuple):
+    """One event. When there is none with that index or after it, kind and code are 0 and index is total."""
+
+    index: int
+    """Of this event."""
+    total: int
+    """Events since the board started."""
+    uptime_us: int
+    """When it happened, since the start of the board. [us]"""
+    kind: int
+    """One of `events`."""
+    code: int
+    """By kind."""
+    value: int
+    """By kind."""
+
+
+class Snapshot(NamedTuple):
+    """The moment of the trip; all zero when there has been none since the last reset."""
+
+    uptime_us: int
+    """Since the start of the board. [us]"""
+    trip_code: int
+    """One of `trips`."""
+    trip_detail: int
+    """As in STATUS."""
+    state: int
+    """The state it tripped in."""
+    phase: int
+    """The step of the arm sequence it tripped in."""
+    flags: int
+    """Bits of `flags`, before it disarmed."""
+    inputs: int
+    """Bits of `inputs`."""
+    outputs: int
+    """Bits of `outputs`, as commanded until then."""
+    lease_left_ms: int
+    """0 when not armed. [ms]"""
+    token: int
+    """Newest token used."""
+    counter: int
+    """Of the newest valid heartbeat."""
+    pack_mv: int
+    """Pack side of the contactor. [mV]"""
+    cycler_mv: int
+    """Cycler side of the contactor. [mV]"""
+    current_ma: int
+    """Positive charges the pack. [mA]"""
+    temperature_1_dc: int
+    """Sensor 1; -32768: no reading. [0.1 degC]"""
+    temperature_2_dc: int
+    """Sensor 2. [0.1 degC]"""
+    temperature_3_dc: int
+    """Sensor 3. [0.1 degC]"""
+    temperature_4_dc: int
+    """Sensor 4. [0.1 degC]"""
+
+
+HostMessage = (
+    Hello
+    | Configure
+    | Arm
+    | Close
+    | Open
+    | Heartbeat
+    | Trip
+    | StatusQuery
+    | Reset
+    | Prove
+    | Sign
+    | EventQuery
+    | SnapshotQuery
+)
 """What the host asks."""
 
-BoardMessage = HelloReply | Status | Ack | Nak
+BoardMessage = HelloReply | Status | Ack | Nak | Event | Snapshot
 """What the board answers."""
 
 TYPES: dict[type[HostMessage | BoardMessage], int] = {
@@ -322,47 +317,65 @@ TYPES: dict[type[HostMessage | BoardMessage], int] = {
     Trip: 0x07,
     StatusQuery: 0x08,
     Reset: 0x09,
+    Prove: 0x0A,
+    Sign: 0x0B,
+    EventQuery: 0x0C,
+    SnapshotQuery: 0x0D,
     HelloReply: 0x81,
     Status: 0x82,
     Ack: 0x83,
     Nak: 0x84,
+    Event: 0x85,
+    Snapshot: 0x86,
 }
 """Message type to its number on the wire."""
 
 FIELDS: dict[int, str] = {
-    0x01: "I",
-    0x02: "HHHHiiii",
+    0x01: "II",
+    0x02: "HHHHiiiihhHHHHHBHiiB",
     0x03: "IH",
     0x04: "",
     0x05: "",
     0x06: "II",
     0x07: "H",
     0x08: "",
-    0x09: "I",
+    0x09: "I16s",
+    0x0A: "",
+    0x0B: "i",
+    0x0C: "I",
+    0x0D: "",
     0x81: "IIHBI",
-    0x82: "BBBBBHHHQiii",
+    0x82: "BBBBHBBHHHQiiihI",
     0x83: "B",
     0x84: "BB",
+    0x85: "IIQBBI",
+    0x86: "QBHBBBHBHIIiiihhhh",
 }
 """Number on the wire to the fields as `struct` codes, in order."""
 
 REQUESTS: dict[type[HostMessage], tuple[int, Struct]] = {
-    Hello: (0x01, Struct("<BBBI")),
-    Configure: (0x02, Struct("<BBBHHHHiiii")),
+    Hello: (0x01, Struct("<BBBII")),
+    Configure: (0x02, Struct("<BBBHHHHiiiihhHHHHHBHiiB")),
     Arm: (0x03, Struct("<BBBIH")),
     Close: (0x04, Struct("<BBB")),
     Open: (0x05, Struct("<BBB")),
     Heartbeat: (0x06, Struct("<BBBII")),
     Trip: (0x07, Struct("<BBBH")),
     StatusQuery: (0x08, Struct("<BBB")),
-    Reset: (0x09, Struct("<BBBI")),
+    Reset: (0x09, Struct("<BBBI16s")),
+    Prove: (0x0A, Struct("<BBB")),
+    Sign: (0x0B, Struct("<BBBi")),
+    EventQuery: (0x0C, Struct("<BBBI")),
+    SnapshotQuery: (0x0D, Struct("<BBB")),
 }
 """Number and layout, header included, of what the host sends."""
 
 ANSWERS: dict[int, tuple[type[BoardMessage], Struct]] = {
     0x81: (HelloReply, Struct("<IIHBI")),
-    0x82: (Status, Struct("<BBBBBHHHQiii")),
+    0x82: (Status, Struct("<BBBBHBBHHHQiiihI")),
     0x83: (Ack, Struct("<B")),
     0x84: (Nak, Struct("<BB")),
+    0x85: (Event, Struct("<IIQBBI")),
+    0x86: (Snapshot, Struct("<QBHBBBHBHIIiiihhhh")),
 }
 """Type and payload layout of what the board sends."""

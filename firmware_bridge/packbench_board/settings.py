@@ -36,7 +36,30 @@ class BoardSettings:
     precharge_settle_ns: int = 20_000_000
     """For this long."""
     precharge_timeout_ns: int = 2_000_000_000
-    """Otherwise the board trips."""
+    """Otherwise the try has failed (foxBMS: 2 s, 3 tries)."""
+    precharge_pause_ns: int = 5_000_000_000
+    """Between two tries: the resistor cools."""
+    precharge_tries: int = 3
+    wake_timeout_ns: int = 10_000_000_000
+    """How long the pack's BMS may take to wake, where the board has a line from it."""
+    pack_timeout_ns: int = 5_000_000_000
+    """How long the pack's own contactors may take."""
+    residual_timeout_ns: int = 30_000_000_000
+    """How long the cycler's output may take to fall away from the pack's voltage, all off; 0: not looked at."""
+    match_timeout_ns: int = 10_000_000_000
+    """How long the cycler may take to come to the pack's voltage; 0: it cannot, precharge does it all."""
+    sign_timeout_ns: int = 10_000_000_000
+    """How long after closing the pulse may take that shows the sign of the current; 0: none is asked for."""
+    sign_current_a: float = 1.0
+    """Limit of the current until then."""
+    sign_delta_v: float = 0.0
+    """A change of the pack's voltage of at least this is judged with it; 0: it is not judged."""
+    temperature_max_c: float = 60.0
+    """Own limit of every fitted sensor."""
+    temperature_min_c: float = -20.0
+    """Own limit of every fitted sensor."""
+    fitted: int = 0
+    """Bits of `Fitted`: the optional inputs and sensors that are wired."""
 
     def message(self) -> Configure:
         """The CONFIGURE message. Raises InputError for a value that is no finite number."""
@@ -50,6 +73,18 @@ class BoardSettings:
             voltage_max_mv=_milli_down(self.voltage_max_v),
             voltage_min_mv=-_milli_down(-self.voltage_min_v),
             current_max_ma=_milli_down(self.current_max_a),
+            temperature_max_dc=math.floor(round(self.temperature_max_c * 10.0, 6)),
+            temperature_min_dc=math.ceil(round(self.temperature_min_c * 10.0, 6)),
+            wake_timeout_ms=self.wake_timeout_ns // 1_000_000,
+            pack_timeout_ms=self.pack_timeout_ns // 1_000_000,
+            residual_timeout_ms=self.residual_timeout_ns // 1_000_000,
+            match_timeout_ms=self.match_timeout_ns // 1_000_000,
+            precharge_pause_ms=-(-self.precharge_pause_ns // 1_000_000),
+            precharge_tries=self.precharge_tries,
+            sign_timeout_ms=self.sign_timeout_ns // 1_000_000,
+            sign_current_ma=_milli_down(self.sign_current_a),
+            sign_delta_mv=_milli_down(self.sign_delta_v),
+            fitted=self.fitted,
         )
 
     def _require_finite(self) -> None:
@@ -58,6 +93,10 @@ class BoardSettings:
             "voltage_min_v": self.voltage_min_v,
             "current_max_a": self.current_max_a,
             "precharge_delta_v": self.precharge_delta_v,
+            "sign_current_a": self.sign_current_a,
+            "sign_delta_v": self.sign_delta_v,
+            "temperature_max_c": self.temperature_max_c,
+            "temperature_min_c": self.temperature_min_c,
         }
         problems = [
             Problem("the board's own limit", field=name, found=str(value), expected="a finite number")

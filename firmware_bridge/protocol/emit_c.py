@@ -6,9 +6,17 @@ length and refuses any other.
 
 from __future__ import annotations
 
-from firmware_bridge.protocol.spec import RANGES, SIZES, WARNING, LinkSpec, Message
+from firmware_bridge.protocol.spec import RANGES, SIZES, WARNING, Field, LinkSpec, Message
 
-C_TYPES = {"u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i32": "int32_t"}
+C_TYPES = {
+    "u8": "uint8_t",
+    "u16": "uint16_t",
+    "u32": "uint32_t",
+    "u64": "uint64_t",
+    "i16": "int16_t",
+    "i32": "int32_t",
+    "text16": "uint8_t",
+}
 
 
 C_ACCESS = """\
@@ -25,10 +33,15 @@ static uint64_t get_u64(const uint8_t *p)
 {
     return (uint64_t)get_u32(p) | ((uint64_t)get_u32(&p[4]) << 32);
 }
+static int16_t get_i16(const uint8_t *p)
+{
+    const uint16_t u = get_u16(p);
+    /* The conversion of values above INT16_MAX is implementation-defined; this is not. */
+    return (u <= 0x7FFFu) ? (int16_t)u : (int16_t)(-(int16_t)(0xFFFFu - u) - 1);
+}
 static int32_t get_i32(const uint8_t *p)
 {
     const uint32_t u = get_u32(p);
-    /* The conversion of values above INT32_MAX is implementation-defined; this is not. */
     return (u <= 0x7FFFFFFFu) ? (int32_t)u : (int32_t)(-(int32_t)(0xFFFFFFFFu - u) - 1);
 }
 static void put_u8(uint8_t *p, uint8_t v) { p[0] = v; }
@@ -47,6 +60,7 @@ static void put_u64(uint8_t *p, uint64_t v)
     put_u32(p, (uint32_t)(v & 0xFFFFFFFFu));
     put_u32(&p[4], (uint32_t)(v >> 32));
 }
+static void put_i16(uint8_t *p, int16_t v) { put_u16(p, (uint16_t)v); }
 static void put_i32(uint8_t *p, int32_t v) { put_u32(p, (uint32_t)v); }
 """
 
@@ -63,6 +77,11 @@ def range_tests(message: Message) -> list[str]:
         tests += [f"(v->{field.name} >= {field.min}{suffix})"] if field.min > low else []
         tests += [f"(v->{field.name} <= {field.max}{suffix})"] if field.max < high else []
     return tests
+
+
+def array(field: Field) -> str:
+    """What follows a member's name."""
+    return f"[{SIZES[field.type]}]" if field.type == "text16" else ""
 
 
 def in_range(message: Message) -> str:
@@ -87,14 +106,20 @@ def emit_c_header(spec: LinkSpec) -> str:
         "/* Encoded: one COBS code in front, one delimiter behind. */",
         f"#define PB_WIRE_MAX {spec.frame_max + 2}u",
     ]
-    out += [""] + [f"#define PB_{t.name.upper()} {t.value}{'' if t.name.endswith('_ma') else 'u'}" for t in spec.timing]
+    out += [""] + [
+        f"#define PB_{t.name.upper()} {t.value}{'' if t.name.endswith(('_ma', '_mv')) else 'u'}" for t in spec.timing
+    ]
     prefixes = {
         "states": "STATE",
+        "phases": "PHASE",
         "trips": "TRIP",
         "refusals": "NAK",
         "inputs": "IN",
         "outputs": "OUT",
         "flags": "FLAG",
+        "fitted": "FITTED",
+        "resets": "RESET",
+        "events": "EVENT",
     }
     for key, prefix in prefixes.items():
         out += [""] + [f"#define PB_{prefix}_{e.name.upper()} {e.value}u" for e in spec.enums[key]]
@@ -105,7 +130,7 @@ def emit_c_header(spec: LinkSpec) -> str:
     for message in spec.messages:
         if message.fields:
             out += ["typedef struct {"]
-            out += [f"    {C_TYPES[f.type]} {f.name};" for f in message.fields]
+            out += [f"    {C_TYPES[f.type]} {f.name}{array(f)};" for f in message.fields]
             out += [f"}} pb_{message.name};", ""]
     out += ["typedef struct {", "    uint8_t type;", "    uint8_t sequence;", "    union {"]
     out += [f"        pb_{m.name} {m.name};" for m in spec.messages if m.fields]
@@ -120,7 +145,7 @@ def emit_c_header(spec: LinkSpec) -> str:
 
 def emit_c_source(spec: LinkSpec) -> str:
     """pb_link_gen.c."""
-    out = [f"/* {WARNING} */", '#include "pb_link_gen.h"', "", C_ACCESS]
+    out = [f"/* {WARNING} */", '#include "pb_link_gen.h"', "", "#include <string.h>", "", C_ACCESS]
     out += [f"{UNPACK}", "{", "    bool ok = false;", "    m->type = type;", "    switch (type) {"]
     for message in spec.messages:
         out += [f"    case PB_MSG_{message.name.upper()}:", f"        ok = (n == {message.size}u);"]
@@ -128,7 +153,11 @@ def emit_c_source(spec: LinkSpec) -> str:
             out += ["        if (ok) {"]
             offset = 0
             for field in message.fields:
-                out += [f"            m->body.{message.name}.{field.name} = get_{field.type}(&p[{offset}]);"]
+                member = f"m->body.{message.name}.{field.name}"
+                if field.type == "text16":
+                    out += [f"            (void)memcpy({member}, &p[{offset}], sizeof {member});"]
+                else:
+                    out += [f"            {member} = get_{field.type}(&p[{offset}]);"]
                 offset += SIZES[field.type]
             out += ["        }"]
         out += ["        break;"]
@@ -138,7 +167,11 @@ def emit_c_source(spec: LinkSpec) -> str:
         out += [f"    case PB_MSG_{message.name.upper()}:"]
         offset = 0
         for field in message.fields:
-            out += [f"        put_{field.type}(&p[{offset}], m->body.{message.name}.{field.name});"]
+            member = f"m->body.{message.name}.{field.name}"
+            if field.type == "text16":
+                out += [f"        (void)memcpy(&p[{offset}], {member}, sizeof {member});"]
+            else:
+                out += [f"        put_{field.type}(&p[{offset}], {member});"]
             offset += SIZES[field.type]
         out += [f"        n = {offset}u;", "        break;"]
     out += ["    default:", "        break;", "    }", "    return n;", "}"]

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from firmware_bridge.protocol.emit_c import emit_c_header, emit_c_source
 from firmware_bridge.protocol.emit_docs import emit_docs
-from firmware_bridge.protocol.emit_python import emit_python
+from firmware_bridge.protocol.emit_python import emit_codes, emit_python
 from firmware_bridge.protocol.spec import CORE, HERE, LinkSpec, read_spec
 
 C_HEADER = CORE / "pb_link_gen.h"
 C_SOURCE = CORE / "pb_link_gen.c"
+PYTHON_CODES = HERE.parent / "packbench_board" / "codes.py"
 PYTHON_MODULE = HERE.parent / "packbench_board" / "frames.py"
 REFERENCE = HERE.parents[1] / "docs" / "link.md"
 
@@ -28,6 +29,7 @@ def outputs(spec: LinkSpec) -> dict[Path, str]:
     return {
         C_HEADER: emit_c_header(spec),
         C_SOURCE: emit_c_source(spec),
+        PYTHON_CODES: emit_codes(spec),
         PYTHON_MODULE: emit_python(spec),
         REFERENCE: emit_docs(spec),
     }

@@ -18,24 +18,30 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "link.yaml"
 CORE = HERE.parent / "firmware" / "core"
 
-SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i32": 4}
-STRUCT_CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i32": "i"}
+SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i16": 2, "i32": 4, "text16": 16}
+STRUCT_CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "text16": "16s"}
 RANGES = {
     "u8": (0, 0xFF),
     "u16": (0, 0xFFFF),
     "u32": (0, 0xFFFFFFFF),
     "u64": (0, 0xFFFFFFFFFFFFFFFF),
+    "i16": (-0x8000, 0x7FFF),
     "i32": (-0x80000000, 0x7FFFFFFF),
+    "text16": (0, 0),
 }
 ENUMS = {
     "states": ("State", "What the board is doing."),
+    "phases": ("Phase", "How far the arm sequence is."),
     "trips": ("TripCode", "Why the board tripped."),
     "refusals": ("Refusal", "Why the board refused a request."),
     "inputs": ("Input", "Discrete inputs, one bit each; a broken wire reads as the unsafe value."),
     "outputs": ("Output", "Outputs as commanded, one bit each."),
     "flags": ("Flag", "Bits of `flags`."),
+    "fitted": ("Fitted", "Optional inputs and sensors, one bit each."),
+    "resets": ("ResetCause", "Why the board started."),
+    "events": ("EventKind", "What the board remembers, with its code and value."),
 }
-BIT_SETS = frozenset({"inputs", "outputs", "flags"})
+BIT_SETS = frozenset({"inputs", "outputs", "flags", "fitted"})
 WARNING = "Generated from link.yaml by generate.py; do not edit."
 
 

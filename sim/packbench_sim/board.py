@@ -11,37 +11,42 @@ often, for scenarios about the board's own reaction times.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceRefused
 from packbench.core.samples import BoardSample
 from packbench.drivers.protocols import Identity
-from packbench_board.client import board_sample, check_hello
+from packbench_board.client import check_hello, operator_bytes
+from packbench_board.clock_fit import ClockFit
+from packbench_board.codes import IDLE_US, Flag, Input, Output, Refusal
 from packbench_board.core import HostCore, Measured
 from packbench_board.frames import (
-    IDLE_US,
+    FIRMWARE_HASH,
     PROTOCOL_HASH,
     Arm,
     BoardMessage,
     Close,
-    Flag,
+    Event,
+    EventQuery,
     Heartbeat,
     Hello,
     HelloReply,
     HostMessage,
-    Input,
     Nak,
     Open,
-    Output,
-    Refusal,
+    Prove,
     Reset,
+    Sign,
+    Snapshot,
+    SnapshotQuery,
     Status,
     StatusQuery,
     Trip,
 )
 from packbench_board.settings import BoardSettings, config_crc
+from packbench_board.words import BoardEvent, board_event, board_sample
 from packbench_sim.parts import ContactorPart
 
 NS_PER_US = 1000
@@ -49,13 +54,19 @@ TICK_MASK = 0xFFFFFFFF
 IDLE_NS = IDLE_US * NS_PER_US
 NEVER_NS = 1 << 62
 """Later than any run: nothing is pending."""
-HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK)
+HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK | Input.INSULATION_OK)
 """No fault, key not turned."""
+TEMPERATURES_EVERY_NS = 1_000_000_000
+"""How often the board's own temperature sensors are read: no faster than a pack can change."""
 
 _AUX_CLOSED = int(Input.AUX_CLOSED)
 _CONTACTOR = int(Output.CONTACTOR)
 _PRECHARGE = int(Output.PRECHARGE)
 _ENABLE = int(Output.CYCLER_ENABLE)
+_CHAIN = int(Input.ESTOP_OK | Input.HVIL_OK)
+"""Emergency stop, interlock loop and door: in series with the coil's supply and the cycler's enable, in hardware."""
+_ANSWERS = ((int(Output.BMS_WAKE), int(Input.BMS_OK)), (int(Output.PACK_REQUEST), int(Input.PACK_CLOSED)))
+"""What the pack answers to an output with, at once: its BMS is awake, its own contactors are closed."""
 
 
 class SimBoard:
@@ -67,6 +78,7 @@ class SimBoard:
         on_precharge: told (t_ns, closed) when the precharge relay changes.
         boot_tick_us: value of the board's free-running 32-bit tick at t = 0; its wrap is reached as on a real one.
         sample_period_ns: how often the board looks at its sensors by itself; None: only when something happens.
+        temperatures_c: its own sensors on the pack, in degC.
     """
 
     def __init__(
@@ -77,19 +89,27 @@ class SimBoard:
         on_precharge: Callable[[int, bool], None] | None = None,
         boot_tick_us: int = 0,
         sample_period_ns: int | None = None,
+        temperatures_c: Callable[[], Sequence[float]] | None = None,
     ) -> None:
         self._contactor = contactor
         self._on_enable = on_enable
         self._on_precharge = on_precharge
         self._boot_tick_us = boot_tick_us
         self._sample_period_ns = sample_period_ns
+        self._temperatures_c = temperatures_c
+        self._temperatures_ns = 0
         self._core = HostCore(boot_tick_us)
         self._outputs = 0
+        self._driven = 0
+        """What gets through the hard-wired chain of the outputs."""
+        self.halted = False
+        """The microcontroller stands still: its outputs stay as they are, and only the hard-wired chain acts."""
         self._due_ns = 0
         self._promised_ns = 0
         self._idle_until_ns = IDLE_NS
         self.on_earlier: Callable[[int], None] | None = None
         """Called with an instant that is earlier than what `tick` returned last, for whoever holds the timer."""
+        self._inputs_changed = False
         self.inputs = HEALTHY_INPUTS
         """Discrete inputs besides the auxiliary contact; faults and the key switch change them (`set_input`)."""
 
@@ -101,11 +121,15 @@ class SimBoard:
     def set_input(self, which: Input, level: bool) -> None:
         """Turn the key, press the emergency stop (estop_ok False), open the door; seen at once."""
         self.inputs = self.inputs | which if level else self.inputs & ~which
+        self._inputs_changed = True
         self._due_ns = 0
         self._tell_earlier()
 
     def on_bytes(self, t_ns: int, data: bytes) -> bytes:
         """Feed received bytes; returns what the board sends."""
+        if self.halted:
+            self._drive(t_ns)
+            return b""
         tick_us, inputs, measured = self._seen(t_ns)
         sent = self._core.step(tick_us, inputs, measured, data)
         self._act(t_ns, t_ns // NS_PER_US)
@@ -122,7 +146,13 @@ class SimBoard:
         """(tick, inputs, measurements) at an instant, after an idle time has been gone through."""
         contactor = self._contactor
         inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
+        for output, answer in _ANSWERS:
+            if self._outputs & output:
+                inputs |= answer
         measured = contactor.measure(t_ns)
+        if self._temperatures_c is not None and t_ns >= self._temperatures_ns:
+            self._temperatures_ns = t_ns + TEMPERATURES_EVERY_NS
+            self._core.set_temperatures(self._temperatures_c())
         if t_ns > self._idle_until_ns:
             self._catch_up(t_ns, inputs, measured)
         return (t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, inputs, measured
@@ -156,21 +186,26 @@ class SimBoard:
             due_ns = t_ns + self._sample_period_ns
         # The core's tick counts whole microseconds: what is due within this one is due in the next.
         self._due_ns = due_ns if due_ns > t_ns else t_ns + NS_PER_US
-        outputs = core.outputs
-        if outputs != self._outputs:
-            self._drive(t_ns, outputs)
+        if core.outputs != self._outputs or self._inputs_changed:
+            self._outputs = core.outputs
+            self._drive(t_ns)
         if self._due_ns < self._promised_ns:
             self._tell_earlier()
 
-    def _drive(self, t_ns: int, outputs: int) -> None:
-        changed = outputs ^ self._outputs
-        self._outputs = outputs
+    def _drive(self, t_ns: int) -> None:
+        """What the outputs do to the world: coil and enable only through the hard-wired chain."""
+        self._inputs_changed = False
+        driven = self._outputs
+        if self.inputs & _CHAIN != _CHAIN:
+            driven &= ~(_CONTACTOR | _ENABLE)
+        changed = driven ^ self._driven
+        self._driven = driven
         if changed & _ENABLE and self._on_enable is not None:
-            self._on_enable(t_ns, outputs & _ENABLE != 0)
+            self._on_enable(t_ns, driven & _ENABLE != 0)
         if changed & _PRECHARGE and self._on_precharge is not None:
-            self._on_precharge(t_ns, outputs & _PRECHARGE != 0)
+            self._on_precharge(t_ns, driven & _PRECHARGE != 0)
         if changed & _CONTACTOR:
-            self._contactor.drive(t_ns, closed=outputs & _CONTACTOR != 0)
+            self._contactor.drive(t_ns, closed=driven & _CONTACTOR != 0)
 
     def _tell_earlier(self) -> None:
         self._promised_ns = self._due_ns
@@ -214,11 +249,13 @@ class DirectBoard:
 
     def __init__(self, board: SimBoard, clock: Clock, settings: BoardSettings) -> None:
         self._ask = board.ask
+        self.clock = ClockFit()
         self._now_ns = clock.now_ns
         self._settings = settings
         self._token = 0
         self._counter = 0
         self._crc = 0
+        self._heard = 0
 
     async def identify(self) -> Identity:
         hello = self._hello()
@@ -244,27 +281,50 @@ class DirectBoard:
     async def trip(self, code: int) -> None:
         self._command(Trip(min(max(code, 0), 0xFFFF)))
 
-    async def reset(self, token: int) -> None:
+    async def reset(self, token: int, operator: str) -> None:
         """Leave the latch; needs the key turned and a token greater than any before."""
-        self._command(Reset(token))
+        self._command(Reset(token, operator_bytes(operator)))
+
+    async def prove(self) -> None:
+        self._command(Prove())
+
+    async def announce(self, current_a: float) -> None:
+        self._command(Sign(round(current_a * 1000.0)))
+
+    async def snapshot(self) -> Snapshot | None:
+        """What the board saw when it tripped."""
+        answer = self._command(SnapshotQuery())
+        return answer if isinstance(answer, Snapshot) and answer.trip_code else None
+
+    async def log(self) -> tuple[BoardEvent, ...]:
+        """Events that were not fetched before."""
+        found: list[BoardEvent] = []
+        while isinstance(answer := self._command(EventQuery(self._heard)), Event) and answer.index < answer.total:
+            self._heard = answer.index + 1
+            found.append(board_event(answer, self.clock.host_ns(answer.uptime_us)))
+        return tuple(found)
 
     async def heartbeat(self) -> BoardSample:
         self._counter += 1
         t_ns = self._now_ns()
-        status = self._ask(t_ns, Heartbeat(self._token, self._counter))
-        return board_sample(t_ns, status) if isinstance(status, Status) else _refused(status)
+        return self._sample(t_ns, self._ask(t_ns, Heartbeat(self._token, self._counter)))
 
     async def read(self) -> BoardSample:
         t_ns = self._now_ns()
-        status = self._ask(t_ns, StatusQuery())
-        return board_sample(t_ns, status) if isinstance(status, Status) else _refused(status)
+        return self._sample(t_ns, self._ask(t_ns, StatusQuery()))
+
+    def _sample(self, t_ns: int, answer: BoardMessage) -> BoardSample:
+        if not isinstance(answer, Status):
+            _refused(answer)
+        self.clock.add(t_ns, answer.uptime_us)
+        return board_sample(t_ns, answer)
 
     def _command(self, request: HostMessage) -> BoardMessage:
         answer = self._ask(self._now_ns(), request)
         return _refused(answer) if isinstance(answer, Nak) else answer
 
     def _hello(self) -> HelloReply:
-        answer = self._command(Hello(PROTOCOL_HASH))
+        answer = self._command(Hello(PROTOCOL_HASH, FIRMWARE_HASH))
         if not isinstance(answer, HelloReply):
             raise BadReply(f"board: {answer!r} is no answer to a greeting")
         return answer

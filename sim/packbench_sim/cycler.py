@@ -71,6 +71,8 @@ class CyclerModel:
         self._noise = noise_pairs(rng) if rng is not None and (current_error.noise or voltage_error.noise) else None
         self._regulated_ohm = 0.0 if rating.sense_at_pack else rating.cable_ohm
         self.output_on = False
+        self.enabled = True
+        """The hard-wired enable is given; without it the output stays off. A bench with a board takes it away."""
         self.connected = False
         self.current_a = 0.0
         """True current right now, positive into the pack."""
@@ -101,7 +103,7 @@ class CyclerModel:
         self._advance(t_ns)
         if self._faults.ignores_off and not output_on:
             return
-        self.output_on = output_on
+        self.output_on = output_on and self.enabled
         self.set_voltage_v = min(max(voltage_v, 0.0), self.rated_voltage_v)
         self.set_source_a = min(max(source_current_a, 0.0), self.rated_current_a)
         self.set_sink_a = min(max(sink_current_a, 0.0), self.rated_current_a)

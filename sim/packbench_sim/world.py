@@ -47,6 +47,7 @@ def build_parts(
         plant.contactor,
         on_enable=_enable(plant),
         on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
+        temperatures_c=lambda: (float(plant.pack.temperature_c.max()),),
     )
     return World(plant, board)
 
@@ -68,7 +69,9 @@ def _enable(plant: Plant) -> Callable[[int, bool], None]:
     """The hard-wired enable: without it the cycler's power stage is dead, whatever its set-points."""
 
     def on_enable(t_ns: int, enabled: bool) -> None:
+        plant.cycler.enabled = enabled
         if not enabled:
             plant.cycler.command(t_ns, output_on=False, voltage_v=0.0, source_current_a=0.0, sink_current_a=0.0)
 
+    on_enable(plant.now_ns, enabled=False)
     return on_enable

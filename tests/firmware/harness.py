@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from packbench_board.codes import Input, Output, ResetCause, State
 from packbench_board.core import HostCore
 from packbench_board.frames import (
+    FIRMWARE_HASH,
     PROTOCOL_HASH,
     Ack,
     Arm,
@@ -14,10 +16,7 @@ from packbench_board.frames import (
     Hello,
     HelloReply,
     HostMessage,
-    Input,
     Nak,
-    Output,
-    State,
     Status,
     StatusQuery,
 )
@@ -32,17 +31,31 @@ CONFIG = Configure(
     voltage_max_mv=403_200,
     voltage_min_mv=268_800,
     current_max_ma=110_000,
+    temperature_max_dc=600,
+    temperature_min_dc=-200,
+    wake_timeout_ms=1000,
+    pack_timeout_ms=1000,
+    residual_timeout_ms=0,
+    match_timeout_ms=0,
+    precharge_pause_ms=100,
+    precharge_tries=1,
+    sign_timeout_ms=0,
+    sign_current_ma=3_000,
+    sign_delta_mv=0,
+    fitted=0,
 )
+"""The shortest arm sequence: precharge, then closed. Tests of its other steps turn them on."""
 RELEASE_US = 20_000
+OPERATOR = b"Li Wei".ljust(16, b"\0")
 
 
 class Rig:
     """Steps the core exactly when it asks to be stepped, and remembers when the coil moved."""
 
-    def __init__(self, tick_us: int = 0) -> None:
+    def __init__(self, tick_us: int = 0, cause: ResetCause = ResetCause.POWER_ON) -> None:
         self.t_us = tick_us
         """Does not wrap; the core is shown its low 32 bits."""
-        self.core = HostCore(tick_us)
+        self.core = HostCore(tick_us, reset_cause=cause)
         self.inputs = HEALTHY
         self.pack_v, self.cycler_v, self.current_a = 360.0, 360.0, 0.0
         self.aux_follows = True
@@ -86,6 +99,13 @@ class Rig:
             self.t_us = min(self.t_us + min(self.core.next_us, 1000), end_us)
             self.step()
 
+    def turn_key(self) -> None:
+        """From off to on, as a person does."""
+        self.inputs &= ~Input.KEY_ON
+        self.step()
+        self.inputs |= Input.KEY_ON
+        self.step()
+
     def status(self) -> Status:
         status = self.ask(StatusQuery())
         assert isinstance(status, Status)
@@ -100,7 +120,7 @@ class Rig:
         return self._coil
 
     def greet(self) -> HelloReply:
-        hello = self.ask(Hello(PROTOCOL_HASH))
+        hello = self.ask(Hello(PROTOCOL_HASH, FIRMWARE_HASH))
         assert isinstance(hello, HelloReply)
         return hello
 

@@ -28,7 +28,7 @@ def unstuff(block: bytes) -> bytes:
     return data[:-1]
 
 
-def frame(number: int, sequence: int, payload: bytes, version: int = 1) -> bytes:
+def frame(number: int, sequence: int, payload: bytes, version: int = 2) -> bytes:
     """One whole frame."""
     body = bytes([version, number, sequence]) + payload
     return stuff(body + crc16(body).to_bytes(2, "big"))

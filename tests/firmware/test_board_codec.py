@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from tests.firmware.reference import frame, stuff, unstuff
 from packbench.core.errors import BadReply, DeviceRefused
 from packbench_board import cobs
 from packbench_board.codec import WIRE_MAX, BoardCodec, encode_frame
+from packbench_board.codes import Refusal
 from packbench_board.core import HostCore
 from packbench_board.frames import (
     FIELDS,
@@ -24,7 +26,6 @@ from packbench_board.frames import (
     HelloReply,
     Nak,
     Open,
-    Refusal,
     Status,
     StatusQuery,
 )
@@ -34,12 +35,14 @@ RANGES = {
     "H": st.integers(0, 0xFFFF),
     "I": st.integers(0, 0xFFFFFFFF),
     "Q": st.integers(0, 0xFFFFFFFFFFFFFFFF),
+    "h": st.integers(-0x8000, 0x7FFF),
     "i": st.integers(-0x80000000, 0x7FFFFFFF),
+    "16s": st.binary(min_size=16, max_size=16),
 }
 
 
 def messages_of(kind):
-    return st.tuples(*(RANGES[code] for code in FIELDS[TYPES[kind]])).map(kind._make)
+    return st.tuples(*(RANGES[code] for code in re.findall(r"16s|.", FIELDS[TYPES[kind]]))).map(kind._make)
 
 
 any_request = st.sampled_from(list(REQUESTS)).flatmap(messages_of)
@@ -86,7 +89,7 @@ def test_c_reads_every_request_that_python_writes(request, sequence: int) -> Non
 @given(any_message.filter(lambda m: isinstance(m, (Status, HelloReply))))
 def test_python_reads_every_answer_that_c_writes(answer) -> None:
     codec = BoardCodec()
-    request = StatusQuery() if isinstance(answer, Status) else Hello(0)
+    request = StatusQuery() if isinstance(answer, Status) else Hello(0, 0)
     codec.encode(request)
     buffer = bytearray(CORE.encode(answer, 1))
     assert codec.decode(request, buffer) == answer
@@ -94,7 +97,7 @@ def test_python_reads_every_answer_that_c_writes(answer) -> None:
 
 
 def status() -> Status:
-    return Status(4, 7, 0x3D, 5, 0, 0, 500, 0, 123, 360000, 360000, 0)
+    return Status(4, 9, 0, 7, 0x3D, 5, 0, 0, 500, 0, 123, 360000, 360000, 0, 250, 7)
 
 
 def test_an_answer_in_pieces_is_waited_for() -> None:
@@ -172,7 +175,7 @@ def test_a_refusal_names_its_reason() -> None:
         (Heartbeat(1, 1), Ack(TYPES[Heartbeat])),
         (Close(), status()),
         (Close(), Ack(TYPES[Open])),
-        (Hello(0), status()),
+        (Hello(0, 0), status()),
         (StatusQuery(), HelloReply(0, 0, 0, 0, 0)),
     ],
 )

@@ -7,24 +7,19 @@ from hypothesis import strategies as st
 from tests.firmware.harness import CONFIG, HEALTHY
 from tests.firmware.reference import frame
 
+from packbench_board.codes import IDLE_US, LOAD_BREAK_MAX_US, TX_MAX_BYTES, Flag, Input, Output, State
 from packbench_board.core import HostCore
 from packbench_board.frames import (
-    IDLE_US,
-    LOAD_BREAK_MAX_US,
+    FIRMWARE_HASH,
     PROTOCOL_HASH,
     REQUESTS,
-    TX_MAX_BYTES,
     Ack,
     Arm,
     Close,
-    Flag,
     Heartbeat,
     Hello,
-    Input,
     Open,
-    Output,
     Reset,
-    State,
     Status,
     StatusQuery,
     Trip,
@@ -53,7 +48,7 @@ def test_nothing_received_makes_it_crash_or_close(traffic) -> None:
 
 token = st.integers(0, 6)
 requests = st.one_of(
-    st.just(Hello(PROTOCOL_HASH)),
+    st.just(Hello(PROTOCOL_HASH, FIRMWARE_HASH)),
     st.just(CONFIG),
     st.builds(Arm, token, st.sampled_from([CRC, CRC ^ 1])),
     st.just(Close()),
@@ -64,7 +59,7 @@ requests = st.one_of(
     st.just(StatusQuery()),
 )
 # A script that leads to a closed contactor often enough to be worth breaking.
-opening_moves = [Hello(PROTOCOL_HASH), CONFIG, Arm(1, CRC), Close()]
+opening_moves = [Hello(PROTOCOL_HASH, FIRMWARE_HASH), CONFIG, Arm(1, CRC), Close()]
 events = st.one_of(
     requests,
     requests,

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import pytest
-from tests.firmware.harness import CONFIG, Rig, refusal
+from tests.firmware.harness import CONFIG, OPERATOR, Rig, refusal
 
 from packbench_board.codec import WIRE_MAX
-from packbench_board.core import CoreMissing, HostCore, load
-from packbench_board.frames import (
+from packbench_board.codes import (
     IDLE_US,
     LOAD_BREAK_MAX_US,
-    PROTOCOL_HASH,
     RX_MAX_BYTES,
     TX_MAX_BYTES,
+    Flag,
+    Input,
+    Output,
+    Refusal,
+    ResetCause,
+    State,
+    TripCode,
+)
+from packbench_board.core import CoreMissing, HostCore, load
+from packbench_board.frames import (
+    FIRMWARE_HASH,
+    PROTOCOL_HASH,
     Ack,
     Arm,
     Close,
-    Flag,
     Hello,
-    Input,
     Nak,
     Open,
-    Refusal,
     Reset,
-    State,
     Status,
     StatusQuery,
     Trip,
-    TripCode,
 )
 
 LEASE_US = CONFIG.lease_ms * 1000
@@ -70,26 +75,57 @@ def test_while_tripped_only_the_whitelist_is_answered() -> None:
 
 def test_reset_needs_the_key_and_a_newer_token_and_forgets_the_configuration() -> None:
     rig = tripped()
-    assert refusal(rig.ask(Reset(2))) == Refusal.KEY_OFF
-    rig.inputs |= Input.KEY_ON
-    assert refusal(rig.ask(Reset(1))) == Refusal.OLD_TOKEN
-    assert isinstance(rig.ask(Reset(2)), Ack)
+    assert refusal(rig.ask(Reset(2, OPERATOR))) == Refusal.KEY_OFF
+    rig.turn_key()
+    assert refusal(rig.ask(Reset(1, OPERATOR))) == Refusal.OLD_TOKEN
+    assert isinstance(rig.ask(Reset(2, OPERATOR)), Ack)
     assert rig.state is State.SAFE
     assert not rig.greet().flags & Flag.CONFIGURED
     assert refusal(rig.arm(2)) == Refusal.OLD_TOKEN
     rig.close(3)
 
 
+def test_a_key_that_is_left_turned_is_no_decision() -> None:
+    rig = Rig()
+    rig.inputs |= Input.KEY_ON
+    rig.close()
+    rig.ask(Trip(77))
+    rig.run(300_000)
+    assert refusal(rig.ask(Reset(2, OPERATOR))) == Refusal.KEY_OFF
+    rig.turn_key()
+    assert isinstance(rig.ask(Reset(2, OPERATOR)), Ack)
+
+
+def test_a_reset_names_its_operator() -> None:
+    rig = tripped()
+    rig.turn_key()
+    assert refusal(rig.ask(Reset(2, bytes(16)))) == Refusal.NO_OPERATOR
+    assert rig.state is State.TRIPPED
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), [(ResetCause.WATCHDOG, TripCode.WATCHDOG), (ResetCause.BROWN_OUT, TripCode.BROWN_OUT)]
+)
+def test_a_board_that_was_reset_by_force_comes_up_tripped(cause: ResetCause, code: TripCode) -> None:
+    rig = Rig(cause=cause)
+    rig.step()
+    assert (rig.status().trip_code, rig.core.outputs & Output.CONTACTOR) == (code, 0)
+    assert refusal(rig.arm(1)) == Refusal.TRIPPED
+    for harmless in (ResetCause.POWER_ON, ResetCause.PIN, ResetCause.SOFTWARE):
+        assert Rig(cause=harmless).state is State.SAFE
+
+
 def test_reset_does_not_hide_a_cause_that_lasts() -> None:
     rig = tripped()
-    rig.inputs = (rig.inputs | Input.KEY_ON) & ~Input.ESTOP_OK
-    rig.ask(Reset(2))
+    rig.turn_key()
+    rig.inputs &= ~Input.ESTOP_OK
+    rig.ask(Reset(2, OPERATOR))
     assert rig.status().trip_code == TripCode.ESTOP
 
 
 def test_reset_is_refused_while_closed(closed: Rig) -> None:
     closed.inputs |= Input.KEY_ON
-    assert refusal(closed.ask(Reset(2))) == Refusal.BAD_STATE
+    assert refusal(closed.ask(Reset(2, OPERATOR))) == Refusal.BAD_STATE
     assert closed.coil
 
 
@@ -145,7 +181,7 @@ def test_two_cores_share_nothing() -> None:
 
 def test_more_bytes_than_one_step_takes_are_fed_in_turn() -> None:
     core = HostCore()
-    query = core.encode(Hello(PROTOCOL_HASH), 9)
+    query = core.encode(Hello(PROTOCOL_HASH, FIRMWARE_HASH), 9)
     sent = core.step(0, 0x3C, (360.0, 360.0, 0.0), b"\xaa" * 3000 + b"\0" + query)
     assert sent.count(b"\0") == 1
     assert not isinstance(core.decode(sent), Nak)

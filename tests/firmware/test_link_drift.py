@@ -33,9 +33,9 @@ def changed(tmp_path, old: str, new: str):
 
 def test_the_protocol_hash_follows_the_fields_and_not_the_texts(tmp_path) -> None:
     assert read_spec().protocol_hash == frames.PROTOCOL_HASH
-    text = changed(tmp_path, "Pack side of the contactor.", "The pack's side.")
+    text = changed(tmp_path, "The moment of the trip;", "When it tripped;")
     assert read_spec(text).protocol_hash == frames.PROTOCOL_HASH
-    field = changed(tmp_path, "{name: trip_detail, type: u16", "{name: trip_detail, type: u32")
+    field = changed(tmp_path, "{name: hottest_dc, type: i16", "{name: hottest_dc, type: i32")
     assert read_spec(field).protocol_hash != frames.PROTOCOL_HASH
 
 

@@ -15,6 +15,7 @@ from tests.firmware.reference import crc16, frame, unstuff
 from packbench.core.errors import DeviceRefused
 from packbench_board import frames
 from packbench_board.codec import BoardCodec, encode_frame
+from packbench_board.codes import Refusal
 from packbench_board.core import HostCore
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))
@@ -25,8 +26,12 @@ def camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def message_of(vector: dict) -> Any:
-    return MESSAGES[camel(vector["message"])](**vector["fields"])
+def message_of(vector: dict[str, Any]) -> Any:
+    fields: dict[str, Any] = {
+        name: value.encode().ljust(16, b"\0") if isinstance(value, str) else value
+        for name, value in vector["fields"].items()
+    }
+    return MESSAGES[camel(vector["message"])](**fields)
 
 
 ids = [f"{vector['message']}-{vector['sequence']}" for vector in VECTORS]
@@ -62,9 +67,13 @@ def test_python_writes_or_reads_the_vector(vector: dict) -> None:
     codec = BoardCodec()
     request = frames.StatusQuery()
     if isinstance(message, frames.HelloReply):
-        request = frames.Hello(0)
+        request = frames.Hello(0, 0)
     elif isinstance(message, frames.Ack):
         request = frames.Close()
+    elif isinstance(message, frames.Event):
+        request = frames.EventQuery(0)
+    elif isinstance(message, frames.Snapshot):
+        request = frames.SnapshotQuery()
     while encode_frame(request, vector["sequence"]) != codec.encode(request):
         pass
     if isinstance(message, frames.Nak):
@@ -77,9 +86,9 @@ def test_python_writes_or_reads_the_vector(vector: dict) -> None:
 @pytest.mark.parametrize("vector", VECTORS, ids=ids)
 def test_the_reference_makes_the_vector_from_link_yaml(vector: dict) -> None:
     (message,) = (entry for entry in read_spec().messages if entry.name == vector["message"])
-    codes = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i32": "i"}
+    codes = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "text16": "16s"}
     layout = Struct("<" + "".join(codes[field.type] for field in message.fields))
-    payload = layout.pack(*(vector["fields"][field.name] for field in message.fields))
+    payload = layout.pack(*message_of(vector))
     assert frame(message.id, vector["sequence"], payload).hex() == vector["wire"]
     assert unstuff(bytes.fromhex(vector["wire"])[:-1])[3:-2] == payload
 
@@ -95,7 +104,7 @@ def test_one_wrong_bit_anywhere_is_noticed_by_c(vector: dict) -> None:
 
 
 def test_another_version_is_no_frame() -> None:
-    wire = frame(0x08, 1, b"", version=2)
+    wire = frame(0x08, 1, b"", version=1)
     core = HostCore()
     assert core.step(0, 0x3C, (0.0, 0.0, 0.0), wire) == b""
     assert core.step(0, 0x3C, (0.0, 0.0, 0.0), frame(0x08, 1, b"")) != b""
@@ -105,4 +114,4 @@ def test_an_unknown_type_and_a_wrong_length_are_refused_by_name() -> None:
     core = HostCore()
     for wire, number in ((frame(0x77, 5, b""), 0x77), (frame(0x06, 5, b"\1\2\3"), 0x06), (frame(0x82, 5, b""), 0x82)):
         reply = core.decode(core.step(0, 0x3C, (0.0, 0.0, 0.0), wire))
-        assert reply == (0x84, 5, (number, frames.Refusal.UNKNOWN))
+        assert reply == (0x84, 5, (number, Refusal.UNKNOWN))

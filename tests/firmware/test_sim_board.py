@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 
@@ -14,13 +15,22 @@ from packbench.drivers.protocols import Board, Identity
 from packbench.transport.link import Codec, Link, Reply
 from packbench_board.client import BoardClient
 from packbench_board.codec import BoardCodec
-from packbench_board.frames import BoardMessage, HostMessage, Input, Output, Status, StatusQuery, TripCode
+from packbench_board.codes import WAKE_HOLD_US, Input, Output, TripCode
+from packbench_board.frames import BoardMessage, HostMessage, Status, StatusQuery
 from packbench_board.settings import BoardSettings, config_crc
 from packbench_sim.board import Deadlines, DirectBoard, SimBoard
 from packbench_sim.parts import ContactorPart, WireDevice
 
 MS = 1_000_000
-SETTINGS = BoardSettings(voltage_max_v=403.2, voltage_min_v=268.8, current_max_a=110.0)
+SETTINGS = BoardSettings(
+    voltage_max_v=403.2,
+    voltage_min_v=268.8,
+    current_max_a=110.0,
+    residual_timeout_ns=0,
+    match_timeout_ns=0,
+    sign_timeout_ns=0,
+)
+"""The shortest arm sequence: both sides stand at one voltage here from the start."""
 PULL_IN_NS = 25 * MS
 
 
@@ -159,7 +169,7 @@ async def test_identify_configures_once_and_names_the_firmware(bench: Bench) -> 
 
 async def test_another_configuration_is_refused_before_arming(bench: Bench, level: str) -> None:
     await bench.board.identify()
-    other = BoardSettings(voltage_max_v=403.2, voltage_min_v=268.8, current_max_a=120.0)
+    other = replace(SETTINGS, current_max_a=120.0)
     second: Board = (
         BoardClient(bench.link, other, Identity) if level == "bytes" else DirectBoard(bench.sim, bench.clock, other)
     )
@@ -178,7 +188,8 @@ async def test_another_firmware_is_refused(bench: Bench) -> None:
 async def test_closes_with_precharge_and_enable_in_order(bench: Bench) -> None:
     await bench.close()
     assert bench.enable == [(0, True)]
-    assert bench.precharge == [(0, True), (SETTINGS.precharge_settle_ns, False)]
+    # The relay stays on until the contact is made: no gap in between.
+    assert bench.precharge == [(0, True), (SETTINGS.precharge_settle_ns + PULL_IN_NS, False)]
     assert bench.contactor.drives == [(SETTINGS.precharge_settle_ns, True)]
 
 
@@ -190,7 +201,9 @@ async def test_a_silent_host_opens_in_virtual_time(bench: Bench) -> None:
     assert bench.enable[-1] == (last_ns + SETTINGS.lease_ns, False)
     assert bench.contactor.drives[-1] == (last_ns + SETTINGS.lease_ns + 80 * MS, False)
     sample = await bench.board.read()
-    assert sample == BoardSample(bench.clock.now_ns(), "tripped", False, TripCode.LEASE, "lease")
+    assert sample == BoardSample(
+        bench.clock.now_ns(), "tripped", False, TripCode.LEASE, "lease", "none", "", 360.0, 360.0, 80.0
+    )
 
 
 async def test_heartbeats_hold_it_for_hours_and_cost_no_extra_steps(bench: Bench) -> None:
@@ -234,7 +247,7 @@ async def test_superseded_timers_die_out(bench: Bench) -> None:
         bench.clock.run(100 * MS)
         await bench.board.open()
         bench.clock.run(250 * MS)
-    bench.clock.run(1_000 * MS)
+    bench.clock.run(WAKE_HOLD_US // 1000 * MS)
     assert bench.clock.timers == [], "an idle board leaves the loop nothing to wait for"
 
 
@@ -278,14 +291,14 @@ async def test_reset_needs_the_key(level: str) -> None:
     board = bench.board
     assert isinstance(board, (BoardClient, DirectBoard))
     with pytest.raises(DeviceRefused, match="key_off"):
-        await board.reset(2)
+        await board.reset(2, "Li Wei")
     with pytest.raises(DeviceRefused, match="tripped"):
         await board.close()
     bench.sim.set_input(Input.KEY_ON, True)
-    await board.reset(2)
+    await board.reset(2, "Li Wei")
     await board.identify()
     await board.arm(3)
-    assert bench.sim.outputs == Output.CYCLER_ENABLE
+    assert bench.sim.outputs == Output.BMS_WAKE | Output.CYCLER_ENABLE
 
 
 async def test_an_emergency_stop_is_seen_at_once(bench: Bench) -> None:
@@ -304,6 +317,7 @@ async def test_a_weld_is_found_without_being_asked(bench: Bench) -> None:
     bench.clock.run(200 * MS)
     sample = await bench.board.read()
     assert (sample.state, sample.trip_name, sample.contactor_closed) == ("tripped", "contactor_welded", True)
+    bench.clock.run(WAKE_HOLD_US // 1000 * MS)
     assert bench.clock.timers == []
 
 

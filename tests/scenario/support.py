@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from packbench.cli.program import main
-from packbench_board.frames import State, Status, StatusQuery, TripCode
+from packbench_board.codes import State, TripCode
+from packbench_board.frames import Status, StatusQuery
 from packbench_sim.world import World
 
 S = 1_000_000_000

@@ -25,7 +25,7 @@ from packbench.core.samples import BoardSample
 from packbench.run.supervisor import Supervisor
 from packbench.store.reader import RunReader
 from packbench.transport.base import Transport
-from packbench_board.frames import Output, TripCode
+from packbench_board.codes import Output, TripCode
 from packbench_sim.board import DirectBoard
 from packbench_sim.wire import MemoryLink
 

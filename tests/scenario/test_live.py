@@ -20,7 +20,7 @@ from tests.scenario.support import PROGRAM, Witness, ask, environment, one_objec
 
 from packbench.core.errors import InputError
 from packbench.store.reader import RunReader
-from packbench_board.frames import State
+from packbench_board.codes import State
 
 PROFILE = """profile: blink
 title: {en: "Seconds of both directions", zh: "数秒充放"}

@@ -16,7 +16,7 @@ from packbench.core.records import Event, StepRecord
 from packbench.engine.effects import Ask
 from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.operator import Operator, OperatorGone, Reply
-from packbench_board.frames import State
+from packbench_board.codes import State
 from packbench_sim.faults import parse_injection
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.world import build_parts, direct_devices

@@ -10,7 +10,7 @@ from tests.scenario.programmed import BMS_POLL_S, CAPACITY, CONFIGS, DOWN_S, MIN
 from tests.scenario.support import Answer, S, Witness, ask, fresh, one_object
 
 from packbench.store.reader import RunReader
-from packbench_board.frames import TripCode
+from packbench_board.codes import TripCode
 
 
 @pytest.fixture

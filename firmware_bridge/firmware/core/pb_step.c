@@ -1,16 +1,21 @@
 /* One control cycle: see pb_core.h. */
 #include "pb_command.h"
+#include "pb_log.h"
 #include "pb_machine.h"
 
 #include <string.h>
 
-void pb_init(pb_core *core, uint32_t now_us)
+void pb_init(pb_core *core, uint32_t now_us, uint8_t reset_cause)
 {
     (void)memset(core, 0, sizeof *core);
     core->state = PB_STATE_BOOT;
     core->now_us = now_us;
     core->state_since_us = now_us;
     core->coil_since_us = now_us;
+    core->release_timed = true;
+    core->reset_cause = reset_cause;
+    core->host_refusal = PB_NAK_PROTOCOL_MISMATCH;
+    pb_log_put(core, PB_EVENT_BOOT, reset_cause, 0u);
     pb_receiver_init(&core->receiver);
 }
 

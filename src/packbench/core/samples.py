@@ -164,6 +164,16 @@ class BoardSample(NamedTuple):
     trip_code: int = 0
     """0: none. The names are in firmware_bridge/protocol/link.yaml."""
     trip_name: str = ""
+    phase: str = ""
+    """How far the arm sequence is: "none", "wake", ... "done", as in link.yaml."""
+    refused: str = ""
+    """Why the last arm sequence failed, as in link.yaml."""
+    pack_voltage_v: float | None = None
+    """The board's own measurement, at the pack's side of the contactor."""
+    cycler_voltage_v: float | None = None
+    """The same, at the cycler's side."""
+    current_a: float | None = None
+    """The board's own measurement."""
 
 
 class ChamberSample(NamedTuple):

@@ -15,11 +15,15 @@ void pb_host_layout(uint32_t *values)
     values[7] = (uint32_t)sizeof(pb_message);
     values[8] = PB_PROTOCOL_HASH;
     values[9] = PB_FIRMWARE_HASH;
+    values[10] = (uint32_t)offsetof(pb_host, temperature_dc);
 }
 
-void pb_host_init(pb_host *memory, uint32_t now_us)
+void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause)
 {
-    pb_init(&memory->core, now_us);
+    pb_init(&memory->core, now_us, (uint8_t)reset_cause);
+    for (uint32_t i = 0u; i < PB_TEMPERATURES; i++) {
+        memory->temperature_dc[i] = PB_TEMPERATURE_NONE;
+    }
 }
 
 /* V to mV or A to mA, rounded to the nearest; false for what is not finite or absurd. */
@@ -38,6 +42,9 @@ static void convert(const pb_host *host, pb_measurements *measured)
     const bool pack = to_milli(host->pack_v, &measured->pack_mv);
     const bool cycler = to_milli(host->cycler_v, &measured->cycler_mv);
     const bool current = to_milli(host->current_a, &measured->current_ma);
+    for (uint32_t i = 0u; i < PB_TEMPERATURES; i++) {
+        measured->temperature_dc[i] = host->temperature_dc[i];
+    }
     measured->inputs = host->inputs;
     if (!(pack && cycler && current)) {
         measured->inputs &= ~PB_IN_SENSORS_OK;

@@ -22,6 +22,8 @@ typedef struct {
     uint32_t outputs;
     uint32_t next_us;
     uint32_t tx_length;
+    /* written by the caller when it changes; PB_TEMPERATURE_NONE at first */
+    int16_t temperature_dc[PB_TEMPERATURES];
     pb_message request;
     pb_message reply;
     uint8_t rx[PB_RX_MAX_BYTES];
@@ -30,12 +32,12 @@ typedef struct {
 } pb_host;
 
 /* Sizes and offsets the caller must agree with, in this order: sizeof(pb_host), offsets of rx_length, request, reply,
- * rx, result.tx, of body in a message, sizeof(pb_message), PB_PROTOCOL_HASH, PB_FIRMWARE_HASH. */
-#define PB_HOST_LAYOUT_COUNT 10u
+ * rx, result.tx, of body in a message, sizeof(pb_message), PB_PROTOCOL_HASH, PB_FIRMWARE_HASH, offset of temperature_dc. */
+#define PB_HOST_LAYOUT_COUNT 11u
 void pb_host_layout(uint32_t *values);
 
 /* `memory` has pb_host_layout()[0] bytes, aligned to 8. */
-void pb_host_init(pb_host *memory, uint32_t now_us);
+void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause);
 void pb_host_step(pb_host *host);
 void pb_host_message(pb_host *host);
 
