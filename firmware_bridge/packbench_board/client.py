@@ -96,7 +96,7 @@ class BoardClient(Generic[IdentityT]):
         self.clock = ClockFit()
         """The board's clock against the host's."""
         self._heard = 0
-        """Index of the first event that has not been fetched."""
+        """Number of the first event that has not been fetched."""
 
     async def identify(self) -> IdentityT:
         """Greet, configure a board that has no configuration yet, and check that all three hashes are the host's.
@@ -163,9 +163,9 @@ class BoardClient(Generic[IdentityT]):
             answer = (await self._link.exchange(EventQuery(self._heard))).value
             if not isinstance(answer, Event):
                 raise BadReply(f"board: {answer!r} is no event")
-            if answer.index >= answer.total:
+            if answer.number >= answer.total:
                 break
-            self._heard = answer.index + 1
+            self._heard = answer.number + 1
             found.append(board_event(answer, self.clock.host_ns(answer.uptime_us)))
         return tuple(found)
 

@@ -10,8 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 2
-PROTOCOL_HASH = 0xD4C33B50
-FIRMWARE_HASH = 0x32A8CAF5
+PROTOCOL_HASH = 0x87FA4CBB
+FIRMWARE_HASH = 0x3C96CB1C
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""
@@ -151,9 +151,9 @@ class Sign(NamedTuple):
 
 
 class EventQuery(NamedTuple):
-    """What happened? Answered by EVENT with that index, or the oldest that is remembered."""
+    """What happened? Answered by EVENT with that number, or the oldest that is remembered."""
 
-    index: int
+    number: int
     """Counts from 0 since the board started."""
 
 
@@ -230,9 +230,9 @@ class Nak(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One event. When there is none with that index or after it, kind and code are 0 and index is total."""
+    """One event. When there is none with that number or after it, kind and code are 0 and number is total."""
 
-    index: int
+    number: int
     """Of this event."""
     total: int
     """Events since the board started."""

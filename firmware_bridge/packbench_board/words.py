@@ -32,7 +32,7 @@ _SIGNED = frozenset({EventKind.ANNOUNCED})
 class BoardEvent(NamedTuple):
     """One entry of the board's sequence of events."""
 
-    index: int
+    number: int
     uptime_us: int
     t_ns: int | None
     """The host's monotonic time, by the clocks' fit; None when they were never compared."""
@@ -52,7 +52,7 @@ def board_event(event: Event, t_ns: int | None) -> BoardEvent:
     bits = _BITS.get(event.kind)
     words = () if bits is None else tuple((bit.name or "").lower() for bit in bits if event.value & bit)
     value = event.value - (1 << 32) if event.kind in _SIGNED and event.value >> 31 else event.value
-    return BoardEvent(event.index, event.uptime_us, t_ns, kind, name, value, words)
+    return BoardEvent(event.number, event.uptime_us, t_ns, kind, name, value, words)
 
 
 def board_sample(t_ns: int, status: Status) -> BoardSample:

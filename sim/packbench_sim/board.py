@@ -299,8 +299,8 @@ class DirectBoard:
     async def log(self) -> tuple[BoardEvent, ...]:
         """Events that were not fetched before."""
         found: list[BoardEvent] = []
-        while isinstance(answer := self._command(EventQuery(self._heard)), Event) and answer.index < answer.total:
-            self._heard = answer.index + 1
+        while isinstance(answer := self._command(EventQuery(self._heard)), Event) and answer.number < answer.total:
+            self._heard = answer.number + 1
             found.append(board_event(answer, self.clock.host_ns(answer.uptime_us)))
         return tuple(found)
 

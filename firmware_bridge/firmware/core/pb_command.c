@@ -237,7 +237,7 @@ static bool replied(pb_core *core, const pb_message *request, pb_message *reply)
         break;
     case PB_MSG_EVENT_QUERY:
         reply->type = PB_MSG_EVENT;
-        pb_log_get(core, request->body.event_query.index, &reply->body.event);
+        pb_log_get(core, request->body.event_query.number, &reply->body.event);
         break;
     case PB_MSG_SNAPSHOT_QUERY:
         reply->type = PB_MSG_SNAPSHOT;

@@ -36,7 +36,7 @@ typedef struct {
 
 /* The sequence of events: a ring that the moment of a trip is not pushed out of. */
 typedef struct {
-    pb_event ring[PB_EVENTS_MAX]; /* .index and .total are filled in when asked */
+    pb_event ring[PB_EVENTS_MAX]; /* .total are filled in when asked */
     uint32_t total; /* events so far, those that were only counted included */
     uint32_t kept; /* of them, those that were put into the ring */
     uint32_t at_trip; /* `kept` when it tripped */

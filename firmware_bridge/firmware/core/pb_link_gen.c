@@ -131,7 +131,7 @@ bool pb_unpack(pb_message *m, uint8_t type, const uint8_t *p, size_t n)
     case PB_MSG_EVENT_QUERY:
         ok = (n == 4u);
         if (ok) {
-            m->body.event_query.index = get_u32(&p[0]);
+            m->body.event_query.number = get_u32(&p[0]);
         }
         break;
     case PB_MSG_SNAPSHOT_QUERY:
@@ -184,7 +184,7 @@ bool pb_unpack(pb_message *m, uint8_t type, const uint8_t *p, size_t n)
     case PB_MSG_EVENT:
         ok = (n == 22u);
         if (ok) {
-            m->body.event.index = get_u32(&p[0]);
+            m->body.event.number = get_u32(&p[0]);
             m->body.event.total = get_u32(&p[4]);
             m->body.event.uptime_us = get_u64(&p[8]);
             m->body.event.kind = get_u8(&p[16]);
@@ -289,7 +289,7 @@ size_t pb_pack(const pb_message *m, uint8_t *p)
         n = 4u;
         break;
     case PB_MSG_EVENT_QUERY:
-        put_u32(&p[0], m->body.event_query.index);
+        put_u32(&p[0], m->body.event_query.number);
         n = 4u;
         break;
     case PB_MSG_SNAPSHOT_QUERY:
@@ -332,7 +332,7 @@ size_t pb_pack(const pb_message *m, uint8_t *p)
         n = 2u;
         break;
     case PB_MSG_EVENT:
-        put_u32(&p[0], m->body.event.index);
+        put_u32(&p[0], m->body.event.number);
         put_u32(&p[4], m->body.event.total);
         put_u64(&p[8], m->body.event.uptime_us);
         put_u8(&p[16], m->body.event.kind);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #define PB_VERSION 2u
-#define PB_PROTOCOL_HASH 0xD4C33B50u
-#define PB_FIRMWARE_HASH 0x32A8CAF5u
+#define PB_PROTOCOL_HASH 0x87FA4CBBu
+#define PB_FIRMWARE_HASH 0x3C96CB1Cu
 #define PB_HEADER_SIZE 3u
 #define PB_CRC_SIZE 2u
 #define PB_PAYLOAD_MAX 50u
@@ -221,7 +221,7 @@ typedef struct {
 } pb_sign;
 
 typedef struct {
-    uint32_t index;
+    uint32_t number;
 } pb_event_query;
 
 typedef struct {
@@ -261,7 +261,7 @@ typedef struct {
 } pb_nak;
 
 typedef struct {
-    uint32_t index;
+    uint32_t number;
     uint32_t total;
     uint64_t uptime_us;
     uint8_t kind;

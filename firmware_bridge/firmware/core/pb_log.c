@@ -12,7 +12,7 @@ void pb_log_put(pb_core *core, uint8_t kind, uint8_t code, uint32_t value)
     const bool latched = core->trip_code != PB_TRIP_NONE;
     if (!latched || ((uint32_t)(log->kept - log->at_trip) < PB_EVENTS_AFTER_TRIP)) {
         pb_event *const event = &log->ring[log->kept % PB_EVENTS_MAX];
-        event->index = log->total;
+        event->number = log->total;
         event->uptime_us = core->uptime_us;
         event->kind = kind;
         event->code = code;
@@ -22,19 +22,19 @@ void pb_log_put(pb_core *core, uint8_t kind, uint8_t code, uint32_t value)
     log->total++;
 }
 
-void pb_log_get(const pb_core *core, uint32_t index, pb_event *event)
+void pb_log_get(const pb_core *core, uint32_t number, pb_event *event)
 {
     const pb_log *const log = &core->log;
     uint32_t at = (log->kept > PB_EVENTS_MAX) ? (log->kept - PB_EVENTS_MAX) : 0u;
-    /* Indices rise in the ring, with holes where events were only counted. */
-    while ((at < log->kept) && (log->ring[at % PB_EVENTS_MAX].index < index)) {
+    /* Numbers rise in the ring, with holes where events were only counted. */
+    while ((at < log->kept) && (log->ring[at % PB_EVENTS_MAX].number < number)) {
         at++;
     }
     if (at < log->kept) {
         *event = log->ring[at % PB_EVENTS_MAX];
     } else {
         (void)memset(event, 0, sizeof *event);
-        event->index = log->total;
+        event->number = log->total;
     }
     event->total = log->total;
 }

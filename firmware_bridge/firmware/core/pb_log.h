@@ -11,8 +11,8 @@
 
 void pb_log_put(pb_core *core, uint8_t kind, uint8_t code, uint32_t value);
 
-/* The event with that index, or the oldest that is remembered after it. */
-void pb_log_get(const pb_core *core, uint32_t index, pb_event *event);
+/* The event with that number, or the oldest that is remembered after it. */
+void pb_log_get(const pb_core *core, uint32_t number, pb_event *event);
 
 /* Keeps the moment: called before a trip changes anything. */
 void pb_log_snapshot(pb_core *core, uint8_t trip_code, uint16_t detail);
