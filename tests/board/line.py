@@ -69,13 +69,18 @@ class Line:
         self._socket = connect(self._path)
         self._buffer.clear()
 
+    def plug_anew(self) -> None:
+        """Leave behind what was said before."""
+        self.unplug()
+        self.plug()
+
     def hello(self) -> HelloReply:
         answer = self.ask(Hello(PROTOCOL_HASH, FIRMWARE_HASH))
         assert isinstance(answer, HelloReply)
         return answer
 
-    def status(self) -> Status:
-        answer = self.ask(StatusQuery())
+    def status(self, timeout_s: float = ANSWER_TIMEOUT_S) -> Status:
+        answer = self.ask(StatusQuery(), timeout_s)
         assert isinstance(answer, Status)
         return answer
 

@@ -7,11 +7,13 @@ firmware's memory to make something happen: inputs are driven as wires, sensors 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +56,9 @@ class Edge(NamedTuple):
 class Machine:
     """One board in one emulator. Use as a context: it is running inside, with healthy wires and a pack at 360 V."""
 
-    def __init__(self, image: Path, *, sensors: bool = True, inputs: Input = SAFE) -> None:
+    def __init__(
+        self, image: Path, *, sensors: bool = True, inputs: Input = SAFE, contactor_closed: bool = False
+    ) -> None:
         self._image = image
         self._with_sensors = sensors
         self._folder = tempfile.TemporaryDirectory(prefix="pb-qemu-")
@@ -65,14 +69,14 @@ class Machine:
         self.qmp_events: list[tuple[int, str]] = []
         self.outputs = Output(0)
         """As the pins stand."""
-        self.contactor_closed = False
+        self.contactor_closed = contactor_closed
         self._changed = threading.Condition()
         self._coil_moves: deque[tuple[int, bool]] = deque()
         self._coil = False
         self._restarted = False
         self._stopping = False
 
-    # -- life ------------------------------------------------------------------------------------------------------
+    # -- life ----------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Machine:
         folder = Path(self._folder.name)
@@ -122,7 +126,7 @@ class Machine:
         self._said.close()
         self._folder.cleanup()
 
-    # -- the wires --------------------------------------------------------------------------------------------------
+    # -- the wires -----------------------------------------------------------------------------------------------------
 
     def _drive(self, which: Input, present: bool) -> None:
         high = present != (which is Input.AUX_CLOSED)
@@ -181,7 +185,7 @@ class Machine:
             assert time.monotonic() < end_s, f"the board does not see {which} {present}"
             time.sleep(0.003)
 
-    # -- the plant ---------------------------------------------------------------------------------------------------
+    # -- the plant -----------------------------------------------------------------------------------------------------
 
     @property
     def coil(self) -> bool:
@@ -267,17 +271,40 @@ class Machine:
         """The output pins as the hardware has them, read without stopping the machine."""
         return Output(self.qmp.word(OUTPUT_PINS) & 0x3F)
 
-    # -- breaking it -----------------------------------------------------------------------------------------------
+    def uptime_us(self) -> int:
+        """The board's own time of its newest control cycle. Exact while the machine is stopped."""
+        address = self.symbol("pb_cycle")
+        return (self.qmp.word(address) - self.qmp.word(address + 4)) & 0xFFFFFFFF
+
+    def symbol(self, name: str) -> int:
+        """The address of something in the firmware."""
+        listed = subprocess.run(["llvm-nm-19", str(self._image)], check=True, capture_output=True, text=True).stdout
+        found = [line.split()[0] for line in listed.splitlines() if line.split()[-1] == name]
+        assert len(found) == 1, f"{name}: {found}"
+        return int(found[0], 16)
+
+    @contextlib.contextmanager
+    def halted(self) -> Generator[None]:
+        """The machine stands still inside, time included; its wires and sensors can be moved."""
+        self.qmp.run("stop")
+        yield
+        self.qmp.run("cont")
+
+    # -- breaking it ---------------------------------------------------------------------------------------------------
 
     def hang(self) -> int:
         """Put the processor into an endless loop with interrupts off; the instant from which it hangs."""
+        return self.run_code(HANG)
+
+    def run_code(self, code: bytes) -> int:
+        """Let the processor run something else; the instant from which it does."""
         debugger = Debugger(self._doors["gdb"])
-        debugger.write(UNUSED_RAM, HANG)
+        debugger.write(UNUSED_RAM, code)
         debugger.jump(UNUSED_RAM)
         return debugger.go()
 
-    def jump(self, address: int) -> int:
-        """Put the processor at an address of the firmware; the instant from which it runs there."""
+    def jump(self, name: str) -> int:
+        """Put the processor at a function of the firmware; the instant from which it runs there."""
         debugger = Debugger(self._doors["gdb"])
-        debugger.jump(address & ~1)
+        debugger.jump(self.symbol(name) & ~1)
         return debugger.go()
