@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 VERSION = 2
 PROTOCOL_HASH = 0x87FA4CBB
-FIRMWARE_HASH = 0x3C96CB1C
+FIRMWARE_HASH = 0x0B9E6F26
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""

@@ -77,7 +77,7 @@ class ContactorModel:
         """Connect or disconnect the precharge resistor between the two sides."""
         self._advance(t_ns)
         self._settle_side(t_ns)
-        self._precharging = closed
+        self._precharging = closed and not self._faults.precharge_dead
 
     def follow(self, t_ns: int) -> None:
         """The contact reaches the coil's state now. Called by the plant at `due_ns`."""
@@ -110,6 +110,10 @@ class ContactorModel:
         if not self.closed:
             self._settle_side(t_ns)
         pack_v, cycler_v, current_a = cycler.pack_voltage_v, cycler.terminal_voltage_v, cycler.current_a
+        if self._faults.pack_reversed:
+            pack_v = -pack_v
+        if self._faults.shunt_reversed:
+            current_a = -current_a
         if self._perfect:
             return pack_v, cycler_v, current_a
         return self._ve.shown(pack_v), self._ve.shown(cycler_v), self._ie.shown(current_a)

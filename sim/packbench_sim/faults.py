@@ -27,6 +27,14 @@ class Faults:
     """power.ignores_off: "off" is acknowledged and not done."""
     welded: bool = False
     """power.weld: the contactor stays closed."""
+    precharge_dead: bool = False
+    """power.precharge: its relay is driven and does not close."""
+    pack_reversed: bool = False
+    """power.reversed: the board sees the pack the wrong way round."""
+    shunt_reversed: bool = False
+    """sensor.sign: the board sees the current the wrong way round."""
+    chain_open: bool = False
+    """pack.hvil: the interlock loop is open, and takes coil and enable away in hardware."""
     cells_missing: bool = False
     """sensor.cells_missing: the BMS reports the first 85 % of the cells (81 of 96)."""
     weak_cell: bool = False
@@ -54,6 +62,10 @@ FAULT_FLAGS: dict[str, str] = {
     "power.ignores_off": "ignores_off",
     "power.weld": "welded",
     "power.cooling": "cooling_lost",
+    "power.precharge": "precharge_dead",
+    "power.reversed": "pack_reversed",
+    "sensor.sign": "shunt_reversed",
+    "pack.hvil": "chain_open",
     "sensor.cells_missing": "cells_missing",
     "sensor.weak_cell": "weak_cell",
     "sensor.frozen": "frozen",

@@ -50,6 +50,8 @@ class Plant:
         self.spec, self.bench, self.errors = spec, bench, errors
         self.faults = Faults()
         self.now_ns = start_ns
+        self.on_fault: Callable[[str], None] | None = None
+        """Told the id of each fault, for what is not the plant's: the board's inputs."""
         self.pack = PackModel(spec, bench.ambient_c)
         self._s_per_ns = 1e-9 / (1.0 + errors.time_gain)
         cycler_rating = _rating(bench, errors)
@@ -182,6 +184,8 @@ class Plant:
                 Problem("", field="fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
             )
         setattr(self.faults, flag, True)
+        if self.on_fault is not None:
+            self.on_fault(fault_id)
         if fault_id == "power.setpoint":
             self.cycler.update()
         elif fault_id == "power.cooling":

@@ -15,6 +15,7 @@ from packbench.core.specs import BenchSpec, PackSpec
 from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
 from packbench.run.driving import Stepping
+from packbench_board.codes import Input
 from packbench_sim.board import Deadlines, DirectBoard, SimBoard
 from packbench_sim.direct import DirectBms, DirectChamber, DirectCycler, DirectMeter
 from packbench_sim.errors import InstrumentErrors
@@ -49,6 +50,7 @@ def build_parts(
         on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
         temperatures_c=lambda: (float(plant.pack.temperature_c.max()),),
     )
+    plant.on_fault = _on_fault(board)
     return World(plant, board)
 
 
@@ -75,3 +77,13 @@ def _enable(plant: Plant) -> Callable[[int, bool], None]:
 
     on_enable(plant.now_ns, enabled=False)
     return on_enable
+
+
+def _on_fault(board: SimBoard) -> Callable[[str], None]:
+    """Faults that are not the plant's but of what is wired to the board."""
+
+    def on_fault(fault_id: str) -> None:
+        if fault_id == "pack.hvil":
+            board.set_input(Input.HVIL_OK, False)
+
+    return on_fault

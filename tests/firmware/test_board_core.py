@@ -202,7 +202,7 @@ def test_a_beat_to_a_board_that_is_not_armed_is_answered_and_renews_nothing(rig:
 
 def test_an_arming_lapses_without_a_trip_while_nothing_is_energised(rig: Rig) -> None:
     rig.arm(1)
-    assert rig.core.outputs == Output.BMS_WAKE | Output.CYCLER_ENABLE
+    assert rig.core.outputs == Output.BMS_WAKE
     rig.run(LEASE_US)
     status = rig.status()
     assert (status.state, status.flags & Flag.ARMED, status.outputs) == (State.SAFE, 0, Output.BMS_WAKE)

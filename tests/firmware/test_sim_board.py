@@ -298,7 +298,7 @@ async def test_reset_needs_the_key(level: str) -> None:
     await board.reset(2, "Li Wei")
     await board.identify()
     await board.arm(3)
-    assert bench.sim.outputs == Output.BMS_WAKE | Output.CYCLER_ENABLE
+    assert bench.sim.outputs == Output.BMS_WAKE
 
 
 async def test_an_emergency_stop_is_seen_at_once(bench: Bench) -> None:

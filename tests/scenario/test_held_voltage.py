@@ -35,6 +35,7 @@ def test_a_full_charge_is_the_same_whoever_holds_the_voltage(pack: str, bench: s
     own = play("full-charge", pack, bench, settings=settings)
     ours = play("full-charge", pack, without_cv(tmp_path, bench), settings=settings)
     theirs, held = own.record("cccv"), ours.record("cccv")
-    assert held.charge_ah == pytest.approx(theirs.charge_ah, rel=0.005)
+    # The tail ends on a noisy reading of the current: 0.6 % between two draws.
+    assert held.charge_ah == pytest.approx(theirs.charge_ah, rel=0.0075)
     full_v = ours.job.pack.cell_full_v * ours.job.pack.series
     assert held.voltage_end_v <= full_v * 1.002

@@ -48,7 +48,7 @@ def test_a_chamber_on_a_line_that_it_shares_with_the_meter(
 def test_a_chamber_that_falls_silent_stops_a_live_run(
     capsys: pytest.CaptureFixture[str], witnesses: list[Witness], tmp_path: Path
 ) -> None:
-    answer = live(capsys, tmp_path, "60 s", "--fault", "comms.chamber_lost@2")
+    answer = live(capsys, tmp_path, "60 s", "--fault", "comms.chamber_lost@5")
     assert answer.code == 3
     (trip,) = answer.data["trips"]
     assert (trip["rule"], trip["fault_id"]) == ("chamber_stale", "comms.chamber_lost")

@@ -331,7 +331,9 @@ def test_a_pause_keeps_the_pack_watched_without_current_until_it_is_answered(job
     assert (pause.ended_ns - pause.started_ns) / S == pytest.approx(1200.0, abs=0.1)
     assert pause.charge_ah == pytest.approx(0.0, abs=0.002)
     assert ran.outcome.heartbeats > 5 * 1200
-    assert [on for _, on in ran.witness.coil] == [True, False], "closed once, opened once"
+    assert [on for _, on in ran.witness.coil] == [True, False, True, False], (
+        "closed and opened for the proof, and for the run"
+    )
     ran.assert_at_rest()
 
 

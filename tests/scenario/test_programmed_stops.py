@@ -256,8 +256,8 @@ def test_whenever_a_trip_comes_no_program_runs_after_it(minutes: Job, tmp_path: 
         ran.assert_at_rest()
         return None if ran.bench.cycler.run is None else ran.bench.cycler.run.state
 
-    # The order to start goes out about 400 ms after the first question.
-    states = {at_ms: tripped_at(at_ms) for at_ms in (*range(0, 390, 30), *range(390, 412), 600, 1000)}
+    # The order to start goes out about 1750 ms after the first question: two closings and the proof between them.
+    states = {at_ms: tripped_at(at_ms) for at_ms in (*range(0, 1690, 130), *range(1690, 1810, 6), 2000, 2400)}
     assert set(states.values()) == {None, "stop"}
     assert states[0] is None
-    assert states[1000] == "stop"
+    assert states[2400] == "stop"

@@ -74,6 +74,12 @@ class BoardSpy:
     async def close(self) -> None:
         await self._spy._pass("close", self._board.close())
 
+    async def prove(self) -> None:
+        await self._spy._pass("prove", self._board.prove())
+
+    async def announce(self, current_a: float) -> None:
+        await self._spy._pass("announce", self._board.announce(current_a))
+
     async def open(self) -> None:
         await self._spy._pass("open", self._board.open())
 
@@ -179,7 +185,11 @@ def test_whenever_a_fault_comes_nothing_is_switched_on_after_the_trip(job: Job, 
     assert ran.outcome.trip is not None
     assert ran.outcome.trip.rule == "cells_missing"
     assert ran.outcome.finish.verdict == "aborted"
-    assert switching_on(ran, at_ms * 1_000_000) == []
+    (tripped_ns,) = [t_ns for t_ns, name, _ in ran.sent if name == "trip"]
+    stopped_ns = max(t_ns for t_ns, name, _ in ran.sent if name == "off" and t_ns <= tripped_ns)
+    # The BMS is read once a second.
+    assert 0 <= stopped_ns - at_ms * 1_000_000 <= 1.1 * S
+    assert switching_on(ran, stopped_ns) == []
     ran.assert_at_rest()
 
 

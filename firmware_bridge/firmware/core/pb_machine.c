@@ -215,7 +215,7 @@ static void set_outputs(pb_core *core)
     if ((phase == PB_PHASE_PRECHARGE) || (closed && (phase == PB_PHASE_CLOSING))) {
         outputs |= PB_OUT_PRECHARGE;
     }
-    if (core->armed && ((phase == PB_PHASE_NONE) || (phase >= PB_PHASE_MATCH))) {
+    if (core->armed && (phase >= PB_PHASE_MATCH)) {
         outputs |= PB_OUT_CYCLER_ENABLE; /* off while the voltage that stays behind is looked at */
     }
     if (on_the_way || closed || (core->state == PB_STATE_OPENING)) {

@@ -208,7 +208,7 @@ def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buse
     return Devices(
         _cycler(job, types, lines["cycler"], buses),
         _bms(types, lines, bench, buses),
-        BoardClient(board, board_settings(bench, job.limits), Identity),
+        BoardClient(board, board_settings(bench, job.limits, stepped=job.program is None), Identity),
         buses.tell_sessions,
         cast("Chamber | None", _fitted(bench.chamber, types.chamber, lines, buses)),
         cast("Meter | None", _fitted(bench.meter, types.meter, lines, buses)),

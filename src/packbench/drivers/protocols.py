@@ -179,7 +179,15 @@ class Board(Protocol):
         ...
 
     async def close(self) -> None:
-        """Ask the board to close the contactor."""
+        """Begin the board's arm sequence; its status tells how far it is, and why it was refused."""
+        ...
+
+    async def prove(self) -> None:
+        """The next end of the lease opens without a latch: a proof test. The next heartbeat takes it back."""
+        ...
+
+    async def announce(self, current_a: float) -> None:
+        """Announce the pulse that is to show the sign of the current; positive charges."""
         ...
 
     async def open(self) -> None:

@@ -1,6 +1,6 @@
 """One run on one bench, from "who is there?" to "contactor open, remote control given back".
 
-Owns the order of a run: identify, take control, watch, ask, arm, match the voltage, close, test, open.
+Owns the order of a run: identify, take control, watch, ask, arm and close (run/arming.py), test, open.
 It must not decide (the channel does) nor choose devices (the composition root does). The order in
 which things are shut down is explicit, because a task group's is not.
 """
@@ -28,6 +28,7 @@ from packbench.engine.steps.still import question
 from packbench.engine.walk import too_long
 from packbench.profile.plan import Pause, Plan
 from packbench.run.actor import DURABLE_WITHIN_S, Actor, Journal
+from packbench.run.arming import Arming
 from packbench.run.channel import Channel, Outbox
 from packbench.run.driving import Driving
 from packbench.run.operator import Operator, OperatorGone
@@ -39,8 +40,6 @@ from packbench.safety.view import Expectation
 
 FIRST_READINGS_NS = 10_000_000_000
 """Every source must have answered once within this time."""
-CLOSE_NS = 10_000_000_000
-"""The contactor must be closed within this time; the board's own time-outs are shorter."""
 LOOK_NS = 100_000_000
 
 
@@ -95,6 +94,7 @@ class BenchRun:
         self._devices = devices
         self._plan = plan
         self._bench = bench
+        self._limits = limits
         self._journal = journal
         self._stopper = Stopper(clock, devices.cycler, devices.board)
         self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber, operator)
@@ -119,7 +119,7 @@ class BenchRun:
         self.channel.abort(reason)
 
     async def run(self, token: int) -> RunOutcome:
-        """Run the plan to its end. `token` is the operator's word to arm, newer than any before.
+        """Run the plan to its end. `token` is the operator's word to arm; it and the next are newer than any before.
 
         A bench that refuses to start is an outcome with a reason. Raises DeviceError when a device
         cannot be reached or refuses its part of the start.
@@ -166,7 +166,7 @@ class BenchRun:
         await self._connect()
         await self._watch()
         await self._ask_first()
-        await self._close_contactor(token)
+        await self._arming().close(token)
 
     async def _connect(self) -> None:
         """Ask everyone who they are; all failures at once, not the first alone."""
@@ -234,29 +234,18 @@ class BenchRun:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
 
-    async def _close_contactor(self, token: int) -> None:
-        """Arm, match the cycler's voltage to the pack's, and have the board close the contactor."""
-        self._require_clear()
-        await self._devices.board.arm(token)
-        self._start(self._supervisor.run(self._clock.now_ns()), "supervisor")
-        bms = self.channel.snapshot().bms
-        assert bms is not None
-        self._require_clear()
-        matched_a = await self._devices.cycler.match(bms.cell_sum_v)
-        self.channel.expected = self.channel.expected.told(self._clock.now_ns(), matched_a, None)
-        self._require_clear()
-        self.channel.closing = True
-        await self._devices.board.close()
-        await self._until(
-            lambda: self.channel.expected.contactor_closed, CLOSE_NS, lambda: "the board did not close the contactor"
-        )
-        self._note("contactor_closed")
-        # The profile begins on what is read of the pack: a cycler's reading from before is that of its own terminals.
-        closed_ns = self._clock.now_ns()
-        await self._until(
-            lambda: self._devices.cycler.lag_ns > 0 or _read_after(self.channel.snapshot(), closed_ns),
-            CLOSE_NS,
-            lambda: "the cycler gave no good reading of the connected pack",
+    def _arming(self) -> Arming:
+        return Arming(
+            self._clock,
+            self._devices.board,
+            self._devices.cycler,
+            self.channel,
+            self._bench,
+            self._limits,
+            self._note,
+            self._require_clear,
+            lambda: self._start(self._supervisor.run(self._clock.now_ns()), "supervisor"),
+            lambda: self._supervisor.prove(self._bench.lease_ns),
         )
 
     def _require_clear(self) -> None:
@@ -354,10 +343,6 @@ class BenchRun:
                 self.channel.on_lost(source, str(error))
 
         return on_error
-
-
-def _read_after(snapshot: Snapshot, t_ns: int) -> bool:
-    return snapshot.cycler is not None and snapshot.cycler.t_ns > t_ns
 
 
 def _public(answer: object) -> dict[str, Any]:

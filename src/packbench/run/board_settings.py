@@ -8,6 +8,7 @@ run's, so that a host that is alive always acts first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from packbench.core.errors import InputError, Problem
@@ -45,7 +46,7 @@ def pulse_a(bench: BenchSpec, limits: Limits) -> float:
     return max(PULSE_SHARE * least_a, min(1.5 * bench.setpoint_tolerance_a, PULSE_SHARE_MAX * least_a))
 
 
-def board_settings(bench: BenchSpec, limits: Limits, *, stepped: bool = False) -> BoardSettings:
+def board_settings(bench: BenchSpec, limits: Limits, *, stepped: bool = True) -> BoardSettings:
     """The board's configuration. A quantity its layer does not state takes the run's limit.
 
     `stepped`: the cycler takes set-points, so that it can be asked to match a voltage and to give a pulse.
@@ -58,7 +59,7 @@ def board_settings(bench: BenchSpec, limits: Limits, *, stepped: bool = False) -
         return fallback if stated is None else float(stated)
 
     options = _checked(bench.board.settings)
-    return BoardSettings(
+    settings = BoardSettings(
         voltage_max_v=own("pack_voltage_max_v", limits.pack_voltage_max_v),
         voltage_min_v=own("pack_voltage_min_v", limits.pack_voltage_min_v),
         current_max_a=max(
@@ -67,14 +68,14 @@ def board_settings(bench: BenchSpec, limits: Limits, *, stepped: bool = False) -
         ),
         lease_ns=bench.lease_ns,
         precharge_delta_v=min(max(AGREE_SHARE * limits.pack_voltage_max_v, AGREE_MIN_V), AGREE_MAX_V),
-        residual_timeout_ns=BoardSettings.residual_timeout_ns if options.get("residual_check", False) else 0,
-        match_timeout_ns=BoardSettings.match_timeout_ns if stepped else 0,
-        sign_timeout_ns=BoardSettings.sign_timeout_ns if stepped else 0,
         sign_current_a=PULSE_LIMIT_FACTOR * pulse_a(bench, limits),
         temperature_max_c=own("temperature_max_c", limits.temperature_max_c + BEYOND_K),
         temperature_min_c=own("temperature_min_c", limits.temperature_min_c - BEYOND_K),
         fitted=_fitted(options),
     )
+    if not options.get("residual_check", True):
+        settings = replace(settings, residual_timeout_ns=0)
+    return settings if stepped else replace(settings, match_timeout_ns=0, sign_timeout_ns=0)
 
 
 def _fitted(options: Mapping[str, Any]) -> int:
