@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -38,6 +39,16 @@ def test_no_division_of_64_bits_and_no_heap(images: Path, name: str) -> None:
     names = {line.split()[-1] for line in listed.splitlines()}
     assert {"pb_step", "pb_fault", "memset"} <= names
     assert not {symbol for symbol in names if re.search(r"divmod|ldiv|malloc|printf", symbol)}
+
+
+@pytest.mark.parametrize(("name", "interrupts", "origin"), [("lm3s6965evb", 44, 0), ("stm32f446", 97, 0x08000000)])
+def test_every_vector_leads_somewhere(images: Path, name: str, interrupts: int, origin: int) -> None:
+    """An entry that was forgotten would be 0, and an exception there no fault but a lock-up."""
+    image = (images / f"packbench-{name}.bin").read_bytes()
+    stack, *vectors = struct.unpack_from(f"<{16 + interrupts}I", image)
+    assert stack in (0x20010000, 0x20020000)
+    assert all(origin < vector < origin + len(image) and vector & 1 for vector in vectors)
+    assert len(set(vectors)) <= 4, "start, fault, line, and where there is one, the wake-up"
 
 
 def first_status(line: Line) -> Status:

@@ -3,12 +3,17 @@
 
 #define NVIC_ISER 0xE000E100u
 
-/* From the linker script. */
-extern uint32_t pb_data_start;
-extern uint32_t pb_data_end;
-extern const uint32_t pb_data_image;
-extern uint32_t pb_bss_start;
-extern uint32_t pb_bss_end;
+/* From the linker script: places, of which only the address means something. */
+extern uint32_t pb_data_start[];
+extern uint32_t pb_data_end[];
+extern const uint32_t pb_data_image[];
+extern uint32_t pb_bss_start[];
+extern uint32_t pb_bss_end[];
+
+static uint32_t words_between(const uint32_t *start, const uint32_t *end)
+{
+    return ((uint32_t)(uintptr_t)end - (uint32_t)(uintptr_t)start) / (uint32_t)sizeof(uint32_t);
+}
 
 void pb_interrupt_enable(uint32_t number)
 {
@@ -18,13 +23,13 @@ void pb_interrupt_enable(uint32_t number)
 void pb_restart(void)
 {
     pb_port_make_safe(); /* before anything else */
-    const uint32_t *from = &pb_data_image;
-    for (uint32_t *to = &pb_data_start; to < &pb_data_end; to++) {
-        *to = *from;
-        from++;
+    const uint32_t data_words = words_between(pb_data_start, pb_data_end);
+    for (uint32_t i = 0u; i < data_words; i++) {
+        pb_data_start[i] = pb_data_image[i];
     }
-    for (uint32_t *to = &pb_bss_start; to < &pb_bss_end; to++) {
-        *to = 0u;
+    const uint32_t bss_words = words_between(pb_bss_start, pb_bss_end);
+    for (uint32_t i = 0u; i < bss_words; i++) {
+        pb_bss_start[i] = 0u;
     }
     pb_main();
     pb_fault();

@@ -4,6 +4,8 @@
 #include "pb_debounce.h"
 #include "pb_port.h"
 
+#include <string.h>
+
 static struct {
     uint32_t now_us; /* of the newest cycle; first, where a test rig looks for it */
     uint32_t start_us;
@@ -25,6 +27,7 @@ void pb_cycle_init(uint8_t reset_cause)
 void pb_cycle_step(void)
 {
     pb_measurements measured;
+    (void)memset(&measured, 0, sizeof measured);
     pb_cycle.now_us = pb_port_tick_us();
     measured.inputs = pb_debounce_step(&pb_cycle.debounce, pb_port_inputs());
     pb_port_measure(&measured);

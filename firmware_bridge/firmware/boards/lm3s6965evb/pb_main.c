@@ -96,8 +96,9 @@ static uint32_t tick_cycles; /* not yet a whole microsecond */
 static uint32_t tick_last;
 static uint32_t tick_us;
 /* QEMU keeps RESC at 0 whatever the reset was. RAM survives a reset and holds nonsense after power-on, so this word
- * tells the two apart, and a restart without a known reason counts as the watchdog's. */
-static uint32_t running __attribute__((section(".noinit")));
+ * tells the two apart, and a restart without a known reason counts as the watchdog's. Volatile, or the compiler makes
+ * it a single bit. */
+static volatile uint32_t running __attribute__((section(".noinit")));
 
 void pb_port_make_safe(void)
 {
@@ -290,16 +291,10 @@ typedef void (*pb_handler)(void);
 #define FAULT4 pb_fault, pb_fault, pb_fault, pb_fault
 #define FAULT16 FAULT4, FAULT4, FAULT4, FAULT4
 
-extern uint32_t pb_stack_top;
-
-/* Initial stack, 15 exceptions, 44 interrupts; only UART0 (5) and timer 0 A (19) are asked for. */
-__attribute__((section(".vectors"), used)) static const struct {
-    uint32_t *stack;
-    pb_handler exceptions[15];
-    pb_handler interrupts[44];
-} vectors = {
-    &pb_stack_top,
-    {pb_restart, FAULT4, FAULT4, FAULT4, pb_fault, pb_fault},
-    {FAULT4, pb_fault, on_serial, pb_fault, pb_fault, FAULT4, FAULT4, pb_fault, pb_fault, pb_fault, on_wake, FAULT16,
-     FAULT4, FAULT4},
+/* Behind the initial stack (sections.ld): 15 exceptions, 44 interrupts; only UART0 (5) and timer 0 A (19) are asked
+ * for. */
+__attribute__((section(".vectors"), used)) static const pb_handler vectors[15u + 44u] = {
+    pb_restart, FAULT4, FAULT4, FAULT4, pb_fault, pb_fault,
+    FAULT4, pb_fault, on_serial, pb_fault, pb_fault, FAULT4, FAULT4, pb_fault, pb_fault, pb_fault, on_wake, FAULT16,
+    FAULT4, FAULT4,
 };

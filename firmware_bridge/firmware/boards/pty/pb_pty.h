@@ -1,9 +1,9 @@
 /*
  * The board as a process: packbench-board-pty [--link PATH | --tcp PORT] [NAME=VALUE ...]
  *
- * verified_on_hardware: it has none. The core runs at 1 kHz on CLOCK_MONOTONIC behind a pty (PATH becomes a symbolic link
- * to it) or a TCP port of 127.0.0.1. What a real port reads from pins and converters comes as lines of NAME=VALUE words
- * on standard input, and as words of the command line for the start:
+ * The core runs at 1 kHz on CLOCK_MONOTONIC behind a pty (PATH becomes a symbolic link to it) or a TCP port of
+ * 127.0.0.1. What a real port reads from pins and converters comes as lines of NAME=VALUE words on standard input, and
+ * as words of the command line for the start:
  *   pack_mv cycler_mv current_ma           whole numbers
  *   temperature_1_dc ... temperature_4_dc  0.1 degC, or none
  *   key_on estop_ok hvil_ok gas_ok insulation_ok bms_ok pack_closed sensors_ok     0 or 1; 0 until given

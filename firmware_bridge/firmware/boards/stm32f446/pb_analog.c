@@ -60,8 +60,8 @@ bool pb_analog_convert(const pb_counts *counts, pb_measurements *measured)
     return good;
 }
 
-/* Counts of a 10 kOhm NTC (B 3435 K) to ground with 10 kOhm to the supply, each 5 degC from -40 to 150 degC, by the beta
- * equation (tests/board/test_analog.py computes them again). Both ends share the supply, so it drops out. */
+/* Counts of a 10 kOhm NTC (B 3435 K) to ground with 10 kOhm to the supply, each 5 degC from -40 to 150 degC, by the
+ * beta equation (tests/board/test_analog.py computes them again). Both ends share the supply, so it drops out. */
 #define NTC_FIRST_DC (-400)
 #define NTC_STEP_DC 50
 #define NTC_POINTS 39u

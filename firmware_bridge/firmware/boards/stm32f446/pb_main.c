@@ -22,17 +22,10 @@ typedef void (*pb_handler)(void);
 #define FAULT4 pb_fault, pb_fault, pb_fault, pb_fault
 #define FAULT16 FAULT4, FAULT4, FAULT4, FAULT4
 
-extern uint32_t pb_stack_top;
-
-/* Initial stack, 15 exceptions, 97 interrupts; only USART2 (38) and, as the fault it is, the supply's (1) are asked for.
- * The NMI is the quartz that stopped. */
-__attribute__((section(".vectors"), used)) static const struct {
-    uint32_t *stack;
-    pb_handler exceptions[15];
-    pb_handler interrupts[97];
-} vectors = {
-    &pb_stack_top,
-    {pb_restart, FAULT4, FAULT4, FAULT4, pb_fault, pb_fault},
-    {FAULT16, FAULT16, FAULT4, pb_fault, pb_fault, pb_serial_interrupt, pb_fault, FAULT4, FAULT4, FAULT16, FAULT16,
-     FAULT16, pb_fault},
+/* Behind the initial stack (sections.ld): 15 exceptions, 97 interrupts; only USART2 (38) and, as the fault it is, the
+ * supply's (1) are asked for. The NMI is the quartz that stopped. */
+__attribute__((section(".vectors"), used)) static const pb_handler vectors[15u + 97u] = {
+    pb_restart, FAULT4, FAULT4, FAULT4, pb_fault, pb_fault,
+    FAULT16, FAULT16, FAULT4, pb_fault, pb_fault, pb_serial_interrupt, pb_fault, FAULT4, FAULT4, FAULT16, FAULT16,
+    FAULT16, pb_fault,
 };
