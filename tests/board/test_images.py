@@ -41,6 +41,22 @@ def test_no_division_of_64_bits_and_no_heap(images: Path, name: str) -> None:
     assert not {symbol for symbol in names if re.search(r"divmod|ldiv|malloc|printf", symbol)}
 
 
+@pytest.mark.parametrize("tool", ["FW_CLANG", "FW_LLD", "FW_SIZE", "FW_OBJCOPY"])
+def test_a_missing_tool_is_an_error_that_names_the_command(tool: str) -> None:
+    done = subprocess.run(
+        ["make", "-f", "make/boards.mk", "firmware", f"{tool}=no-such-tool"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert (
+        "no-such-tool is missing: sudo apt-get install --no-install-recommends clang-19 lld-19 llvm-19" in done.stderr
+    )
+
+
 @pytest.mark.parametrize(("name", "interrupts", "origin"), [("lm3s6965evb", 44, 0), ("stm32f446", 97, 0x08000000)])
 def test_every_vector_leads_somewhere(images: Path, name: str, interrupts: int, origin: int) -> None:
     """An entry that was forgotten would be 0, and an exception there no fault but a lock-up."""
