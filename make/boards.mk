@@ -63,7 +63,7 @@ FW_PTY_C := $(FW_CORE_C) $(FW_CYCLE_C) $(sort $(wildcard $(FW_ROOT)/boards/pty/*
 
 $(FW_PTY): $(FW_PTY_C) $(FW_HEADERS) make/boards.mk
 	@mkdir -p $(FW_BUILD)
-	@$(FW_CC) $(FW_WARN) $(FW_SAME) -O2 -I$(FW_CORE) -I$(FW_COMMON) -I$(FW_ROOT)/boards/pty -o $@ $(FW_PTY_C)
+	@$(FW_CC) $(FW_WARN) $(FW_SAME) -O2 -D_GNU_SOURCE -I$(FW_CORE) -I$(FW_COMMON) -I$(FW_ROOT)/boards/pty -o $@ $(FW_PTY_C)
 
 board-timing: firmware ## how late the contactor opens under QEMU, 250 trials under load (5 minutes)
 	PYTHONPATH=. .venv/bin/python tests/board/timing.py $(TIMING)

@@ -113,8 +113,9 @@ void pb_port_make_safe(void)
 static uint8_t reset_cause(void)
 {
     const uint32_t flags = SYSCTL_RESC;
+    const bool unexplained = (flags & (RESC_WATCHDOG | RESC_BROWN_OUT | RESC_SOFTWARE | RESC_EXTERNAL)) == 0u;
     uint8_t cause = PB_RESET_POWER_ON;
-    if ((flags & RESC_WATCHDOG) != 0u) {
+    if (((flags & RESC_WATCHDOG) != 0u) || (unexplained && (running == RUNNING))) {
         cause = PB_RESET_WATCHDOG;
     } else if ((flags & RESC_BROWN_OUT) != 0u) {
         cause = PB_RESET_BROWN_OUT;
@@ -122,8 +123,6 @@ static uint8_t reset_cause(void)
         cause = PB_RESET_SOFTWARE;
     } else if ((flags & RESC_EXTERNAL) != 0u) {
         cause = PB_RESET_PIN;
-    } else if (running == RUNNING) {
-        cause = PB_RESET_WATCHDOG;
     } else {
         /* power-on */
     }

@@ -65,7 +65,10 @@ static void read_temperature(uint32_t which)
         good = monitor_read((uint8_t)(PAGE_TEMPERATURE + which), MONITOR_READ_TEMPERATURE, &value);
         value /= CENTI_PER_DECI;
     }
-    temperature_dc[which] = good ? (int16_t)value : (int16_t)PB_TEMPERATURE_NONE;
+    temperature_dc[which] = PB_TEMPERATURE_NONE;
+    if (good) {
+        temperature_dc[which] = (int16_t)value;
+    }
 }
 
 void pb_port_measure(pb_measurements *measured)

@@ -1,5 +1,4 @@
 /* The process of pb_pty.h: its command line, its clock, its output and its end. */
-#define _GNU_SOURCE
 #include "pb_pty.h"
 
 #include "pb_cycle.h"
@@ -47,7 +46,7 @@ void pb_tell(const char *text, ...)
          * descriptor stays as it is, for it may be shared with a shell. */
         struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
         const bool room = (poll(&ready, 1u, 0) == 1) && ((ready.revents & POLLOUT) != 0);
-        if (!room || (write(STDOUT_FILENO, lines, (size_t)size + 1u) != (ssize_t)(size + 1))) {
+        if (!room || (write(STDOUT_FILENO, lines, (size_t)size + 1u) != ((ssize_t)size + 1))) {
             lines_dropped++;
         }
     }

@@ -1,5 +1,4 @@
 /* Wires and sensors of the process: the words of pb_pty.h. */
-#define _GNU_SOURCE
 #include "pb_pty.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* The serial line of the process: a pty or a TCP port. Nothing in here waits. */
-#define _GNU_SOURCE
 #include "pb_pty.h"
 
 #include <arpa/inet.h>

@@ -86,7 +86,10 @@ void pb_port_measure(pb_measurements *measured)
     }
     uint16_t count = 0u;
     const bool read = convert_channel(channel_of(ntc_pins[turn]), &count);
-    temperature_dc[turn] = read ? pb_ntc_dc(count) : (int16_t)PB_TEMPERATURE_NONE;
+    temperature_dc[turn] = PB_TEMPERATURE_NONE;
+    if (read) {
+        temperature_dc[turn] = pb_ntc_dc(count);
+    }
     turn = (turn + 1u) % PB_TEMPERATURES;
     for (uint32_t i = 0u; i < PB_TEMPERATURES; i++) {
         measured->temperature_dc[i] = temperature_dc[i];
