@@ -69,10 +69,14 @@ class Line:
         self._socket = connect(self._path)
         self._buffer.clear()
 
-    def plug_anew(self) -> None:
-        """Leave behind what was said before."""
-        self.unplug()
-        self.plug()
+    def first_status(self) -> Status:
+        """Of a board that is just starting: what is sent before its receiver is on is lost, so ask again."""
+        end_s = time.monotonic() + ANSWER_TIMEOUT_S
+        while True:
+            try:
+                return self.status(timeout_s=0.3)
+            except TimeoutError:
+                assert time.monotonic() < end_s, "the board does not answer"
 
     def hello(self) -> HelloReply:
         answer = self.ask(Hello(PROTOCOL_HASH, FIRMWARE_HASH))

@@ -102,6 +102,7 @@ class Machine:
             self._plant = threading.Thread(target=self._run_plant, daemon=True)
             self._plant.start()
             self.qmp.run("cont")
+            self.line.first_status()
         except BaseException:
             self._process.kill()
             self._said.seek(0)

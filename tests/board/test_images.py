@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.board.conftest import ROOT, make_firmware
 from tests.board.line import Line
 
 from packbench_board.codes import EventKind, Input, Output, ResetCause, State
-from packbench_board.frames import FIRMWARE_HASH, PROTOCOL_HASH, Status
+from packbench_board.frames import FIRMWARE_HASH, PROTOCOL_HASH
 
 FLASH_MAX, RAM_MAX = 32 * 1024, 8 * 1024
 """Far below what any of the chips has; a library that crept in would show."""
@@ -67,16 +66,6 @@ def test_every_vector_leads_somewhere(images: Path, name: str, interrupts: int, 
     assert len(set(vectors)) <= 4, "start, fault, line, and where there is one, the wake-up"
 
 
-def first_status(line: Line) -> Status:
-    """What is sent before the chip has switched its receiver on is lost, so ask again."""
-    end_s = time.monotonic() + 20.0
-    while True:
-        try:
-            return line.status(timeout_s=0.3)
-        except TimeoutError:
-            assert time.monotonic() < end_s, "no answer"
-
-
 def test_the_nucleo_s_image_answers_on_a_relative(images: Path, tmp_path: Path) -> None:
     """A smoke test: the emulated STM32F405 has the line and the timer, but neither clocks, pins nor a converter.
 
@@ -90,7 +79,7 @@ def test_the_nucleo_s_image_answers_on_a_relative(images: Path, tmp_path: Path) 
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         line = Line(door)
-        status = first_status(line)
+        status = line.first_status()
         assert status.state == State.TRIPPED
         hello = line.hello()
         assert (hello.protocol_hash, hello.firmware_hash) == (PROTOCOL_HASH, FIRMWARE_HASH)

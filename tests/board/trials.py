@@ -37,19 +37,25 @@ def busy_host(processes: int = 4) -> Generator[None]:
             process.wait()
 
 
-def heartbeat_loss(machine: Machine, current_ma: int = 0) -> float:
-    """Close, beat, fall silent; milliseconds from the last heartbeat's sending to the contactor pin's fall.
-
-    The board is left tripped by its lease; a board that is tripped is reset first.
-    """
+def close(machine: Machine) -> None:
+    """Reset the board if it is tripped, and close its contactor."""
     line = machine.line
-    machine.sense(current_ma=0)
     if line.status().state == State.TRIPPED:
         machine.wait_for_input(Input.AUX_CLOSED, False)
         machine.turn_key()
         line.reset()
     line.arm(CONFIG)
     line.close_contactor()
+
+
+def heartbeat_loss(machine: Machine, current_ma: int = 0) -> float:
+    """Close, beat, fall silent; milliseconds from the last heartbeat's sending to the contactor pin's fall.
+
+    The board is left tripped by its lease.
+    """
+    line = machine.line
+    machine.sense(current_ma=0)
+    close(machine)
     machine.sense(current_ma=current_ma)
     line.beat_for(0.1, period_s=0.02)
     opened_ns = machine.wait_low(line.beaten_ns, 5.0)

@@ -29,7 +29,7 @@ void pb_cycle_step(void)
     pb_measurements measured;
     (void)memset(&measured, 0, sizeof measured);
     pb_cycle.now_us = pb_port_tick_us();
-    measured.inputs = pb_debounce_step(&pb_cycle.debounce, pb_port_inputs());
+    measured.inputs = pb_debounce_step(&pb_cycle.debounce, pb_cycle.now_us, pb_port_inputs());
     pb_port_measure(&measured);
     if (pb_cycle.settled) {
         const size_t received = pb_port_receive(pb_cycle.rx, sizeof pb_cycle.rx);

@@ -1,22 +1,24 @@
 /*
- * Inputs without their bounce: a bit changes when it has read differently PB_DEBOUNCE_CYCLES times in a row.
+ * Inputs without their bounce: a bit changes when it has read differently, without a break, for PB_DEBOUNCE_US.
  *
- * Must not know what a bit means. Everything begins at 0, the unsafe value of every input.
+ * Must not know what a bit means. Everything begins at 0, the unsafe value of every input. By time and not by cycles: a
+ * cycle that comes late must not make an emergency stop come later still.
  */
 #ifndef PB_DEBOUNCE_H
 #define PB_DEBOUNCE_H
 
 #include <stdint.h>
 
-#define PB_DEBOUNCE_CYCLES 5u /* at 1 kHz: 5 ms of the 20 ms in which an emergency stop has to latch */
+#define PB_DEBOUNCE_US 4000u /* five readings at 1 kHz; an emergency stop has to latch within 20 ms */
 #define PB_DEBOUNCE_BITS 16u
 
 typedef struct {
     uint32_t state;
-    uint8_t differs[PB_DEBOUNCE_BITS]; /* how many times in a row the raw bit was not that of `state` */
+    uint32_t differs; /* bits that did not read as in `state` the last time */
+    uint32_t since_us[PB_DEBOUNCE_BITS]; /* when each of them began to */
 } pb_debounce;
 
-/* One cycle; returns the bits that hold. Bits from PB_DEBOUNCE_BITS up are dropped. */
-uint32_t pb_debounce_step(pb_debounce *debounce, uint32_t raw);
+/* One cycle; returns the bits that hold. Bits from PB_DEBOUNCE_BITS up are dropped. `now_us` may wrap. */
+uint32_t pb_debounce_step(pb_debounce *debounce, uint32_t now_us, uint32_t raw);
 
 #endif
