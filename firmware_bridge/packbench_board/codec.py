@@ -19,7 +19,10 @@ from packbench_board.frames import (
     REQUESTS,
     VERSION,
     Ack,
+    Arm,
     BoardMessage,
+    Close,
+    Configure,
     Event,
     EventQuery,
     Heartbeat,
@@ -34,6 +37,8 @@ from packbench_board.frames import (
 )
 
 CRC_START = 0xFFFF
+RETRIES = 2
+"""How often a request that may be repeated is sent again: one lost answer is no reason to refuse a run."""
 WIRE_MAX = FRAME_MAX + 2
 """Bytes of the longest encoded frame: one code in front, one delimiter behind."""
 
@@ -46,6 +51,11 @@ _ANSWERED_BY: dict[type[HostMessage], type[BoardMessage]] = {
 }
 """All other requests are acknowledged."""
 _REFUSALS: dict[int, str] = {refusal.value: refusal.name.lower() for refusal in Refusal}
+
+
+def repeatable(request: HostMessage) -> bool:
+    """Whether the board takes a request twice as it takes it once (docs/link.md)."""
+    return isinstance(request, (Hello, Configure, Arm, Close, StatusQuery, EventQuery, SnapshotQuery))
 
 
 def encode_frame(request: HostMessage, sequence: int) -> bytes:

@@ -76,6 +76,7 @@ class SimBoard:
         contactor: what the coil moves and the sensors see.
         on_enable: told (t_ns, enabled) when the hard-wired enable of the cycler changes.
         on_precharge: told (t_ns, closed) when the precharge relay changes.
+        start_ns: when it is switched on.
         boot_tick_us: value of the board's free-running 32-bit tick at t = 0; its wrap is reached as on a real one.
         sample_period_ns: how often the board looks at its sensors by itself; None: only when something happens.
         temperatures_c: its own sensors on the pack, in degC.
@@ -87,6 +88,7 @@ class SimBoard:
         *,
         on_enable: Callable[[int, bool], None] | None = None,
         on_precharge: Callable[[int, bool], None] | None = None,
+        start_ns: int = 0,
         boot_tick_us: int = 0,
         sample_period_ns: int | None = None,
         temperatures_c: Callable[[], Sequence[float]] | None = None,
@@ -98,7 +100,7 @@ class SimBoard:
         self._sample_period_ns = sample_period_ns
         self._temperatures_c = temperatures_c
         self._temperatures_ns = 0
-        self._core = HostCore(boot_tick_us)
+        self._core = HostCore((start_ns // NS_PER_US + boot_tick_us) & TICK_MASK)
         self._outputs = 0
         self._driven = 0
         """What gets through the hard-wired chain of the outputs."""
@@ -106,7 +108,7 @@ class SimBoard:
         """The microcontroller stands still: its outputs stay as they are, and only the hard-wired chain acts."""
         self._due_ns = 0
         self._promised_ns = 0
-        self._idle_until_ns = IDLE_NS
+        self._idle_until_ns = start_ns + IDLE_NS
         self.on_earlier: Callable[[int], None] | None = None
         """Called with an instant that is earlier than what `tick` returned last, for whoever holds the timer."""
         self._inputs_changed = False

@@ -46,6 +46,7 @@ def build_parts(
     plant = Plant(pack, bench, errors, seed=seed, start_ns=start_ns, injections=injections)
     board = SimBoard(
         plant.contactor,
+        start_ns=start_ns,
         on_enable=_enable(plant),
         on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
         temperatures_c=lambda: (float(plant.pack.temperature_c.max()),),

@@ -11,7 +11,7 @@ from typing import Any
 from tests.scenario.programmed import Kept
 from tests.scenario.support import Witness
 
-from packbench.app.devices import Buses, Line, connect, line_names, load_types, scheme_of
+from packbench.app.devices import Buses, Line, board_driver, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job, load_job
 from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench_sim.chamber import ClimateChamber
@@ -142,7 +142,8 @@ def _far_side(job: Job, world: World, clock: VirtualClock, level: str) -> Bench:
     far = memory_transports(loop, clock, on_lines(played, names), schemes)
     shared = {name: Line(transport) for name, transport in far.items()}
     lines = {role: shared[name] for role, name in names.items()}
-    devices = connect(job, types, lines, Buses(clock))
+    buses = Buses(clock)
+    devices = connect(job, types, lines, buses, board_driver(job, lines["board"], buses))
     chamber, meter = played["chamber"], played["meter"]
     assert isinstance(chamber, ModbusChamberDevice)
     assert isinstance(meter, ModbusInsulationDevice)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.scenario.support import S
 
-from packbench.app.devices import Buses, Line, connect, load_types, scheme_of
+from packbench.app.devices import Buses, Line, board_driver, connect, load_types, scheme_of
 from packbench.app.job import Job
 from packbench.app.programmed import handed_over_in
 from packbench.app.virtual import NoJournal
@@ -166,7 +166,8 @@ def run(job: Job, folder: Path, meddle: Meddle | None = None, *, age_s: float = 
         played["cycler"] = cycler
         schemes = {role: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}
         links = memory_transports(loop, clock, played, schemes)
-        devices = connect(job, types, {role: Line(link) for role, link in links.items()}, Buses(clock))
+        buses, lines = Buses(clock), {role: Line(link) for role, link in links.items()}
+        devices = connect(job, types, lines, buses, board_driver(job, lines["board"], buses))
         kept = Kept()
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, kept, lambda _s, _e: None)
         line = links["cycler"]

@@ -22,7 +22,7 @@ from packbench.app.virtual import Options, simulate
 from packbench.cli.program import main
 from packbench.core.errors import ReplyTimeout
 from packbench.core.samples import BoardSample
-from packbench.run.supervisor import Supervisor
+from packbench.run.bench import BenchRun
 from packbench.store.reader import RunReader
 from packbench.transport.base import Transport
 from packbench_board.codes import Output, TripCode
@@ -293,23 +293,21 @@ def test_the_board_opens_by_itself_when_nobody_renews_at_object_level(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_supervisor_that_stops_renewing_stops_the_run(
+def test_a_channel_that_does_not_answer_its_ping_opens_the_contactor(
     level: str, monkeypatch: pytest.MonkeyPatch, witnesses: list[Witness], tmp_path: Path
 ) -> None:
     """The rest of the host goes on polling and notices; the board does not wait for it."""
     renewed: list[int] = []
-    ping_of = Supervisor.__init__
+    feed_of = BenchRun._feed
 
-    def forgetful(self: Supervisor, clock: Any, period_ns: int, board: Any, ping: Any, *rest: Any) -> None:
-        def until_then(now_ns: int) -> bool:
-            if now_ns >= SILENT_FROM_NS or not ping(now_ns):
-                return False
-            renewed.append(now_ns)
-            return True
+    def silent(self: BenchRun) -> Any:
+        now_ns = self.channel.snapshot().t_ns
+        if now_ns >= SILENT_FROM_NS:
+            return None
+        renewed.append(now_ns)
+        return feed_of(self)
 
-        ping_of(self, clock, period_ns, board, until_then, *rest)
-
-    monkeypatch.setattr(Supervisor, "__init__", forgetful)
+    monkeypatch.setattr(BenchRun, "_feed", silent)
     outcome = simulate_quietly(tmp_path, level).outcome
     assert outcome.trip is not None
     assert outcome.trip.rule in ("board_stale", "board_open")

@@ -137,7 +137,8 @@ def test_a_run_on_emulated_hardware_ends_well_and_releases_nothing(live: Callabl
     kinds = kinds_of(run.out)
     assert kinds.count("identified") == 3
     assert kinds.index("contactor_closed") < kinds.index("set_output")
-    assert kinds[-2:] == ["finished", "shut_down"]
+    assert kinds[0] == "supervisor_ready"
+    assert kinds[-4:] == ["finished", "board_log", "lease_statistics", "shut_down"]
     assert "poll_failed" not in kinds
     assert run.events("shut_down") == [{"at_rest": True, "problems": []}]
     # Real time: the record's clock is the wall's.

@@ -245,7 +245,7 @@ def test_a_pack_that_is_turned_away_is_never_connected(job: MakeJob) -> None:
     ran.assert_never_connected()
     assert State(ran.witness.board().state) is State.SAFE, "it was never armed"
     assert ran.of("finished") == [{"verdict": "fail", "reason": "turned away", "reason_zh": "拒收", "variables": []}]
-    assert ran.kept.kinds()[-2:] == ["finished", "shut_down"]
+    assert ran.kept.kinds()[-4:] == ["finished", "board_log", "lease_statistics", "shut_down"]
     ran.assert_at_rest()
 
 

@@ -15,6 +15,8 @@ from packbench.core.samples import BmsSample, BoardSample, CyclerSample
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench.run.bench import BenchRun, Devices, RunOutcome
 from packbench.run.driving import Stepping
+from packbench_board.words import BoardEvent
+from packbench_sim.board import DirectBoard
 from packbench_sim.faults import parse_injection
 from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.world import World, build_parts, direct_devices
@@ -63,6 +65,7 @@ class BoardSpy:
     """The same for the board."""
 
     def __init__(self, spy: Spy) -> None:
+        assert isinstance(spy.devices.board, DirectBoard)
         self._spy, self._board = spy, spy.devices.board
 
     async def identify(self) -> Identity:
@@ -85,6 +88,9 @@ class BoardSpy:
 
     async def trip(self, code: int) -> None:
         await self._spy._pass("trip", self._board.trip(code))
+
+    async def log(self) -> tuple[BoardEvent, ...]:
+        return await self._board.log()
 
     async def heartbeat(self) -> BoardSample:
         return await self._board.heartbeat()

@@ -19,7 +19,7 @@ from packbench.core.step_program import StepProgram
 from packbench.drivers.cell_tap import CellTap, TapRules
 from packbench.drivers.factory import SESSIONS, Driver, Wanted, make_driver, require_link
 from packbench.drivers.gbt27930_settings import settings_from
-from packbench.drivers.protocols import Bms, Chamber, Cycler, Identity, Meter, ProgrammedCycler
+from packbench.drivers.protocols import Bms, Board, Chamber, Cycler, Identity, Meter, ProgrammedCycler
 from packbench.maps.file import load_device
 from packbench.maps.schema import DeviceType, Kind, Scheme
 from packbench.run.bench import Devices
@@ -27,12 +27,13 @@ from packbench.run.board_settings import board_settings
 from packbench.run.charger import Charger
 from packbench.run.driving import Driving, Following, Stepping, program_lag_ns
 from packbench.run.port import Port
+from packbench.run.supervised import SupervisedBoard
 from packbench.transport.base import Transport
 from packbench.transport.link import Timing
 from packbench.transport.open import parse_url
 from packbench.transport.slcan import SlcanTransport
 from packbench_board.client import BoardClient
-from packbench_board.codec import BoardCodec
+from packbench_board.codec import RETRIES, BoardCodec, repeatable
 
 EMULATED = "emulated:"
 """URL prefix: the composition root is to start our own emulator on that kind of link."""
@@ -201,14 +202,23 @@ class Buses:
         )
 
 
-def connect(job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buses) -> Devices:
-    """Drivers on connected lines, one for each device of the bench."""
+def board_driver(job: Job, line: Line, buses: Buses) -> Board:
+    """The driver of the board on a line of this process; on a live bench the supervisor's process has it."""
+    link = buses.port(line).link(
+        BoardCodec(), Timing(job.bench.board.reply_timeout_ns), retries=RETRIES, repeatable=repeatable
+    )
+    return BoardClient(link, board_settings(job.bench, job.limits, stepped=job.program is None), Identity)
+
+
+def connect(
+    job: Job, types: DeviceTypes, lines: Mapping[str, Line], buses: Buses, board: Board | SupervisedBoard
+) -> Devices:
+    """Drivers on connected lines, one for each device of the bench besides its board."""
     bench = job.bench
-    board = buses.port(lines["board"]).link(BoardCodec(), Timing(bench.board.reply_timeout_ns))
     return Devices(
         _cycler(job, types, lines["cycler"], buses),
         _bms(types, lines, bench, buses),
-        BoardClient(board, board_settings(bench, job.limits, stepped=job.program is None), Identity),
+        board,
         buses.tell_sessions,
         cast("Chamber | None", _fitted(bench.chamber, types.chamber, lines, buses)),
         cast("Meter | None", _fitted(bench.meter, types.meter, lines, buses)),

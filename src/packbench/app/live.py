@@ -22,9 +22,9 @@ from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, lo
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
 from packbench.app.programmed import handed_over_in
+from packbench.app.supervising import start_supervisor
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
-from packbench.core.errors import InputError, Problem
 from packbench.core.samples import Provenance
 from packbench.core.specs import DeviceSpec
 from packbench.run.bench import BenchRun, RunOutcome
@@ -75,23 +75,6 @@ def is_emulated(spec: DeviceSpec) -> bool:
     return spec.url.startswith(EMULATED)
 
 
-def require_emulated(job: Job) -> None:
-    """Refuse a bench with real devices: the supervisor is not a process of its own yet (docs/architecture.md)."""
-    real = [spec for spec in job.bench.devices.values() if not is_emulated(spec)]
-    if real:
-        raise InputError(
-            [
-                Problem(
-                    "this version does not switch real hardware",
-                    field=f"{spec.role}.url",
-                    found=spec.url,
-                    expected=f"a bench of emulated devices ({EMULATED}...)",
-                )
-                for spec in real
-            ]
-        )
-
-
 def new_run_id(clock: Clock, job: Job) -> str:
     """An id that sorts by time and does not collide."""
     return f"{clock.wall():%Y%m%dT%H%M%SZ}-{job.pack.name}-{secrets.token_hex(2)}"
@@ -105,7 +88,7 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
     """
     job = handed_over_in(folder, job)
     async with AsyncExitStack() as stack:
-        lines = await _lines(job, options, clock, stack)
+        urls = await _urls(job, options, clock, stack)
         recorder = Recorder(
             RunStore.create(folder / DATA_NAME, _meta(job, options, clock), Durability.POWER_SAFE), ThreadWriter()
         )
@@ -113,10 +96,14 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         stack.push_async_callback(_close, recorder)
         buses = Buses(clock)
         stack.push_async_callback(buses.close)
-        devices = connect(job, load_types(job.bench), lines, buses)
+        supervision = await start_supervisor(job, urls["board"])
+        stack.push_async_callback(supervision.close)
+        lines = await _lines(urls, stack)
+        devices = connect(job, load_types(job.bench), lines, buses, supervision.board)
         vouched = Beforehand(options.vouched, f"{options.operator} (--arm)", options.asked)
         who = Beforehand(options.answers, f"{options.operator} (--answer)", vouched)
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who)
+        run.tell("supervisor_ready", **supervision.ready)
         signals: list[int] = []
         _stop_on_signals(run, signals, stack)
         token = clock.now_ns() // 1_000_000 % 0xFFFF_FFFF + 1
@@ -141,22 +128,31 @@ async def _close(recorder: Recorder) -> None:
     await recorder.close()
 
 
-async def _lines(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, Line]:
-    """Connected byte streams to the bench's devices, emulators started where the bench asks for them.
+async def _urls(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, str]:
+    """Where each device is, by role; emulators are started where the bench asks for them.
 
     Devices whose URLs name the same place share one line.
     """
     specs, names = job.bench.devices, line_names(job.bench)
     played = _emulators(job, options, clock) if any(is_emulated(spec) for spec in specs.values()) else {}
+    served = {name: await _serve(device, clock, stack) for name, device in played.items()}
+    return {role: served[names[role]] if is_emulated(spec) else spec.url for role, spec in specs.items()}
+
+
+async def _lines(urls: dict[str, str], stack: AsyncExitStack) -> dict[str, Line]:
+    """Connected byte streams to all devices but the board, whose line the supervisor's process holds."""
     opened: dict[str, Line] = {}
-    for role, spec in specs.items():
-        name = names[role]
-        if name not in opened:
-            url = parse_url(await _serve(played[name], clock, stack) if is_emulated(spec) else spec.url)
+    lines: dict[str, Line] = {}
+    for role, text in urls.items():
+        if role == "board":
+            continue
+        url = parse_url(text)
+        if url.place not in opened:
             transport = await open_transport(url)
             stack.callback(transport.close)
-            opened[name] = Line(transport, url.local_echo, url.bitrate)
-    return {role: opened[name] for role, name in names.items()}
+            opened[url.place] = Line(transport, url.local_echo, url.bitrate)
+        lines[role] = opened[url.place]
+    return lines
 
 
 def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDevice]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import Buses, Line, connect, line_names, load_types, scheme_of
+from packbench.app.devices import Buses, Line, board_driver, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Scripted
 from packbench.app.programmed import handed_over_in, stepped
@@ -246,7 +246,9 @@ def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock
     schemes = {names[role]: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}
     far = memory_transports(loop, clock, on_lines(played, names), schemes)
     lines = {name: Line(transport) for name, transport in far.items()}
-    return connect(job, types, {role: lines[name] for role, name in names.items()}, Buses(clock))
+    buses = Buses(clock)
+    board = board_driver(job, lines[names["board"]], buses)
+    return connect(job, types, {role: lines[name] for role, name in names.items()}, buses, board)
 
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packbench.app.conclude import conclude
 from packbench.app.disk import require_room
 from packbench.app.job import Job, load_job
-from packbench.app.live import LiveOptions, new_run_id, require_emulated, run_to_end
+from packbench.app.live import LiveOptions, new_run_id, run_to_end
 from packbench.app.operators import Answers, answers_of, unanswered, vouched_for
 from packbench.app.places import run_folder, runs_home
 from packbench.cli.console import INTERRUPTED, STOPPED, Done, Terminal
@@ -41,7 +41,7 @@ def add(subparsers: Subparsers) -> None:
     parser = make_command(
         subparsers,
         "run",
-        "Run a profile on a bench, on the wall clock. This version runs benches of emulated devices only.",
+        "Run a profile on a bench, on the wall clock: real devices, or emulated ones on real sockets.",
         "packbench run quick-check --bench sim-cell --pack lmo-25ah --serial TEST-1 --operator Li --arm",
     )
     parser.add_argument("profile", metavar="PROFILE", help="profile file or its name")
@@ -58,7 +58,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Check, ask, run, conclude."""
     job = load_job(args.profile, args.pack, args.bench, parameters=parameters_of(args))
     _require_names(args)
-    require_emulated(job)
     require_room(job, args.out or runs_home())
     faults = _faults(args)
     answers = answers_of(job.plan, args.answers)

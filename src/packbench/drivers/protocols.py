@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from packbench.core.samples import BmsSample, BoardSample, ChamberSample, CyclerSample, MeterSample, ProgramStatus
+from packbench_board.words import BoardEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,10 @@ class Board(Protocol):
 
     async def trip(self, code: int) -> None:
         """Tell the board to trip and latch."""
+        ...
+
+    async def log(self) -> tuple[BoardEvent, ...]:
+        """What the board remembers and was not fetched before, oldest first."""
         ...
 
     async def heartbeat(self) -> BoardSample:

@@ -8,7 +8,7 @@ renew the lease (the supervisor does). Every way out but the last is a refusal: 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from packbench.clock import Clock
@@ -16,12 +16,12 @@ from packbench.core.errors import SafetyStop
 from packbench.core.limits import Limits
 from packbench.core.samples import BmsSample, CyclerSample
 from packbench.core.specs import BenchSpec
-from packbench.drivers.protocols import Board, Setpoint
+from packbench.drivers.protocols import Setpoint
 from packbench.run.board_settings import pulse_a
 from packbench.run.channel import Channel
 from packbench.run.driving import Driving
 from packbench.run.refusals import in_words
-from packbench.run.supervisor import ProofTest
+from packbench.run.supervised import SupervisedBoard
 
 MATCHING = ("match", "precharge", "pause")
 """Phases in which the cycler is to stand at the pack's voltage."""
@@ -42,7 +42,7 @@ class Arming:
     """Closes the contactor of one bench."""
 
     clock: Clock
-    board: Board
+    board: SupervisedBoard
     cycler: Driving
     channel: Channel
     bench: BenchSpec
@@ -51,10 +51,6 @@ class Arming:
     """One line in the record: a kind, and its data."""
     require_clear: Callable[[], None]
     """Raises when the run is over: nothing is switched on any more."""
-    supervise: Callable[[], None]
-    """Begin to renew the lease; asked once, when the board is armed first."""
-    prove: Callable[[], Awaitable[ProofTest]]
-    """Withhold the lease once."""
 
     async def close(self, token: int) -> None:
         """Arm, close, prove that the board opens by itself, arm anew with the next token, close, show the sign.
@@ -63,7 +59,7 @@ class Arming:
         """
         self.require_clear()
         await self.board.arm(token)
-        self.supervise()
+        await self.board.begin()
         await self._through()
         await self._prove()
         self.require_clear()
@@ -87,7 +83,7 @@ class Arming:
     async def _prove(self) -> None:
         """Withhold the lease once; the board must open by itself, in time, and the contact must say so."""
         self.channel.expected = replace(self.channel.expected, contactor_closed=False)
-        proof = await self.prove()
+        proof = await self.board.prove()
         latest_ns = self.bench.lease_ns + LOAD_BREAK_NS + self.bench.contactor_release_ns + PROOF_SLACK_NS
         passed = proof.opened and proof.open_ns <= latest_ns
         self.note("proof_test", passed=passed, lease_s=proof.lease_ns / 1e9, open_s=proof.open_ns / 1e9)

@@ -33,10 +33,12 @@ from packbench.run.channel import Channel, Outbox
 from packbench.run.driving import Driving
 from packbench.run.operator import Operator, OperatorGone
 from packbench.run.poller import Poller
+from packbench.run.renewal import Feed, feed_of, renewal_rules
 from packbench.run.stopping import Stopper
-from packbench.run.supervisor import Supervisor
+from packbench.run.supervised import SupervisedBoard, SupervisedHere
 from packbench.safety.sources import NAMES
 from packbench.safety.view import Expectation
+from packbench_board.words import BoardEvent
 
 FIRST_READINGS_NS = 10_000_000_000
 """Every source must have answered once within this time."""
@@ -49,7 +51,8 @@ class Devices:
 
     cycler: Driving
     bms: Bms
-    board: Board
+    board: Board | SupervisedBoard
+    """Its driver, which is then supervised in this loop, or the supervisor that holds it."""
     told: Callable[[CyclerSample], None] | None = None
     """Who else hears each reading of the cycler: a BMS on a charging bus is told what its charger gives."""
     chamber: Chamber | None = None
@@ -96,23 +99,21 @@ class BenchRun:
         self._bench = bench
         self._limits = limits
         self._journal = journal
-        self._stopper = Stopper(clock, devices.cycler, devices.board)
+        self._board = _supervised(clock, devices.board, bench, pack, limits)
+        self._stopper = Stopper(clock, devices.cycler, self._board)
         self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber, operator)
         outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe, self._pace)
         expected = _expectation(bench, pack, devices)
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
         self._pollers: dict[str, Poller[Any]] = self._make_pollers()
-        self._supervisor = Supervisor(
-            clock,
-            bench.heartbeat_period_ns,
-            devices.board,
-            self.channel.ping,
-            self.channel.on_board,
-            self._failed("board"),
-        )
+        self._hear_board()
         self._tasks: list[asyncio.Task[None]] = []
         self._begin = FROM_THE_TOP
+
+    def tell(self, kind: str, **data: Any) -> None:
+        """One line in the record, of what the composition of the bench has to say."""
+        self._note(kind, **data)
 
     def abort(self, reason: str) -> None:
         """Stop safely by an operator's word."""
@@ -141,7 +142,7 @@ class BenchRun:
             finish,
             unsafe or (None if latched is None else latched.trip),
             sum(poller.polls for poller in self._pollers.values()),
-            self._supervisor.heartbeats,
+            self._board.beats,
             bench_ns,
             tuple(self._stopper.failures),
         )
@@ -174,7 +175,7 @@ class BenchRun:
         asked: dict[str, Coroutine[Any, Any, Identity]] = {
             name: device.identify()
             for name, device in (
-                ("board", devices.board),
+                ("board", self._board),
                 ("cycler", devices.cycler),
                 ("bms", devices.bms),
                 ("chamber", devices.chamber),
@@ -237,15 +238,13 @@ class BenchRun:
     def _arming(self) -> Arming:
         return Arming(
             self._clock,
-            self._devices.board,
+            self._board,
             self._devices.cycler,
             self.channel,
             self._bench,
             self._limits,
             self._note,
             self._require_clear,
-            lambda: self._start(self._supervisor.run(self._clock.now_ns()), "supervisor"),
-            lambda: self._supervisor.prove(self._bench.lease_ns),
         )
 
     def _require_clear(self) -> None:
@@ -272,11 +271,13 @@ class BenchRun:
         # The contactor is to open from here on: that it does is no news to the rules, and the proof comes with it.
         self.channel.expected = replace(self.channel.expected, contactor_closed=False)
         unsafe = await self._stopper.shut_down(self._bench.contactor_release_ns)
+        await self._tell_board()
         if self._devices.chamber is not None:
             await self._stopper.stop_chamber(self._devices.chamber)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._board.stop()
         if unsafe is not None:
             unsafe = replace(unsafe, t_ns=self._clock.now_ns() - began_ns if began_ns else 0)
             self._actor.tell_trip(unsafe, failures=list(self._stopper.failures))
@@ -286,6 +287,38 @@ class BenchRun:
             async with asyncio.timeout(DURABLE_WITHIN_S):
                 await self._journal.flush()
         return unsafe
+
+    async def _tell_board(self) -> None:
+        """What the board remembers of the run, and how its lease was kept, for the record."""
+        with suppress(DeviceError):
+            origin_ns = self._clock.now_ns()
+            events = await self._board.log()
+            self._note("board_log", events=[_told(event, origin_ns) for event in events])
+        with suppress(DeviceError):
+            self._note("lease_statistics", **await self._board.statistics())
+
+    def _hear_board(self) -> None:
+        """The supervisor asks the channel before each renewal, and tells what the board answered."""
+        board, channel = self._board, self.channel
+        board.on_ping = self._feed
+        board.on_status = channel.on_board
+        board.on_missed = self._failed("board")
+        board.on_withheld = self._withheld
+        board.on_lost = lambda reason: channel.on_lost("board", f"the supervisor is gone ({reason})")
+
+    def _feed(self) -> Feed:
+        """The channel's answer to a ping. Silence brings no sample that would be judged: asking it does."""
+        channel, expected = self.channel, self.channel.expected
+        channel.ping(self._clock.now_ns())
+        snapshot = channel.snapshot()
+        cycler = snapshot.cycler
+        read = cycler is not None and cycler.t_ns >= expected.closed_ns + expected.cycler_lag_ns
+        return feed_of(snapshot, latched=channel.latched is not None, connected=expected.contactor_closed and read)
+
+    def _withheld(self, reason: str) -> None:
+        """A trip has its own words in the record; everything else that keeps the lease from being renewed is told."""
+        if self.channel.latched is None:
+            self._note("lease_withheld", reason=reason)
 
     def _make_pollers(self) -> dict[str, Poller[Any]]:
         """One for each source that is asked at its own period; the board is asked by its heartbeat."""
@@ -343,6 +376,25 @@ class BenchRun:
                 self.channel.on_lost(source, str(error))
 
         return on_error
+
+
+def _supervised(
+    clock: Clock, board: Board | SupervisedBoard, bench: BenchSpec, pack: PackSpec, limits: Limits
+) -> SupervisedBoard:
+    if isinstance(board, SupervisedBoard):
+        return board
+    rules = renewal_rules(bench, pack, limits)
+    return SupervisedHere(clock, board, rules, period_ns=bench.heartbeat_period_ns, lease_ns=bench.lease_ns)
+
+
+def _told(event: BoardEvent, now_ns: int) -> dict[str, Any]:
+    """One of the board's events; `ago_s` is before the log was fetched."""
+    told: dict[str, Any] = {"number": event.number, "uptime_us": event.uptime_us, "kind": event.kind}
+    if event.t_ns is not None:
+        told["ago_s"] = round((now_ns - event.t_ns) / 1e9, 6)
+    told |= {"name": event.name} if event.name else {}
+    told |= {"value": event.value} if event.value else {}
+    return told | ({"words": list(event.words)} if event.words else {})
 
 
 def _public(answer: object) -> dict[str, Any]:

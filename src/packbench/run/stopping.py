@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from packbench.clock import Clock
 from packbench.core.records import Trip
-from packbench.drivers.protocols import Board, Chamber
+from packbench.drivers.protocols import Chamber
 from packbench.run.driving import Driving
+from packbench.run.supervised import SupervisedBoard
 from packbench.safety.view import Reaction
 
 LOW_CURRENT_A = 1.0
@@ -40,7 +41,7 @@ class Stopper:
 
     clock: Clock
     cycler: Driving
-    board: Board
+    board: SupervisedBoard
     failures: list[str] = field(default_factory=list[str])
     """What could not be done, in words."""
 
