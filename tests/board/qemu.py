@@ -139,26 +139,28 @@ class Machine:
             if which is not Input.AUX_CLOSED:
                 self._drive(which, bool(self.inputs & which))
         self._drive(Input.AUX_CLOSED, self.contactor_closed)
-        self.sense()
+        if self._with_sensors:
+            self.sense(pack_mv=self.pack_mv, cycler_mv=self.cycler_mv, current_ma=self.current_ma)
+            for sensor, value_c in enumerate(self.temperatures_c, start=1):
+                self.heat(sensor, value_c)
 
     def sense(self, *, pack_mv: int | None = None, cycler_mv: int | None = None, current_ma: int | None = None) -> None:
-        """Let the sensors show these from now on (and what they showed before where nothing is given)."""
-        self.pack_mv = self.pack_mv if pack_mv is None else pack_mv
-        self.cycler_mv = self.cycler_mv if cycler_mv is None else cycler_mv
-        self.current_ma = self.current_ma if current_ma is None else current_ma
-        if not self._with_sensors:
-            return
-        values = (self.pack_mv // 20, self.cycler_mv // 20, self.current_ma // 10)
-        for page, value in enumerate(values):
-            self._set("vm0", f"vout[{page}]", value & 0xFFFF)
-        self._set("tc0", "temperature", round(self.temperatures_c[0] * 1000))
-        for index, value_c in enumerate(self.temperatures_c[1:], start=1):
-            self._set("vm0", f"temperature[{index}]", round(value_c * 100) & 0xFFFF)
+        """Let the voltage and current sensors show these from now on; what is not given stays as it was."""
+        given = (pack_mv, cycler_mv, current_ma)
+        before = (self.pack_mv, self.cycler_mv, self.current_ma)
+        shown = [old if new is None else new for new, old in zip(given, before, strict=True)]
+        self.pack_mv, self.cycler_mv, self.current_ma = shown
+        for page, (new, unit) in enumerate(zip(given, (20, 20, 10), strict=True)):
+            if new is not None:
+                self._set("vm0", f"vout[{page}]", new // unit & 0xFFFF)
 
     def heat(self, sensor: int, value_c: float) -> None:
-        """Let one temperature sensor (1 to 4) show a value."""
+        """Let one temperature sensor (1 to 4) show a value from now on."""
         self.temperatures_c[sensor - 1] = value_c
-        self.sense()
+        if sensor == 1:
+            self._set("tc0", "temperature", round(value_c * 1000))
+        else:
+            self._set("vm0", f"temperature[{sensor - 1}]", round(value_c * 100) & 0xFFFF)
 
     def _set(self, device: str, name: str, value: int) -> None:
         self.qmp.run("qom-set", path=f"/machine/peripheral/{device}", property=name, value=value)
@@ -273,9 +275,10 @@ class Machine:
         return Output(self.qmp.word(OUTPUT_PINS) & 0x3F)
 
     def uptime_us(self) -> int:
-        """The board's own time of its newest control cycle. Exact while the machine is stopped."""
+        """The board's own time of its newest control cycle."""
         address = self.symbol("pb_cycle")
-        return (self.qmp.word(address) - self.qmp.word(address + 4)) & 0xFFFFFFFF
+        start_us = self.qmp.word(address + 4)
+        return (self.qmp.word(address) - start_us) & 0xFFFFFFFF
 
     def symbol(self, name: str) -> int:
         """The address of something in the firmware."""
