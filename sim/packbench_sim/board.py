@@ -102,6 +102,8 @@ class SimBoard:
         self._temperatures_ns = 0
         self._core = HostCore((start_ns // NS_PER_US + boot_tick_us) & TICK_MASK)
         self._outputs = 0
+        self._answered = 0
+        """Inputs that the pack answers the outputs with."""
         self._driven = 0
         """What gets through the hard-wired chain of the outputs."""
         self.halted = False
@@ -147,10 +149,9 @@ class SimBoard:
     def _seen(self, t_ns: int) -> tuple[int, int, tuple[float, float, float]]:
         """(tick, inputs, measurements) at an instant, after an idle time has been gone through."""
         contactor = self._contactor
-        inputs = self.inputs | _AUX_CLOSED if contactor.is_closed(t_ns) else self.inputs
-        for output, answer in _ANSWERS:
-            if self._outputs & output:
-                inputs |= answer
+        inputs = self.inputs | self._answered
+        if contactor.is_closed(t_ns):
+            inputs |= _AUX_CLOSED
         measured = contactor.measure(t_ns)
         if self._temperatures_c is not None and t_ns >= self._temperatures_ns:
             self._temperatures_ns = t_ns + TEMPERATURES_EVERY_NS
@@ -190,6 +191,7 @@ class SimBoard:
         self._due_ns = due_ns if due_ns > t_ns else t_ns + NS_PER_US
         if core.outputs != self._outputs or self._inputs_changed:
             self._outputs = core.outputs
+            self._answered = sum(answer for output, answer in _ANSWERS if core.outputs & output)
             self._drive(t_ns)
         if self._due_ns < self._promised_ns:
             self._tell_earlier()

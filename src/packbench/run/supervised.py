@@ -121,27 +121,30 @@ class SupervisedBoard:
             del self._pending[number]
 
     def _on_message(self, message: Message) -> None:
-        match message:
-            case Ping(number):
-                feed = self.on_ping()
-                if feed is not None:
-                    self._end.send(Pong(number, feed))
-            case Beat(sample):
-                self.beats += 1
-                self.on_status(sample)
-            case Answer(number, error, value):
-                future = self._pending.get(number)
-                if future is not None and not future.done():
-                    if error:
-                        future.set_exception(_ERRORS.get(error, DeviceError)(str(value)))
-                    else:
-                        future.set_result(value)
-            case Missed(error, words):
-                self.on_missed(_ERRORS.get(error, DeviceError)(words))
-            case Withheld(reason):
-                self.on_withheld(reason)
-            case _:
-                pass
+        # By type, the frequent ones first: there are two of these for each renewal.
+        if isinstance(message, Ping):
+            feed = self.on_ping()
+            if feed is not None:
+                self._end.send(Pong(message.number, feed))
+        elif isinstance(message, Beat):
+            self.beats += 1
+            self.on_status(message.sample)
+        elif isinstance(message, Answer):
+            self._take(message)
+        elif isinstance(message, Missed):
+            self.on_missed(_ERRORS.get(message.error, DeviceError)(message.words))
+        elif isinstance(message, Withheld):
+            self.on_withheld(message.reason)
+
+    def _take(self, answer: Answer) -> None:
+        """To whoever waits for it; one that comes too late is nobody's."""
+        future = self._pending.get(answer.number)
+        if future is None or future.done():
+            return
+        if answer.error:
+            future.set_exception(_ERRORS.get(answer.error, DeviceError)(str(answer.value)))
+        else:
+            future.set_result(answer.value)
 
     def _gone(self, reason: str) -> None:
         if self._lost:

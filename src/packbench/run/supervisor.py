@@ -55,7 +55,7 @@ class Supervisor:
         self._period_ns, self._lease_ns = period_ns, lease_ns
         self._asked = 0
         self._pong: Pong | None = None
-        self._answered = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
         self._proving = False
         self._renewed_ns = 0
         self._reason = ""
@@ -77,7 +77,8 @@ class Supervisor:
         if isinstance(message, Pong):
             if message.number == self._asked:
                 self._pong = message
-                self._answered.set()
+                if self._waiting is not None and not self._waiting.done():
+                    self._waiting.set_result(None)
         elif isinstance(message, Ask):
             if len(self._tasks) >= ASKED_MAX:
                 self._end.send(Answer(message.number, DeviceRefused.__name__, "the supervisor has too much to do"))
@@ -155,12 +156,13 @@ class Supervisor:
         """Why the lease is not renewed now; empty when it may be."""
         self._asked += 1
         self._pong = None
-        self._answered.clear()
         self._end.send(Ping(self._asked))
         if self._pong is None:  # between two processes the answer takes its time
+            self._waiting = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(until_ns - self._clock.now_ns(), 0) / 1e9):
-                    await self._answered.wait()
+                    await self._waiting
+            self._waiting = None
         pong = self._pong
         return "the channel did not answer" if pong is None else refusal(pong.feed, self._rules, self._clock.now_ns())
 
