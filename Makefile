@@ -81,6 +81,8 @@ generate: setup ## write what is generated: the board's link, the table of devic
 lock: ## resolve requirements.lock anew (needs a network)
 	sh scripts/lock.sh
 
+-include make/*.mk
+
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis $(C_CORE)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@
 # Wanted: a python3 of 3.11 or newer whose venv works (Debian splits ensurepip off), a C compiler with the C
 # library's headers (the board's core is compiled), and a CJK font (the Chinese PDF report).
 # With the word "test" also other people's programs that the tests run against ours: mbpoll (a Modbus client), lxi (an
-# instrument client) and socat (pairs of ptys).
+# instrument client) and socat (pairs of ptys), and what the board's firmware is compiled, emulated and examined with.
 # When nothing is missing nothing is called and no network is needed. As root the missing packages are installed
 # with apt-get; otherwise the command is printed and the exit code is 2.
 set -eu
@@ -51,6 +51,12 @@ if [ "${1:-}" = test ]; then
     command -v mbpoll >/dev/null 2>&1 || need mbpoll
     command -v lxi >/dev/null 2>&1 || need lxi-tools
     command -v socat >/dev/null 2>&1 || need socat
+    command -v qemu-system-arm >/dev/null 2>&1 || need qemu-system-arm
+    for tool in clang-19:clang-19 ld.lld-19:lld-19 llvm-size-19:llvm-19 clang-tidy-19:clang-tidy-19 cppcheck:cppcheck; do
+        command -v "${tool%%:*}" >/dev/null 2>&1 || need "${tool##*:}"
+    done
+    [ -n "$(find /usr/lib/llvm-19/lib/clang -name 'libclang_rt.fuzzer*' -print 2>/dev/null | head -n 1)" ] ||
+        need libclang-rt-19-dev
 fi
 
 [ -n "$missing" ] || exit 0

@@ -36,7 +36,7 @@ class Line:
     """A host on the board's line, with the token and counter of its heartbeat."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._codec = BoardCodec()
         self._buffer = bytearray()
         self._socket = connect(path)
@@ -66,7 +66,7 @@ class Line:
         self._socket.close()
 
     def plug(self) -> None:
-        self._socket = connect(self._path)
+        self._socket = connect(self.path)
         self._buffer.clear()
 
     def first_status(self) -> Status:

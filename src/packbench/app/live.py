@@ -22,7 +22,7 @@ from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, lo
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
 from packbench.app.programmed import handed_over_in
-from packbench.app.supervising import start_supervisor
+from packbench.app.supervising import start_supervisor, work_of
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
 from packbench.core.samples import Provenance
@@ -96,7 +96,7 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         stack.push_async_callback(_close, recorder)
         buses = Buses(clock)
         stack.push_async_callback(buses.close)
-        supervision = await start_supervisor(job, urls["board"])
+        supervision = await start_supervisor(work_of(job, urls["board"]))
         stack.push_async_callback(supervision.close)
         lines = await _lines(urls, stack)
         devices = connect(job, load_types(job.bench), lines, buses, supervision.board)

@@ -42,8 +42,21 @@ class Supervision:
             await self.process.wait()
 
 
-async def start_supervisor(job: Job, url: str) -> Supervision:
-    """Start a supervisor for the bench's board at a URL. Raises DeviceError when it cannot reach the board's line."""
+def work_of(job: Job, url: str) -> dict[str, Any]:
+    """What a supervisor is told: where its board is, and what it and the lease are held against."""
+    bench = job.bench
+    return {
+        "url": url,
+        "reply_timeout_ns": bench.board.reply_timeout_ns,
+        "settings": asdict(board_settings(bench, job.limits, stepped=job.program is None)),
+        "rules": list(renewal_rules(bench, job.pack, job.limits)),
+        "period_ns": bench.heartbeat_period_ns,
+        "lease_ns": bench.lease_ns,
+    }
+
+
+async def start_supervisor(work: dict[str, Any]) -> Supervision:
+    """Start a supervisor for what `work_of` says. Raises DeviceError when it cannot reach the board's line."""
     near, far = socket.socketpair()
     with far:
         process = await asyncio.create_subprocess_exec(
@@ -55,15 +68,6 @@ async def start_supervisor(job: Job, url: str) -> Supervision:
         )
     near.setblocking(False)
     board = SupervisedBoard(await StreamEnd.on(near))
-    bench = job.bench
-    work = {
-        "url": url,
-        "reply_timeout_ns": bench.board.reply_timeout_ns,
-        "settings": asdict(board_settings(bench, job.limits, stepped=job.program is None)),
-        "rules": list(renewal_rules(bench, job.pack, job.limits)),
-        "period_ns": bench.heartbeat_period_ns,
-        "lease_ns": bench.lease_ns,
-    }
     try:
         ready = await board.setup(work)
     except BaseException:
