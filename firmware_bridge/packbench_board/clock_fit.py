@@ -17,13 +17,13 @@ NS_PER_US = 1000
 class ClockFit:
     """Offset and drift of a board's clock."""
 
-    __slots__ = ("_first", "_newest", "_window_ns")
+    __slots__ = ("_began_ns", "_first", "_newest", "_window_ns")
 
     def __init__(self) -> None:
         self._first: tuple[int, int] | None = None
         """(uptime ns, offset ns) with the least offset of the first minute."""
         self._newest: tuple[int, int] | None = None
-        self._window_ns = 0
+        self._began_ns = self._window_ns = 0
 
     def add(self, received_ns: int, uptime_us: int) -> None:
         """A status that says `uptime_us` was in hand at `received_ns`. A board that started anew starts it anew."""
@@ -31,7 +31,7 @@ class ClockFit:
         offset_ns = received_ns - up_ns
         if self._newest is None or up_ns < self._newest[0]:
             self._first = self._newest = (up_ns, offset_ns)
-            self._window_ns = up_ns
+            self._began_ns = self._window_ns = up_ns
             return
         if up_ns - self._window_ns >= WINDOW_NS:
             self._window_ns = up_ns
@@ -39,7 +39,7 @@ class ClockFit:
         elif offset_ns < self._newest[1]:
             self._newest = (up_ns, offset_ns)
         assert self._first is not None
-        if self._window_ns < self._first[0] + WINDOW_NS and offset_ns < self._first[1]:
+        if up_ns < self._began_ns + WINDOW_NS and offset_ns < self._first[1]:
             self._first = (up_ns, offset_ns)
 
     def host_ns(self, uptime_us: int) -> int | None:

@@ -57,7 +57,7 @@ class Seen:
     pack_mv: int = 0
     cycler_mv: int = 0
     current_ma: int = 0
-    temperatures_dc: tuple[int, int, int, int] = (NO_READING,) * 4
+    temperatures_dc: tuple[int, int, int, int] = (NO_READING, NO_READING, NO_READING, NO_READING)
 
     def has(self, which: int) -> bool:
         return bool(self.inputs & which)
