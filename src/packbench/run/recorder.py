@@ -32,6 +32,8 @@ from packbench.store.writer import Record, RunStore
 
 _Value = TypeVar("_Value")
 
+STALLED_S: Final = 5.0
+"""What a disk may take for one commit (faults catalogue, store.fsync: 5 s of spool, then a stop)."""
 _TRANSACTION_RECORDS_MAX: Final = 5_000
 """A longer transaction would stall the commit that a step waits for."""
 
@@ -273,9 +275,14 @@ class Recorder:
 
 
 class ThreadWriter:
-    """Commits in a thread of its own: for loops that run on real time."""
+    """Commits in a thread of its own: for loops that run on real time.
+
+    A commit that lasts `STALLED_S` is a failure of the record, told while it still lasts: the run is to end by itself,
+    and not when the disk has come back.
+    """
 
     def __init__(self) -> None:
+        self._stalled: asyncio.TimerHandle | None = None
         self._wake = threading.Event()
         self._stopping = False
         self._seal = False
@@ -308,7 +315,9 @@ class ThreadWriter:
                 while waiting:
                     batch = self._pump.take(waiting)
                     waiting -= len(batch)
-                    self._report(self._reports.durable, self._pump.write(batch))
+                    self._report(self._begun, len(batch))
+                    seq = self._pump.write(batch)
+                    self._report(self._done, seq)
                 if stopping:
                     log_sha256 = self._pump.finish(self._seal)
                     return
@@ -317,6 +326,15 @@ class ThreadWriter:
         finally:
             self._pump.abandon()
             self._report(self._reports.finished, log_sha256)
+
+    def _begun(self, count: int) -> None:
+        error = StoreError(f"the disk has not taken {count} records within {STALLED_S:g} s")
+        self._stalled = self._loop.call_later(STALLED_S, self._reports.failed, error)
+
+    def _done(self, seq: int) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+        self._reports.durable(seq)
 
     def _report(self, report: Callable[[_Value], None], value: _Value) -> None:
         # RuntimeError: the loop was closed without closing the recorder; nobody is left to be told.
