@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from packbench.core.errors import BadReply
+from packbench.core.errors import BadReply, DeviceRefused
 from packbench.core.samples import BoardSample
 from packbench.transport.link import Link, Reply
 from packbench_board.clock_fit import ClockFit
@@ -70,6 +70,16 @@ def check_hello(hello: HelloReply, crc: int | None, firmware_hash: int = FIRMWAR
         )
 
 
+def require_untripped(status: BoardSample) -> None:
+    """Raise DeviceRefused, with the cause and the way out, for a board that is latched."""
+    if status.trip_code:
+        cause = status.trip_name.replace("_", " ")
+        raise DeviceRefused(
+            f"the board is tripped ({cause}): mend the cause, turn its key from off to on, and reset it in your name"
+            " (packbench board reset)"
+        )
+
+
 class BoardClient(Generic[IdentityT]):
     """One board. `identity` makes what `identify` returns from model, serial and firmware.
 
@@ -88,7 +98,7 @@ class BoardClient(Generic[IdentityT]):
         self._settings = settings
         self._identity = identity
         self._firmware_hash = firmware_hash
-        self._token = 0
+        self._token = self._newest_token = 0
         self._counter = 0
         self._crc = 0
         self.last_status: Status | None = None
@@ -103,11 +113,12 @@ class BoardClient(Generic[IdentityT]):
 
         Raises BadReply on a mismatch; DeviceRefused when the board does not take the configuration.
         """
-        hello = await self._hello()
+        hello = await self.greet()
         check_hello(hello, None, self._firmware_hash)
+        require_untripped(await self.read())
         if not hello.flags & _CONFIGURED:
             await self.configure()
-            hello = await self._hello()
+            hello = await self.greet()
         self._crc = config_crc(self._settings.message())
         check_hello(hello, self._crc, self._firmware_hash)
         return self._identity("packbench-board", "", f"{hello.firmware_hash:08x}")
@@ -117,9 +128,13 @@ class BoardClient(Generic[IdentityT]):
         await self._link.exchange(self._settings.message())
 
     async def arm(self, token: int) -> None:
-        """Arm with an operator's token (1 to 2^32-1, greater than any before) and start the lease."""
+        """Arm with an operator's token (1 to 2^32-1) and start the lease.
+
+        One that is not newer than what the board has heard (the host's clock has started anew) is made so.
+        """
+        token = max(token, self._newest_token + 1)
         await self._link.exchange(Arm(token, self._crc))
-        self._token = token
+        self._token = self._newest_token = token
         self._counter = 0
 
     async def close(self) -> None:
@@ -134,11 +149,12 @@ class BoardClient(Generic[IdentityT]):
         """Trip and latch, ahead of the queue. The code is the host's own; a board that refused it would be unsafe."""
         await self._link.exchange(Trip(min(max(code, 0), _U16_MAX)), urgent=True)
 
-    async def reset(self, token: int, operator: str) -> None:
+    async def reset(self, operator: str) -> None:
         """Leave the latch and unlock the configuration, in an operator's name.
 
-        Needs the key turned from off to on since the trip, and a token greater than any before.
+        Needs the key turned from off to on since the trip.
         """
+        token = (await self.greet()).last_token + 1
         await self._link.exchange(Reset(token, operator_bytes(operator)))
 
     async def prove(self) -> None:
@@ -186,8 +202,10 @@ class BoardClient(Generic[IdentityT]):
         self.clock.add(reply.t_ns, status.uptime_us)
         return board_sample(reply.t_ns, status)
 
-    async def _hello(self) -> HelloReply:
+    async def greet(self) -> HelloReply:
+        """Ask who the board is, without telling it anything else."""
         reply = (await self._link.exchange(Hello(PROTOCOL_HASH, self._firmware_hash))).value
         if not isinstance(reply, HelloReply):
             raise BadReply(f"board: {reply!r} is no answer to a greeting")
+        self._newest_token = reply.last_token
         return reply

@@ -25,8 +25,13 @@ _NAMES: dict[int, dict[int, str]] = {
     EventKind.CAUSE: TRIPS,
     EventKind.REFUSED: REFUSALS,
 }
-_BITS: dict[int, type[Input | Output]] = {EventKind.INPUTS: Input, EventKind.OUTPUTS: Output}
 _SIGNED = frozenset({EventKind.ANNOUNCED})
+
+
+def set_bits(kind: str, value: int) -> tuple[str, ...]:
+    """The names of the bits that are set, of "inputs" or "outputs"."""
+    names: type[Input | Output] = Input if kind == "inputs" else Output
+    return tuple((bit.name or "").lower() for bit in names if value & bit)
 
 
 class BoardEvent(NamedTuple):
@@ -49,8 +54,7 @@ def board_event(event: Event, t_ns: int | None) -> BoardEvent:
     kind = EventKind(event.kind).name.lower() if event.kind in _KINDS else f"kind_{event.kind}"
     names = _NAMES.get(event.kind)
     name = "" if names is None else names.get(event.code, f"code_{event.code}")
-    bits = _BITS.get(event.kind)
-    words = () if bits is None else tuple((bit.name or "").lower() for bit in bits if event.value & bit)
+    words = set_bits(kind, event.value) if kind in ("inputs", "outputs") else ()
     value = event.value - (1 << 32) if event.kind in _SIGNED and event.value >> 31 else event.value
     return BoardEvent(event.number, event.uptime_us, t_ns, kind, name, value, words)
 

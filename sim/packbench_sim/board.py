@@ -18,7 +18,7 @@ from packbench.clock import Clock
 from packbench.core.errors import BadReply, DeviceRefused
 from packbench.core.samples import BoardSample
 from packbench.drivers.protocols import Identity
-from packbench_board.client import check_hello, operator_bytes
+from packbench_board.client import check_hello, operator_bytes, require_untripped
 from packbench_board.clock_fit import ClockFit
 from packbench_board.codes import IDLE_US, Flag, Input, Output, Refusal
 from packbench_board.core import HostCore, Measured
@@ -264,6 +264,7 @@ class DirectBoard:
     async def identify(self) -> Identity:
         hello = self._hello()
         check_hello(hello, None)
+        require_untripped(await self.read())
         if not hello.flags & Flag.CONFIGURED:
             self._command(self._settings.message())
             hello = self._hello()
@@ -285,9 +286,9 @@ class DirectBoard:
     async def trip(self, code: int) -> None:
         self._command(Trip(min(max(code, 0), 0xFFFF)))
 
-    async def reset(self, token: int, operator: str) -> None:
-        """Leave the latch; needs the key turned and a token greater than any before."""
-        self._command(Reset(token, operator_bytes(operator)))
+    async def reset(self, operator: str) -> None:
+        """Leave the latch; needs the key turned from off to on since the trip."""
+        self._command(Reset(self._hello().last_token + 1, operator_bytes(operator)))
 
     async def prove(self) -> None:
         self._command(Prove())

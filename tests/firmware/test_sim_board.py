@@ -291,11 +291,11 @@ async def test_reset_needs_the_key(level: str) -> None:
     board = bench.board
     assert isinstance(board, (BoardClient, DirectBoard))
     with pytest.raises(DeviceRefused, match="key_off"):
-        await board.reset(2, "Li Wei")
+        await board.reset("Li Wei")
     with pytest.raises(DeviceRefused, match="tripped"):
         await board.close()
     bench.sim.set_input(Input.KEY_ON, True)
-    await board.reset(2, "Li Wei")
+    await board.reset("Li Wei")
     await board.identify()
     await board.arm(3)
     assert bench.sim.outputs == Output.BMS_WAKE

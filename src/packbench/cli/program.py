@@ -26,6 +26,7 @@ COMMANDS = (
     "convert",
     "profile",
     "devices",
+    "board",
     "analyze",
     "report",
     "export",
