@@ -74,9 +74,10 @@ coverage-campaign: setup ## 200 seeds: how often the stated uncertainty holds th
 wheel: setup ## dist/packbench-*.whl with the compiled core in it
 	$(BIN)/hatchling build -t wheel
 
-generate: setup ## write what is generated: the board's link, the table of devices
+generate: setup ## write what is generated: the board's link and page, the table of devices
 	$(BIN)/python -m firmware_bridge.protocol.generate
 	$(BIN)/python scripts/devices_table.py
+	$(BIN)/python scripts/board_page.py
 
 lock: ## resolve requirements.lock anew (needs a network)
 	sh scripts/lock.sh

@@ -10,8 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 2
-PROTOCOL_HASH = 0x87FA4CBB
-FIRMWARE_HASH = 0x0B9E6F26
+PROTOCOL_HASH = 0x6B4502BC
+FIRMWARE_HASH = 0x98A23E92
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""

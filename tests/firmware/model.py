@@ -162,7 +162,7 @@ class Model:
             (Output.PRECHARGE, self.phase is Phase.PRECHARGE or closing),
             (Output.CYCLER_ENABLE, self.armed and self.phase >= Phase.MATCH),
             (Output.ALARM, TripCode.GAS in self.causes),
-            (Output.BMS_WAKE, self.config is not None and (self.awake or self.armed)),
+            (Output.BMS_WAKE, self.config is not None and self.awake),
             (Output.PACK_REQUEST, self.state in (State.PRECHARGE, State.CLOSED, State.OPENING)),
         ):
             on |= output if wanted else Output(0)
@@ -597,6 +597,7 @@ RANGES = {
     "current_max_ma": (1, 2_000_000),
     "temperature_max_dc": (-400, 2000),
     "temperature_min_dc": (-400, 2000),
+    "precharge_pause_ms": (1, 60_000),
     "precharge_tries": (1, 10),
     "sign_current_ma": (1, 2_000_000),
     "sign_delta_mv": (0, 100_000),

@@ -11,7 +11,6 @@ import pytest
 from tests.board.conftest import make_firmware
 from tests.scenario.support import Answer, ask
 
-
 HEALTHY = ("estop_ok=1", "hvil_ok=1", "gas_ok=1", "insulation_ok=1", "sensors_ok=1")
 """What the wires show from the start."""
 

@@ -226,7 +226,7 @@ void pb_command_unknown(const pb_message *request, pb_message *reply)
 /* Requests that are answered by what was asked for; false for all others. */
 static bool replied(pb_core *core, const pb_message *request, pb_message *reply)
 {
-    bool done = true;
+    bool known = true;
     switch (request->type) {
     case PB_MSG_HELLO:
         on_hello(core, &request->body.hello);
@@ -244,10 +244,10 @@ static bool replied(pb_core *core, const pb_message *request, pb_message *reply)
         reply->body.snapshot = core->snapshot;
         break;
     default:
-        done = false;
+        known = false;
         break;
     }
-    return done;
+    return known;
 }
 
 /* Requests that change something; the refusal, or PB_ACCEPTED. */

@@ -47,6 +47,7 @@ typedef struct {
     uint8_t phase; /* PB_PHASE_* of the arm sequence */
     uint8_t refused; /* PB_NAK_* of the arm sequence that failed last */
     uint8_t reset_cause; /* PB_RESET_* */
+    uint8_t known[9]; /* written at power-up, its CRC looked at in the first step: memory and program work */
     uint8_t trip_code; /* first cause; set already while opening */
     uint16_t trip_detail;
     uint32_t causes; /* trips seen since the last reset, one bit each */

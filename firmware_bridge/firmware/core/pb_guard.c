@@ -76,10 +76,15 @@ int16_t pb_guard_hottest_dc(const pb_core *core)
         if (is_fitted(core, PB_FITTED_TEMPERATURE_1 << i)) {
             const int16_t reading_dc = core->seen.temperature_dc[i];
             open = open || (reading_dc == PB_TEMPERATURE_NONE);
-            hottest_dc = (reading_dc > hottest_dc) ? reading_dc : hottest_dc;
+            if (reading_dc > hottest_dc) {
+                hottest_dc = reading_dc;
+            }
         }
     }
-    return open ? (int16_t)PB_TEMPERATURE_NONE : hottest_dc;
+    if (open) {
+        hottest_dc = PB_TEMPERATURE_NONE;
+    }
+    return hottest_dc;
 }
 
 /* One delay for all limits: going over from one violation to another is not a break. */

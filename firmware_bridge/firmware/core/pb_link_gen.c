@@ -19,8 +19,8 @@ static uint64_t get_u64(const uint8_t *p)
 static int16_t get_i16(const uint8_t *p)
 {
     const uint16_t u = get_u16(p);
-    /* The conversion of values above INT16_MAX is implementation-defined; this is not. */
-    return (u <= 0x7FFFu) ? (int16_t)u : (int16_t)(-(int16_t)(0xFFFFu - u) - 1);
+    /* The conversion of values above the type's largest is implementation-defined; this is not. */
+    return (int16_t)((u <= 0x7FFFu) ? (int32_t)u : ((int32_t)u - 0x10000));
 }
 static int32_t get_i32(const uint8_t *p)
 {
@@ -391,6 +391,7 @@ bool pb_configure_in_range(const pb_configure *v)
         && (v->pack_timeout_ms <= 60000u)
         && (v->residual_timeout_ms <= 60000u)
         && (v->match_timeout_ms <= 60000u)
+        && (v->precharge_pause_ms >= 1u)
         && (v->precharge_pause_ms <= 60000u)
         && (v->precharge_tries >= 1u)
         && (v->precharge_tries <= 10u)

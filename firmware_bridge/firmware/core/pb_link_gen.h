@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #define PB_VERSION 2u
-#define PB_PROTOCOL_HASH 0x87FA4CBBu
-#define PB_FIRMWARE_HASH 0x0B9E6F26u
+#define PB_PROTOCOL_HASH 0x6B4502BCu
+#define PB_FIRMWARE_HASH 0x98A23E92u
 #define PB_HEADER_SIZE 3u
 #define PB_CRC_SIZE 2u
 #define PB_PAYLOAD_MAX 50u

@@ -148,8 +148,7 @@ bool pb_lease_lost(const pb_core *core)
 
 static void self_test(pb_core *core)
 {
-    static const uint8_t known[9] = {'1', '2', '3', '4', '5', '6', '7', '8', '9'};
-    const bool crc_right = pb_crc16(known, sizeof known) == 0x29B1u;
+    const bool crc_right = pb_crc16(core->known, sizeof core->known) == 0x29B1u; /* the check value of catalogues */
     const bool contact_open = (core->seen.inputs & PB_IN_AUX_CLOSED) == 0u;
     enter(core, PB_STATE_SELF_TEST);
     if (!crc_right || !contact_open) {
@@ -221,7 +220,7 @@ static void set_outputs(pb_core *core)
     if (on_the_way || closed || (core->state == PB_STATE_OPENING)) {
         outputs |= PB_OUT_PACK_REQUEST;
     }
-    if (core->configured && (core->awake || core->armed)) {
+    if (core->configured && core->awake) { /* which an armed board stays */
         outputs |= PB_OUT_BMS_WAKE;
     }
     if ((core->causes & ((uint32_t)1u << PB_TRIP_GAS)) != 0u) {

@@ -239,11 +239,8 @@ static uint16_t limit_ms(const pb_core *core)
     case PB_PHASE_PAUSE:
         limit = core->config.precharge_pause_ms;
         break;
-    case PB_PHASE_SIGN:
+    default: /* sign: the only one that is left */
         limit = core->config.sign_timeout_ms;
-        break;
-    default: /* closing has the time of the auxiliary contact */
-        limit = UINT16_MAX;
         break;
     }
     return limit;
@@ -251,11 +248,16 @@ static uint16_t limit_ms(const pb_core *core)
 
 uint32_t pb_sequence_next_us(const pb_core *core)
 {
-    const bool running = (core->phase != PB_PHASE_NONE) && (core->phase != PB_PHASE_DONE);
+    /* Opening keeps the phase it came from, and has a deadline of its own. */
+    const bool running = (core->phase != PB_PHASE_NONE) && (core->phase != PB_PHASE_DONE)
+        && (core->state != PB_STATE_OPENING);
     uint32_t next_us = PB_IDLE_US;
     if (running) {
-        const uint32_t limit_us = (uint32_t)limit_ms(core) * US_PER_MS;
-        next_us = pb_sooner(PB_POLL_US, pb_left_us(core, core->phase_since_us, limit_us));
+        next_us = PB_POLL_US;
+        if (core->phase != PB_PHASE_CLOSING) { /* which has the time of the auxiliary contact */
+            const uint32_t limit_us = (uint32_t)limit_ms(core) * US_PER_MS;
+            next_us = pb_sooner(next_us, pb_left_us(core, core->phase_since_us, limit_us));
+        }
     }
     return next_us;
 }

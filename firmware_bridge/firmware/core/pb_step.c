@@ -8,6 +8,7 @@
 void pb_init(pb_core *core, uint32_t now_us, uint8_t reset_cause)
 {
     (void)memset(core, 0, sizeof *core);
+    (void)memcpy(core->known, "123456789", sizeof core->known);
     core->state = PB_STATE_BOOT;
     core->now_us = now_us;
     core->state_since_us = now_us;

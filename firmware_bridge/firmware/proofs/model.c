@@ -1,0 +1,198 @@
+/* See model.h. */
+#include "model.h"
+
+bool model_coil(const pb_core *core)
+{
+    return (core->outputs & PB_OUT_CONTACTOR) != 0u;
+}
+
+static bool in(const pb_core *core, uint32_t which)
+{
+    return (core->seen.inputs & which) != 0u;
+}
+
+static bool fitted(const pb_core *core, uint32_t which)
+{
+    return (core->config.fitted & which) != 0u;
+}
+
+bool model_agree(const pb_core *core)
+{
+    int64_t apart_mv = (int64_t)core->seen.pack_mv - core->seen.cycler_mv;
+    if (apart_mv < 0) {
+        apart_mv = -apart_mv;
+    }
+    return apart_mv < core->config.precharge_delta_mv;
+}
+
+static bool temperature_violated(const pb_core *core, uint32_t which, int16_t reading_dc)
+{
+    const bool good = (reading_dc != PB_TEMPERATURE_NONE) && (reading_dc >= core->config.temperature_min_dc)
+        && (reading_dc <= core->config.temperature_max_dc);
+    return fitted(core, which) && !good;
+}
+
+bool model_violated(const pb_core *core, uint8_t phase)
+{
+    const pb_configure *const limits = &core->config;
+    const int64_t current_ma = core->seen.current_ma;
+    int64_t most_ma = limits->current_max_ma;
+    if (((phase == PB_PHASE_CLOSING) || (phase == PB_PHASE_SIGN)) && (limits->sign_timeout_ms != 0u)
+        && (limits->sign_current_ma < most_ma)) {
+        most_ma = limits->sign_current_ma;
+    }
+    return !in(core, PB_IN_SENSORS_OK) || (core->seen.pack_mv > limits->voltage_max_mv)
+        || (core->seen.pack_mv < limits->voltage_min_mv) || (current_ma > most_ma) || (-current_ma > most_ma)
+        || (fitted(core, PB_FITTED_INSULATION_OK) && !in(core, PB_IN_INSULATION_OK))
+        || temperature_violated(core, PB_FITTED_TEMPERATURE_1, core->seen.temperature_dc[0])
+        || temperature_violated(core, PB_FITTED_TEMPERATURE_2, core->seen.temperature_dc[1])
+        || temperature_violated(core, PB_FITTED_TEMPERATURE_3, core->seen.temperature_dc[2])
+        || temperature_violated(core, PB_FITTED_TEMPERATURE_4, core->seen.temperature_dc[3]);
+}
+
+bool model_leased(const model *m, const pb_core *core)
+{
+    return (m->lease_us <= m->now_us) && ((m->now_us - m->lease_us) < ((uint64_t)core->config.lease_ms * 1000u));
+}
+
+bool model_legal(const pb_configure *config)
+{
+    return pb_configure_in_range(config) && (config->voltage_min_mv < config->voltage_max_mv)
+        && (config->temperature_min_dc < config->temperature_max_dc);
+}
+
+static bool states_fit(const model *m, const pb_core *c)
+{
+    const uint8_t s = c->state;
+    const bool known = (s == PB_STATE_BOOT) || (s == PB_STATE_SAFE) || (s == PB_STATE_PRECHARGE)
+        || (s == PB_STATE_CLOSED) || (s == PB_STATE_OPENING) || (s == PB_STATE_TRIPPED);
+    const bool tripped = c->trip_code != PB_TRIP_NONE;
+    const bool coil = (s == PB_STATE_CLOSED) || (s == PB_STATE_OPENING);
+    bool phase_fits = c->phase == PB_PHASE_NONE;
+    if (s == PB_STATE_PRECHARGE) {
+        phase_fits = (c->phase >= PB_PHASE_WAKE) && (c->phase <= PB_PHASE_PAUSE);
+    } else if (coil) {
+        phase_fits = (c->phase >= PB_PHASE_CLOSING) && (c->phase <= PB_PHASE_DONE);
+    }
+    return known && phase_fits && (model_coil(c) == coil) && (c->trip_code <= PB_TRIP_BROWN_OUT)
+        && (!tripped || (s == PB_STATE_OPENING) || (s == PB_STATE_TRIPPED))
+        && (tripped || (s != PB_STATE_TRIPPED))
+        && ((s != PB_STATE_BOOT) || (!c->armed && !c->configured))
+        && ((s != PB_STATE_OPENING)
+            || ((c->state_since_us == (uint32_t)m->opening_us) && (m->opening_us <= m->now_us)
+                && ((m->now_us - m->opening_us) < PB_LOAD_BREAK_MAX_US)));
+}
+
+static bool lease_fits(const model *m, const pb_core *c)
+{
+    const bool may = (c->state == PB_STATE_SAFE) || (c->state == PB_STATE_PRECHARGE) || (c->state == PB_STATE_CLOSED);
+    const bool must = (c->state == PB_STATE_PRECHARGE) || (c->state == PB_STATE_CLOSED);
+    return (!c->armed || (may && c->configured && (c->lease_since_us == (uint32_t)m->lease_us) && model_leased(m, c)))
+        && (!must || c->armed) && (!c->configured || model_legal(&c->config))
+        && (!c->proving || (c->state == PB_STATE_CLOSED));
+}
+
+static bool sequence_fits(const model *m, const pb_core *c)
+{
+    const bool way = c->state == PB_STATE_PRECHARGE;
+    const uint32_t agreed_for_us = c->now_us - c->agreed_since_us;
+    return (!way || (c->phase < PB_PHASE_PACK) || m->woken) && (!way || (c->phase < PB_PHASE_RESIDUAL) || m->packed)
+        && (!way || (c->phase < PB_PHASE_MATCH) || m->apart) && (!way || (c->phase < PB_PHASE_PRECHARGE) || m->matched)
+        && (!way || (c->phase != PB_PHASE_PRECHARGE) || !c->agreed
+            || (m->together && (m->together_us <= m->now_us) && ((m->now_us - m->together_us) >= agreed_for_us)));
+}
+
+static bool limits_fit(const model *m, const pb_core *c)
+{
+    const bool looked_at = (c->state == PB_STATE_CLOSED)
+        || ((c->state == PB_STATE_PRECHARGE) && (c->phase >= PB_PHASE_RESIDUAL));
+    const bool pending = c->violation != PB_TRIP_NONE;
+    const bool since_fits = (c->violation_since_us == (uint32_t)m->bad_us) && (m->bad_us <= m->now_us)
+        && ((m->now_us - m->bad_us) < ((uint64_t)c->config.limit_delay_ms * 1000u));
+    return (m->bad == (looked_at && pending)) && (!pending || looked_at) && (!m->bad || since_fits);
+}
+
+bool model_invariant(const model *m, const pb_core *c)
+{
+    const bool tripped = c->trip_code != PB_TRIP_NONE;
+    return (c->now_us == (uint32_t)m->now_us) && states_fit(m, c) && lease_fits(m, c) && sequence_fits(m, c)
+        && limits_fit(m, c) && (!tripped || !c->key_was_off || m->key_off)
+        && (!m->together || (m->together_us <= m->now_us));
+}
+
+static bool looked_at(const pb_core *core)
+{
+    return (core->state == PB_STATE_CLOSED)
+        || ((core->state == PB_STATE_PRECHARGE) && (core->phase >= PB_PHASE_RESIDUAL));
+}
+
+/* The arm sequence by what was seen, each step only after the one before it. */
+static void pass_steps(model *m, const pb_core *before, const pb_core *after)
+{
+    const pb_configure *const config = &after->config;
+    if (before->state == PB_STATE_PRECHARGE) {
+        m->woken = m->woken || !fitted(after, PB_FITTED_BMS_OK) || in(after, PB_IN_BMS_OK);
+        m->packed = m->packed
+            || (m->woken && !model_violated(after, PB_PHASE_PACK)
+                && (!fitted(after, PB_FITTED_PACK_CLOSED) || in(after, PB_IN_PACK_CLOSED)));
+        m->apart = m->apart || (m->packed && ((config->residual_timeout_ms == 0u) || !model_agree(after)));
+        m->matched = m->matched || (m->apart && ((config->match_timeout_ms == 0u) || model_agree(after)));
+    }
+}
+
+void model_cycle(model *m, const pb_core *before, const pb_core *after)
+{
+    const bool rose = !model_coil(before) && model_coil(after);
+    const bool waiting = (after->state == PB_STATE_PRECHARGE) && (after->phase == PB_PHASE_PRECHARGE);
+    const bool violated = model_violated(after, before->phase);
+    pass_steps(m, before, after);
+    if ((waiting || rose) && model_agree(after) && !violated) {
+        if (!m->together || (before->phase != PB_PHASE_PRECHARGE)) {
+            m->together_us = m->now_us;
+        }
+        m->together = true;
+    } else {
+        m->together = false;
+    }
+    if (looked_at(after) && violated) {
+        if (!m->bad) {
+            m->bad_us = m->now_us;
+        }
+        m->bad = true;
+    } else {
+        m->bad = false;
+    }
+    if ((after->state == PB_STATE_OPENING) && (before->state != PB_STATE_OPENING)) {
+        m->opening_us = m->now_us;
+    }
+    if ((before->trip_code == PB_TRIP_NONE) && (after->trip_code != PB_TRIP_NONE)) {
+        m->key_off = false;
+    }
+    m->key_off = m->key_off || !in(after, PB_IN_KEY_ON);
+}
+
+void model_request(model *m, const pb_core *before, const pb_core *after, const pb_message *request)
+{
+    const pb_heartbeat *const beat = &request->body.heartbeat;
+    if ((request->type == PB_MSG_HEARTBEAT) && before->armed && (beat->token == before->token)
+        && (beat->counter > before->counter)) {
+        m->lease_us = m->now_us;
+    }
+    if ((request->type == PB_MSG_ARM) && (before->state == PB_STATE_SAFE) && before->configured
+        && (before->host_refusal == 0u) && (request->body.arm.config_crc == before->config_crc)
+        && (request->body.arm.token > before->token)) {
+        m->lease_us = m->now_us;
+    }
+    if ((request->type == PB_MSG_CLOSE) && (before->state == PB_STATE_SAFE)) {
+        m->woken = m->packed = m->apart = m->matched = m->together = false;
+    }
+    if (!looked_at(after)) {
+        m->bad = false;
+    }
+    if ((after->state == PB_STATE_OPENING) && (before->state != PB_STATE_OPENING)) {
+        m->opening_us = m->now_us;
+    }
+    if ((before->trip_code == PB_TRIP_NONE) && (after->trip_code != PB_TRIP_NONE)) {
+        m->key_off = false;
+    }
+}

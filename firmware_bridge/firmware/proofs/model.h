@@ -1,0 +1,65 @@
+/*
+ * What the proofs say about the core: an account of its own in 64-bit time that never wraps, and the invariant.
+ *
+ * Owns the meaning of the properties P1 to P9 (claims.c), restated from docs/link.md and not taken from the core's code:
+ * when the lease runs, what a violation is, which steps of the arm sequence have been passed. Must not call the core's
+ * own guards. For ESBMC alone; nothing here runs on a board.
+ */
+#ifndef PB_MODEL_H
+#define PB_MODEL_H
+
+#include "pb_core.h"
+
+/* Longest time between two steps that the proofs allow: 35 min; a board steps every 10 min at the latest. */
+#define MODEL_DT_MAX_US 0x80000000u
+
+/* The account. Times are 64-bit microseconds whose low 32 bits are the board's tick. */
+typedef struct {
+    uint64_t now_us;
+    uint64_t lease_us; /* newest renewal by a message that may renew */
+    uint64_t opening_us; /* when opening began */
+    bool woken; /* steps of the arm sequence, passed in this order since CLOSE: the BMS was awake, ... */
+    bool packed; /* ... the pack's contactors closed, voltage within limits, ... */
+    bool apart; /* ... both sides apart (or not looked at), ... */
+    bool matched; /* ... the cycler at the pack's voltage (or not asked to) */
+    bool together; /* precharge relay on, both sides agree within limits, without a break since together_us */
+    uint64_t together_us;
+    bool bad; /* a limit is exceeded without a break since bad_us, while limits are looked at */
+    uint64_t bad_us;
+    bool key_off; /* the key has been off since the trip */
+} model;
+
+/* The claim that is checked in this run: -DCLAIM=n. */
+enum { CLAIM_INVARIANT = 0, P1 = 1, P2, P3, P4, P5, P6, P7, P8, P9 };
+
+void __ESBMC_assume(_Bool);
+void __ESBMC_assert(_Bool, const char *);
+
+#define CLAIMS(property, what) \
+    do { \
+        if (CLAIM == (property)) { \
+            __ESBMC_assert((what), #property ": " #what); \
+        } \
+    } while (0)
+
+bool model_coil(const pb_core *core);
+bool model_agree(const pb_core *core);
+/* A limit is exceeded by what the board sees; `phase` tells whether the pulse's limit is in force. */
+bool model_violated(const pb_core *core, uint8_t phase);
+/* The lease as the account has it. */
+bool model_leased(const model *m, const pb_core *core);
+/* The configuration is one that may be taken. */
+bool model_legal(const pb_configure *config);
+
+/* Holds at power-up, and is kept by every cycle and every request. */
+bool model_invariant(const model *m, const pb_core *core);
+
+/* Brings the account up to date after one cycle, and after one request. */
+void model_cycle(model *m, const pb_core *before, const pb_core *after);
+void model_request(model *m, const pb_core *before, const pb_core *after, const pb_message *request);
+
+/* The claims about one cycle, and about one request. */
+void claims_cycle(const model *was, const model *m, const pb_core *before, const pb_core *after);
+void claims_request(const model *m, const pb_core *before, const pb_core *after, const pb_message *request);
+
+#endif
