@@ -250,6 +250,9 @@ async def test_more_commands_than_it_can_hold_are_refused() -> None:
     await asyncio.sleep(0.01)
     with pytest.raises(DeviceRefused, match="too much to do"):
         await both.near.read()
+    await both.near.open()
+    await both.near.trip(1)
+    assert both.board.told == ["open", ("trip", 1)]
     both.board.hold.set()
     await asyncio.gather(*waiting)
     await both.end()

@@ -27,6 +27,8 @@ PROOF_SLACK_NS = 500_000_000
 """How long after the lease a proof test waits for the contact to open."""
 ASKED_MAX = 32
 """Commands that may be under way at once; more are refused."""
+ALWAYS = frozenset({"open", "trip"})
+"""But for those that take energy away."""
 TRIP_HOST_GONE = 2
 """The board's trip detail for "the channel is gone"."""
 
@@ -80,7 +82,7 @@ class Supervisor:
                 if self._waiting is not None and not self._waiting.done():
                     self._waiting.set_result(None)
         elif isinstance(message, Ask):
-            if len(self._tasks) >= ASKED_MAX:
+            if len(self._tasks) >= ASKED_MAX and message.command not in ALWAYS:
                 self._end.send(Answer(message.number, DeviceRefused.__name__, "the supervisor has too much to do"))
             else:
                 self._spawn(self._carry_out(message), f"board {message.command}")
