@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_bench_with_both() -> None:
     assert list(spec.devices) == ["cycler", "bms", "board", "chamber", "meter"]
     assert list(spec.fitted) == ["chamber", "meter"]
     assert spec.chamber == DeviceSpec(
-        "chamber", "modbus-chamber", "emulated:modbus+tcp", 1, 2 * S, 6 * S, 500 * MS, spec.board.settings
+        "chamber", "modbus-chamber", "emulated:modbus+tcp", 1, 2 * S, 6 * S, 500 * MS, MappingProxyType({})
     )
     assert spec.meter is not None
     assert (spec.meter.role, spec.meter.device, spec.meter.poll_period_ns) == ("meter", "modbus-insulation", S)

@@ -284,6 +284,8 @@ def _bench(script: Script, settings: tuple[str, ...]) -> tuple[PackSpec, BenchSp
 def _connect_pack(world: World, current_a: float | None, now_ns: int, *, closed: bool) -> None:
     """Close the contactor, and drive the current that was stated: the pack lives with it."""
     plant = world.plant
+    # There is no board behind a device that is played alone: its hard-wired enable is bridged.
+    plant.cycler.enabled = True
     plant.contactor.drive(now_ns, closed=closed)
     if current_a:
         plant.cycler.command(
