@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from packbench.analysis import verdict as rules
 from packbench.analysis.ends import StepEnd, fit_end
 from packbench.analysis.extremes import standard_bound
+from packbench.analysis.gaps import unseen_ah
 from packbench.analysis.run_inputs import NS, Counted, RunInputs
 from packbench.analysis.shape import gap_dict, limits_dict, step_result, trip_dict, variables_dict
 from packbench.analysis.table import SECONDS_PER_HOUR, trapezoid
@@ -136,18 +139,20 @@ def _count(run: RunInputs, record: StepRecord) -> Counted:
     cutoff_v = _cutoff_v(run, record)
     if _ended_at(record, cutoff_v):
         discharge_end = fit_end(rows, record.end_cell, cutoff_v, series, rated_ah)
-    duration_h = (ended_s - started_s) / SECONDS_PER_HOUR
+    began_s, over_s = rows.metered(np.array((started_s, ended_s))).tolist()
+    duration_h = (over_s - began_s) / SECONDS_PER_HOUR
     capacity_ah = abs(record.charge_ah)
     figures = CycleFigures(
         capacity_ah=capacity_ah,
         energy_wh=abs(record.energy_wh),
         duration_h=duration_h,
         current_a=capacity_ah / duration_h if duration_h > 0.0 else 0.0,
-        volt_hours=trapezoid(rows.t_s, rows.voltage_v) / SECONDS_PER_HOUR,
-        amp2_hours=trapezoid(rows.t_s, rows.current_a**2) / SECONDS_PER_HOUR,
+        volt_hours=trapezoid(rows.metered_s, rows.voltage_v) / SECONDS_PER_HOUR,
+        amp2_hours=trapezoid(rows.metered_s, rows.current_a**2) / SECONDS_PER_HOUR,
         start_voltage_v=float(rows.voltage_v[0]) if len(rows) else math.nan,
         charge_end=charge_end,
         discharge_end=discharge_end,
+        unseen_ah=unseen_ah(run.gaps, record.started_ns, record.ended_ns),
     )
     return Counted(record, rows, charge, figures)
 

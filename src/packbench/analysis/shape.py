@@ -82,7 +82,8 @@ def _finite(value: float) -> float | None:
 
 def gap_dict(gap: Gap) -> dict[str, Any]:
     """A stretch without data, in seconds from the start of the run."""
-    return {"started_s": gap.started_ns / NS, "ended_s": gap.ended_ns / NS, "reason": gap.reason}
+    told: dict[str, Any] = {"started_s": gap.started_ns / NS, "ended_s": gap.ended_ns / NS, "reason": gap.reason}
+    return told if gap.unseen_ah is None else told | {"unseen_ah": gap.unseen_ah}
 
 
 def trip_dict(trip: Trip) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class SampleTable:
     """shape (n,): index into the plan's steps, from 1."""
     cycle: IntArray
     """shape (n,), from 1."""
+    gaps_s: tuple[tuple[float, float], ...] = ()
+    """Stretches without data, (from, to) in seconds from the start of the run: what flowed in them was not seen."""
 
     def __len__(self) -> int:
         return self.t_s.size
@@ -54,7 +56,18 @@ class SampleTable:
             self.temperatures_c[which],
             self.step[which],
             self.cycle[which],
+            self.gaps_s,
         )
+
+    @property
+    def metered_s(self) -> FloatArray:
+        """shape (n,): the rows' instants on a time that stands still in gaps: what integrals are taken over."""
+        return self.metered(self.t_s)
+
+    def metered(self, t_s: FloatArray) -> FloatArray:
+        """Instants on that time, shape as given."""
+        unseen_s = [np.clip(t_s - from_s, 0.0, to_s - from_s) for from_s, to_s in self.gaps_s]
+        return t_s - sum(unseen_s) if unseen_s else t_s
 
     def between(self, started_s: float, ended_s: float) -> SampleTable:
         """The rows of a closed interval of time (views, not copies)."""
@@ -95,26 +108,28 @@ def trapezoid(t_s: FloatArray, values: FloatArray) -> float:
 
 def charge_ah(rows: SampleTable, started_s: float, ended_s: float) -> float:
     """Signed charge of a step from its stored samples alone; the ends are held to the nearest row."""
-    return _held_integral(rows.t_s, rows.current_a, started_s, ended_s) / SECONDS_PER_HOUR
+    return _held_integral(rows, rows.current_a, started_s, ended_s) / SECONDS_PER_HOUR
 
 
 def energy_wh(rows: SampleTable, started_s: float, ended_s: float) -> float:
     """Signed energy of a step from its stored samples alone."""
-    return _held_integral(rows.t_s, rows.current_a * rows.voltage_v, started_s, ended_s) / SECONDS_PER_HOUR
+    return _held_integral(rows, rows.current_a * rows.voltage_v, started_s, ended_s) / SECONDS_PER_HOUR
 
 
 def cumulative_ah(rows: SampleTable) -> FloatArray:
     """shape (n,): signed charge from the first row on, by trapezoids."""
     total = np.zeros(len(rows))
     if len(rows) > 1:
-        parts = 0.5 * (rows.current_a[1:] + rows.current_a[:-1]) * np.diff(rows.t_s)
+        parts = 0.5 * (rows.current_a[1:] + rows.current_a[:-1]) * np.diff(rows.metered_s)
         np.cumsum(parts / SECONDS_PER_HOUR, out=total[1:])
     return total
 
 
-def _held_integral(t_s: FloatArray, values: FloatArray, started_s: float, ended_s: float) -> float:
+def _held_integral(rows: SampleTable, values: FloatArray, started_s: float, ended_s: float) -> float:
+    t_s = rows.metered_s
     if t_s.size == 0:
         return 0.0
-    head = float(values[0]) * max(float(t_s[0]) - started_s, 0.0)
-    tail = float(values[-1]) * max(ended_s - float(t_s[-1]), 0.0)
+    began_s, over_s = rows.metered(np.array((started_s, ended_s))).tolist()
+    head = float(values[0]) * max(float(t_s[0]) - began_s, 0.0)
+    tail = float(values[-1]) * max(over_s - float(t_s[-1]), 0.0)
     return head + trapezoid(t_s, values) + tail

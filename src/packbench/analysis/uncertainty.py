@@ -42,6 +42,8 @@ class CycleFigures:
     """The pack's voltage as the discharge began."""
     charge_end: StepEnd | None
     discharge_end: StepEnd | None
+    unseen_ah: float = 0.0
+    """The most that gaps in it may have hidden (gaps.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,12 @@ def stated_accuracies(bench: BenchSpec) -> Accuracies | None:
 
 def cycle_terms(cycle: CycleFigures, bench: BenchSpec, stated: Accuracies) -> tuple[Term, ...]:
     """Every contribution to one discharge's capacity and energy."""
-    return (*_current_terms(cycle, bench, stated), *_voltage_terms(cycle, bench, stated), *_end_terms(cycle, stated))
+    terms = (*_current_terms(cycle, bench, stated), *_voltage_terms(cycle, bench, stated), *_end_terms(cycle, stated))
+    if not cycle.unseen_ah:
+        return terms
+    # Nothing is added for it: the truth lies between the figure and the figure plus the most that may have flowed.
+    unseen_ah = cycle.unseen_ah / math.sqrt(3.0)
+    return (*terms, Term("unseen_in_gaps", unseen_ah, unseen_ah * cycle.start_voltage_v, correlated=False))
 
 
 def _current_terms(cycle: CycleFigures, bench: BenchSpec, stated: Accuracies) -> list[Term]:

@@ -9,6 +9,7 @@ with its own word "fail" has said what it had to say, with or without figures.
 from __future__ import annotations
 
 from packbench.analysis import verdict as rules
+from packbench.analysis.gaps import gap_reasons
 from packbench.analysis.run_inputs import NS, Counted, RunInputs
 from packbench.analysis.table import charge_ah, energy_wh
 from packbench.analysis.uncertainty import Accuracies
@@ -71,7 +72,7 @@ def reasons_of(
             rule.temperature_max_c,
             record.cycle,
         )
-        reasons += rules.gap_reasons(run.gaps, record.started_ns, record.ended_ns, record.cycle)
+        reasons += gap_reasons(run.gaps, record)
         reasons += _end_reasons(run, each)
         reasons += _cross_check(each)
     return reasons

@@ -111,18 +111,6 @@ def record_reasons(gaps: Sequence[Gap]) -> list[Reason]:
     ]
 
 
-def gap_reasons(gaps: Sequence[Gap], started_ns: int, ended_ns: int, cycle: int) -> list[Reason]:
-    """Gaps inside a counted discharge: its charge was not seen whole, so it does not count."""
-    return [
-        Reason(
-            f"discharge of cycle {cycle}: no data for {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s ({gap.reason})",
-            f"第 {cycle} 次循环放电：数据缺失 {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s（{gap.reason}）",
-        )
-        for gap in gaps
-        if gap.ended_ns > started_ns and gap.started_ns < ended_ns
-    ]
-
-
 def _day(instant: str) -> date:
     """The calendar day of an RFC 3339 instant, as written (its own offset)."""
     return datetime.fromisoformat(instant).date()

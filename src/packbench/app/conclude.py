@@ -19,6 +19,7 @@ from packbench.analysis.table import SampleTable
 from packbench.app.job import Job, apply_settings, effective_limits
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
+from packbench.core.records import Gap
 from packbench.core.result import Result
 from packbench.profile.language.compiler import compile_profile
 from packbench.report.build import RESULT_NAME, write_report
@@ -87,6 +88,7 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
     began = [event.data["at"] for event in events if event.kind == said.QUESTIONS_DONE]
     began_at = datetime.fromisoformat(began[-1]) if began else meta.started_at
     balancing = [event.data["active"] for event in events if event.kind == "balancing"]
+    gaps = tuple(reader.gaps())
     run = RunInputs(
         run_id=meta.run_id,
         serial=meta.serial,
@@ -106,9 +108,9 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
         bench=job.bench,
         limits=job.limits,
         steps=tuple(reader.steps()),
-        rows=_table(stored),
+        rows=_table(stored, gaps),
         trips=tuple(reader.trips()),
-        gaps=tuple(reader.gaps()),
+        gaps=gaps,
         balancing=any(balancing) if balancing else None,
         operator=meta.operator,
         hashes={
@@ -122,7 +124,7 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
     return analyse_run(run)
 
 
-def _table(stored: StoredTable) -> SampleTable:
+def _table(stored: StoredTable, gaps: tuple[Gap, ...]) -> SampleTable:
     return SampleTable(
         stored.t_ns / 1e9,
         stored.voltage_v,
@@ -131,6 +133,7 @@ def _table(stored: StoredTable) -> SampleTable:
         stored.temperatures_c,
         stored.step,
         stored.cycle,
+        tuple((gap.started_ns / 1e9, gap.ended_ns / 1e9) for gap in gaps),
     )
 
 

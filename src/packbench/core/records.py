@@ -120,3 +120,5 @@ class Gap:
     started_ns: int
     ended_ns: int
     reason: str
+    unseen_ah: float | None = None
+    """The most that may have flowed in it, either way; None: nobody can say."""

@@ -6,7 +6,7 @@ never set) is NaN, which the engine takes for no set-point and no end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -81,44 +81,75 @@ def worked_out(step: AnyStep, reading: Reading) -> AnyStep:
 
     A condition's bound that looks at readings stays a formula: it is meant as it moves.
     """
+    return settled(step, lambda formula: value_of(formula, reading))
+
+
+def settled(step: AnyStep, number: Callable[[Formula], float]) -> AnyStep:
+    """The step with every amount that its beginning settles a number, asked for one by one in a fixed order."""
     changed: dict[str, Any] = {}
     for field in fields(step):
         value = getattr(step, field.name)
-        known = _known(value, reading)
+        known = _known(value, number)
         if known is not value:
             changed[field.name] = known
     return replace(step, **changed) if changed else step
 
 
-def _known(value: Any, reading: Reading) -> Any:
+def amounts_of(planned: AnyStep, running: AnyStep) -> list[float]:
+    """The numbers that a step's formulas were settled to, in the order in which `settled` asks for them."""
+    found: list[float] = []
+    for field in fields(planned):
+        _collect(getattr(planned, field.name), getattr(running, field.name), found)
+    return found
+
+
+def _known(value: Any, number: Callable[[Formula], float]) -> Any:
     """A field's value, worked out; the same object when there was nothing to do."""
     if isinstance(value, Formula):
-        return value_of(value, reading)
-    if isinstance(value, CellLimit) and isinstance(value.voltage_v, Formula) | isinstance(value.end_current_a, Formula):
-        at_v, end_a = value_of(value.voltage_v, reading), value_of(value.end_current_a, reading)
-        return replace(value, voltage_v=at_v, end_current_a=end_a)
+        return number(value)
+    if isinstance(value, CellLimit):
+        at_v, end_a = _known(value.voltage_v, number), _known(value.end_current_a, number)
+        same = at_v is value.voltage_v and end_a is value.end_current_a
+        return value if same else replace(value, voltage_v=at_v, end_current_a=end_a)
     if isinstance(value, tuple):
         items = cast("tuple[Any, ...]", value)
-        known = tuple(_item(item, reading) for item in items)
+        known = tuple(_item(item, number) for item in items)
         return items if all(new is old for new, old in zip(known, items, strict=True)) else known
     return value
 
 
-def _item(item: Any, reading: Reading) -> Any:
+def _item(item: Any, number: Callable[[Formula], float]) -> Any:
     """An entry of a list, worked out: a segment's value, a condition's bounds."""
     if isinstance(item, Segment) and isinstance(item.value, Formula):
-        return replace(item, value=value_of(item.value, reading))
+        return replace(item, value=number(item.value))
     if isinstance(item, Condition):
-        tests = tuple(_test(test, reading) for test in item.tests)
+        tests = tuple(_test(test, number) for test in item.tests)
         changed = any(new is not old for new, old in zip(tests, item.tests, strict=True))
         return replace(item, tests=tests) if changed else item
     return item
 
 
-def _test(test: Test, reading: Reading) -> Test:
+def _test(test: Test, number: Callable[[Formula], float]) -> Test:
     if not isinstance(test.value, Formula) or read_by(test.value):
         return test
-    return replace(test, value=value_of(test.value, reading))
+    return replace(test, value=number(test.value))
+
+
+def _collect(planned: Any, running: Any, found: list[float]) -> None:
+    """The numbers of one field; its shape is the same in both."""
+    if isinstance(planned, Formula):
+        if not isinstance(running, Formula):
+            found.append(running)
+    elif isinstance(planned, CellLimit):
+        _collect(planned.voltage_v, running.voltage_v, found)
+        _collect(planned.end_current_a, running.end_current_a, found)
+    elif isinstance(planned, Segment | Test):
+        _collect(planned.value, running.value, found)
+    elif isinstance(planned, Condition):
+        _collect(planned.tests, running.tests, found)
+    elif isinstance(planned, tuple):
+        for one, other in zip(cast("tuple[Any, ...]", planned), running, strict=True):
+            _collect(one, other, found)
 
 
 def read_by(amount: Amount) -> tuple[str, ...]:

@@ -237,6 +237,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "budget.time_base": ("time base", "时基误差"),
     "budget.cutoff_voltage": ("cut-off voltage through dQ/dV", "截止电压误差（经 dQ/dV）"),
     "budget.end_delay": ("delay of the end sample", "截止采样延迟"),
+    "budget.unseen_in_gaps": ("charge unseen in gaps", "数据缺失期间未计入的电量"),
     "budget.sense_point": ("sense point and cable", "测量点与电缆压降"),
     "budget.sampling": ("integration between samples", "采样间积分误差"),
     "budget.current_ramp": ("current ramps", "电流升降过程"),

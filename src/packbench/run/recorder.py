@@ -34,6 +34,8 @@ _Value = TypeVar("_Value")
 
 STALLED_S: Final = 5.0
 """What a disk may take for one commit (faults catalogue, store.fsync: 5 s of spool, then a stop)."""
+COMMIT_NS: Final = 5_000_000
+"""What a commit is taken to last where time is virtual."""
 _TRANSACTION_RECORDS_MAX: Final = 5_000
 """A longer transaction would stall the commit that a step waits for."""
 
@@ -89,6 +91,8 @@ class Pump:
 class Reports:
     """Where a writer tells what happened. To be called in the loop."""
 
+    begun: Callable[[int], None]
+    """The commit of so many records begins."""
     durable: Callable[[int], None]
     failed: Callable[[StoreError], None]
     finished: Callable[[str | None], None]
@@ -130,9 +134,10 @@ class Recorder:
         self._overflow: StoreError | None = None
         self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
         self._end: asyncio.Future[str | None] = self._loop.create_future()
+        self._stalled: asyncio.TimerHandle | None = None
         self._max_records = self._policy.max_records
         self._writer = writer
-        reports = Reports(self._on_durable, self._on_failed, self._on_finished)
+        reports = Reports(self._on_begun, self._on_durable, self._on_failed, self._on_finished)
         writer.start(Pump(store, self._queue), reports, self._policy.max_delay_s)
 
     @property
@@ -247,7 +252,19 @@ class Recorder:
             self._overflow = StoreError(f"the recorder's queue is full ({waiting} records wait for the disk)")
         return self._overflow
 
+    def _on_begun(self, count: int) -> None:
+        """A commit that lasts `STALLED_S` is a failure, told while it still lasts: the run is to end by itself."""
+        error = StoreError(f"the disk has not taken {count} records within {STALLED_S:g} s")
+        self._over()
+        self._stalled = self._loop.call_later(STALLED_S, self._on_failed, error)
+
+    def _over(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
     def _on_durable(self, seq: int) -> None:
+        self._over()
         self._durable_seq = seq
         # The writer took everything that waited; what came in since needs its own deadline.
         self._armed = bool(self._queue)
@@ -260,6 +277,7 @@ class Recorder:
                 done.set_result(seq)
 
     def _on_failed(self, error: StoreError) -> None:
+        self._over()
         self._failed = error
         self._room = -1
         while self._waiting:
@@ -275,14 +293,9 @@ class Recorder:
 
 
 class ThreadWriter:
-    """Commits in a thread of its own: for loops that run on real time.
-
-    A commit that lasts `STALLED_S` is a failure of the record, told while it still lasts: the run is to end by itself,
-    and not when the disk has come back.
-    """
+    """Commits in a thread of its own: for loops that run on real time."""
 
     def __init__(self) -> None:
-        self._stalled: asyncio.TimerHandle | None = None
         self._wake = threading.Event()
         self._stopping = False
         self._seal = False
@@ -315,9 +328,8 @@ class ThreadWriter:
                 while waiting:
                     batch = self._pump.take(waiting)
                     waiting -= len(batch)
-                    self._report(self._begun, len(batch))
-                    seq = self._pump.write(batch)
-                    self._report(self._done, seq)
+                    self._report(self._reports.begun, len(batch))
+                    self._report(self._reports.durable, self._pump.write(batch))
                 if stopping:
                     log_sha256 = self._pump.finish(self._seal)
                     return
@@ -326,15 +338,6 @@ class ThreadWriter:
         finally:
             self._pump.abandon()
             self._report(self._reports.finished, log_sha256)
-
-    def _begun(self, count: int) -> None:
-        error = StoreError(f"the disk has not taken {count} records within {STALLED_S:g} s")
-        self._stalled = self._loop.call_later(STALLED_S, self._reports.failed, error)
-
-    def _done(self, seq: int) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-        self._reports.durable(seq)
 
     def _report(self, report: Callable[[_Value], None], value: _Value) -> None:
         # RuntimeError: the loop was closed without closing the recorder; nobody is left to be told.
@@ -345,9 +348,10 @@ class ThreadWriter:
 class TaskWriter:
     """Commits in a task of the loop after a modelled latency: for loops on virtual time."""
 
-    def __init__(self, clock: Clock, latency_ns: int = 5_000_000) -> None:
+    def __init__(self, clock: Clock, latency_ns: int = COMMIT_NS) -> None:
+        self.latency_ns = latency_ns
+        """What the next commit lasts; a disk may become slow."""
         self._clock = clock
-        self._latency_ns = latency_ns
         self._wake = asyncio.Event()
         self._stopping = False
         self._seal = False
@@ -385,7 +389,8 @@ class TaskWriter:
                 while waiting:
                     batch = self._pump.take(waiting)
                     waiting -= len(batch)
-                    await self._clock.sleep_until(self._clock.now_ns() + self._latency_ns)
+                    self._reports.begun(len(batch))
+                    await self._clock.sleep_until(self._clock.now_ns() + self.latency_ns)
                     self._reports.durable(self._pump.write(batch))
                 if stopping:
                     log_sha256 = self._pump.finish(self._seal)
