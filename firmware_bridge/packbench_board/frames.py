@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 VERSION = 2
 PROTOCOL_HASH = 0x6B4502BC
-FIRMWARE_HASH = 0x98A23E92
+FIRMWARE_HASH = 0xF1C490C0
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""

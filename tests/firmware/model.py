@@ -292,7 +292,8 @@ class Model:
             self._precharge(fine)
 
     def _precharge(self, fine: bool) -> None:
-        if self._held(self._agree() and fine):
+        together = self._held(self._agree() and fine)
+        if together and self.now_us != self.phase_since_us:
             self._set_coil(True)
             self._enter(State.CLOSED)
             self._go(Phase.CLOSING)

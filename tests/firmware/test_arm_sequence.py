@@ -103,6 +103,15 @@ def test_each_step_switches_on_what_it_needs_and_no_more() -> None:
     assert (phase(rig), rig.core.outputs) == (Phase.DONE, WAKE | REQUEST | ENABLE | Output.CONTACTOR)
 
 
+def test_the_precharge_relay_is_on_before_the_contactor_even_without_a_settling_time() -> None:
+    """Found by fuzzing: without one, matching and closing fell into the same cycle."""
+    rig = begun(WHOLE._replace(precharge_settle_ms=0))
+    match(rig)
+    assert (phase(rig), rig.coil) == (Phase.PRECHARGE, False), "asked twice in one instant"
+    rig.run(1)
+    assert (phase(rig), rig.coil) == (Phase.CLOSING, True)
+
+
 def test_a_bms_that_does_not_wake() -> None:
     rig = begun()
     wait(rig, WHOLE.wake_timeout_ms * 1000 - 1000)

@@ -124,7 +124,9 @@ static void in_match(pb_core *core)
 
 static void in_precharge(pb_core *core)
 {
-    if (settled(core, sides_agree(core) && (core->violation == PB_TRIP_NONE))) {
+    const bool together = settled(core, sides_agree(core) && (core->violation == PB_TRIP_NONE));
+    /* However short the settling time: not in the instant in which the relay was switched on. */
+    if (together && (core->now_us != core->phase_since_us)) {
         pb_machine_close(core);
         go_on(core, PB_PHASE_CLOSING);
     } else if (late(core, core->config.precharge_timeout_ms)) {

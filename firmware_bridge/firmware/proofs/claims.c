@@ -48,6 +48,7 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     CLAIMS(P1, !rose || (may_close_from(before) && before->armed && model_leased(m, after)));
     CLAIMS(P1, !rose || (model_agree(after) && m->together && ((m->now_us - m->together_us) >= settle_us)));
     CLAIMS(P1, !rose || !model_violated(after, PB_PHASE_PRECHARGE));
+    CLAIMS(P1, !rose || (before->phase == PB_PHASE_PRECHARGE));
     CLAIMS(P2, (before->trip_code == PB_TRIP_NONE)
                    || ((after->trip_code == before->trip_code) && (after->trip_detail == before->trip_detail)));
     CLAIMS(P2, (before->trip_code == PB_TRIP_NONE) || (after->state == PB_STATE_TRIPPED)
