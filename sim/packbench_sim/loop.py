@@ -149,6 +149,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 class VirtualClock:
     """packbench.clock.Clock on a VirtualLoop."""
 
+    boot_id = "virtual"
+
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.now_ns = loop.now_ns

@@ -9,12 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
     """Monotonic time and waiting for it."""
+
+    @property
+    def boot_id(self) -> str:
+        """Of this start of the machine: instants of another one's monotonic clock cannot be compared."""
+        ...
 
     def now_ns(self) -> int:
         """Monotonic nanoseconds from an arbitrary start."""
@@ -35,6 +44,13 @@ class Clock(Protocol):
 
 class MonotonicClock:
     """Real time."""
+
+    @property
+    def boot_id(self) -> str:
+        """See `Clock`; "" where the system does not say."""
+        with suppress(OSError):
+            return BOOT_ID.read_text(encoding="ascii").strip()
+        return ""
 
     def now_ns(self) -> int:
         return time.monotonic_ns()

@@ -59,6 +59,8 @@ class Contactor:
 class Clock:
     """Virtual time whose timers cannot be cancelled, like the virtual loop's."""
 
+    boot_id = "test"
+
     def __init__(self, board: SimBoard) -> None:
         self.t_ns = 0
         self.timers: list[tuple[int, int, Callable[[], None]]] = []

@@ -131,7 +131,8 @@ def rows(t_s, current_a, cells, step, cycle):
 
 def joined(parts):
     names = ("t_s", "voltage_v", "current_a", "cell_voltages_v", "temperatures_c", "step", "cycle")
-    return SampleTable(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    columns: Any = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return SampleTable(**columns)
 
 
 def record(number, part, label, kind, reason, end_cell):

@@ -22,7 +22,7 @@ from packbench.app.job import Job
 from packbench.app.operators import Answers, Scripted
 from packbench.app.programmed import handed_over_in, stepped
 from packbench.clock import Clock, stopwatch_s
-from packbench.core.records import Event, Row, StepRecord, Trip
+from packbench.core.records import Event, Gap, Row, StepRecord, Trip
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.state import EngineState
 from packbench.engine.walk import agree
@@ -185,6 +185,9 @@ class NoJournal:
         return 0
 
     def put_step(self, record: StepRecord) -> int:
+        return 0
+
+    def put_gap(self, gap: Gap) -> int:
         return 0
 
     async def flush(self) -> int:

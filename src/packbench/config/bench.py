@@ -135,6 +135,13 @@ class BenchLimitsModel(StrictModel):
     board: LimitsModel = Field(description="what the interlock board is set to")
 
 
+class ResumeModel(StrictModel):
+    """When a run that was cut short may go on."""
+
+    automatic: bool = Field(default=False, description="true: without a person's word; false: with one alone")
+    within: TimeNs = Field(default=24 * 3_600_000_000_000, description=EXPECTED["time"])
+
+
 class BenchModel(StrictModel):
     """The file as a whole."""
 
@@ -150,6 +157,7 @@ class BenchModel(StrictModel):
         default_factory=dict[str, "Literal['stop', 'log']"], description="BMS alarm names to stop or log"
     )
     instruments: list[InstrumentModel] = Field(description="a list of instruments")
+    resume: ResumeModel = Field(default_factory=ResumeModel, description="a mapping {automatic: ..., within: ...}")
 
 
 def load_bench(text: str, file: str) -> BenchSpec:
@@ -193,6 +201,8 @@ def load_bench(text: str, file: str) -> BenchSpec:
         cell_tap=_cell_tap(devices),
         chamber=None if devices.chamber is None else _device("chamber", devices.chamber, devices.chamber, {}),
         meter=None if devices.meter is None else _device("meter", devices.meter, devices.meter, {}),
+        resume_automatic=model.resume.automatic,
+        resume_within_ns=model.resume.within,
     )
 
 

@@ -153,6 +153,10 @@ class BenchSpec:
     """The climate chamber that the pack is in."""
     meter: DeviceSpec | None = None
     """An instrument that is read beside them: an insulation meter."""
+    resume_automatic: bool = False
+    """A run that was cut short may go on without a person's word."""
+    resume_within_ns: int = 24 * 3_600_000_000_000
+    """And no later than this."""
 
     @property
     def devices(self) -> dict[str, DeviceSpec]:

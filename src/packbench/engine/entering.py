@@ -75,6 +75,7 @@ def _standing(state: EngineState, running: AnyStep, index: int, now_ns: int) -> 
         index=index,
         number=state.step.number + 1,
         started_ns=now_ns,
+        began_ns=None,
         running=running,
         fresh_ns=now_ns + SETTLE_NS,
         held_since_ns=(NOT_HELD,) * len(running.until),

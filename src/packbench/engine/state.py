@@ -73,6 +73,14 @@ class StepState:
     finished: bool = False
     seen: Snapshot | None = None
     """The newest moment that certainly belongs to the step, where the cycler's readings say which one runs."""
+    began_ns: int | None = None
+    """When the step really began, where it has stood still since (held, or cut short and resumed): `started_ns` is
+    then later by as long, so that its own time leaves that out. None: it has not."""
+
+    @property
+    def first_ns(self) -> int:
+        """When the step really began."""
+        return self.started_ns if self.began_ns is None else self.began_ns
 
 
 class EngineState(NamedTuple):

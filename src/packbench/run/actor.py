@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from packbench.clock import Clock
 from packbench.core.errors import DeviceError, DeviceRefused, StoreError
-from packbench.core.records import Event, Row, StepRecord, Trip
+from packbench.core.records import Event, Gap, Row, StepRecord, Trip
 from packbench.core.specs import BenchSpec
 from packbench.drivers.protocols import Chamber, Setpoint
 from packbench.engine.effects import (
@@ -65,6 +65,10 @@ class Journal(Protocol):
         """Queue a trip; returns its number."""
         ...
 
+    def put_gap(self, gap: Gap, /) -> int:
+        """Queue a gap; returns its number."""
+        ...
+
     async def flush(self) -> int:
         """Return when everything queued so far is durable, with the number reached."""
         ...
@@ -109,9 +113,9 @@ class Actor:
         self._channel = channel
         self._working = self._start()
 
-    def begin(self) -> None:
-        """The profile starts now: event times count from here."""
-        self._origin_ns = self._clock.now_ns()
+    def begin(self, origin_ns: int) -> None:
+        """Event times count from here: the instant at which the profile began."""
+        self._origin_ns = origin_ns
 
     def guard(self, starting: asyncio.Task[None]) -> None:
         """A trip cancels this task too: the bench's start-up, which sends commands of its own."""
@@ -165,6 +169,13 @@ class Actor:
         t_ns = 0 if self._origin_ns is None else self._clock.now_ns() - self._origin_ns
         try:
             self._journal.put_event(Event(t_ns, kind, data))
+        except StoreError as error:
+            self.store_failed(error)
+
+    def gap(self, gap: Gap) -> None:
+        """Log a stretch of which nothing is known. A store that refuses stops the run."""
+        try:
+            self._journal.put_gap(gap)
         except StoreError as error:
             self.store_failed(error)
 

@@ -22,18 +22,19 @@ from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, Meter
 from packbench.core.specs import BenchSpec, DeviceSpec, Fitted, PackSpec
 from packbench.drivers.protocols import Bms, Board, Chamber, Identity, Meter
 from packbench.engine.effects import Finish
-from packbench.engine.prelude import FROM_THE_TOP, prelude
+from packbench.engine.prelude import FROM_THE_TOP
 from packbench.engine.state import EngineState
-from packbench.engine.steps.still import question
-from packbench.engine.walk import too_long
-from packbench.profile.plan import Pause, Plan
+from packbench.profile.plan import Plan
 from packbench.run.actor import DURABLE_WITHIN_S, Actor, Journal
 from packbench.run.arming import Arming
 from packbench.run.channel import Channel, Outbox
+from packbench.run.checkpoints import CHECKPOINT
 from packbench.run.driving import Driving
-from packbench.run.operator import Operator, OperatorGone
+from packbench.run.first_questions import FirstQuestions, Stopped
+from packbench.run.operator import Operator
 from packbench.run.poller import Poller
 from packbench.run.renewal import Feed, feed_of, renewal_rules
+from packbench.run.resuming import Resumption
 from packbench.run.stopping import Stopper
 from packbench.run.supervised import SupervisedBoard, SupervisedHere
 from packbench.safety.sources import NAMES
@@ -74,10 +75,6 @@ class RunOutcome:
     """Commands of the stop and of the shutdown that were not taken, in words."""
 
 
-class _Stopped(Exception):
-    """The run is over before its profile began; the actor knows why."""
-
-
 class BenchRun:
     """One execution of one plan. Make it, `await run()`, look at the outcome."""
 
@@ -92,17 +89,26 @@ class BenchRun:
         journal: Journal,
         observe: Callable[[Snapshot, EngineState], None],
         operator: Operator | None = None,
+        resumption: Resumption | None = None,
     ) -> None:
+        """`resumption`: go on with a run that was cut short; None: begin one."""
+        self.began = resumption is None
+        """Whether the record is this run's to end: one whose resumption was refused may be tried again."""
+        self._resumption = resumption
+        self._identities: dict[str, dict[str, Any]] = {}
         self._clock = clock
         self._devices = devices
         self._plan = plan
         self._bench = bench
+        self._pack = pack
         self._limits = limits
         self._journal = journal
         self._board = _supervised(clock, devices.board, bench, pack, limits)
         self._stopper = Stopper(clock, devices.cycler, self._board)
         self._actor = Actor(clock, bench, devices.cycler, self._stopper, journal, devices.chamber, operator)
-        outbox = Outbox(self._actor.effects, self._actor.trip, self._row, self._changed, observe, self._pace)
+        outbox = Outbox(
+            self._actor.effects, self._actor.trip, self._row, self._changed, observe, self._pace, self._checkpoint
+        )
         expected = _expectation(bench, pack, devices)
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
@@ -126,13 +132,14 @@ class BenchRun:
         cannot be reached or refuses its part of the start.
         """
         began_ns = bench_ns = 0
+        if self._resumption is not None:
+            now_ns = self._clock.now_ns()
+            self._actor.begin(now_ns - self._resumption.run_ns(now_ns))
         try:
             starting = asyncio.create_task(self._start_up(token), name="start-up")
             self._actor.guard(starting)
             if await self._started(starting):
-                self._actor.begin()
-                began_ns = self._clock.now_ns()
-                self.channel.begin(self._begin)
+                began_ns = self._begin_profile()
             finish = await self._actor.finished
             bench_ns = self._clock.now_ns() - began_ns if began_ns else 0
         finally:
@@ -147,15 +154,28 @@ class BenchRun:
             tuple(self._stopper.failures),
         )
 
+    def _begin_profile(self) -> int:
+        """From its first step, or from where it was cut short; the instant from which the run's times count."""
+        now_ns, resumption = self._clock.now_ns(), self._resumption
+        if resumption is None:
+            self._actor.begin(now_ns)
+            self.channel.begin(self._begin)
+            return now_ns
+        state = resumption.state(self._plan, now_ns)
+        self._actor.gap(resumption.gap(now_ns))
+        self.began = True
+        self.channel.resume(state, resumption.taper_a)
+        return state.started_ns
+
     async def _started(self, starting: asyncio.Task[None]) -> bool:
         """Whether the start-up came to its end. A trip cancels it; a refusal ends the run with its reason."""
         await asyncio.wait([starting])
         if starting.cancelled():
             return False
         error = starting.exception()
-        if isinstance(error, _Stopped):
+        if isinstance(error, Stopped):
             return False
-        if isinstance(error, SafetyStop):
+        if isinstance(error, SafetyStop) and self.began:
             self._actor.effects((Finish("aborted", str(error)),))
             return False
         if error is not None:
@@ -166,7 +186,7 @@ class BenchRun:
     async def _start_up(self, token: int) -> None:
         await self._connect()
         await self._watch()
-        await self._ask_first()
+        await self._ask()
         await self._arming().close(token)
 
     async def _connect(self) -> None:
@@ -192,8 +212,9 @@ class BenchRun:
                 raise answer
         if failures:
             raise DeviceError("; ".join(failures))
-        for name, answer in zip(asked, answers, strict=True):
-            self._note("identified", device=name, **_public(answer))
+        self._identities = {name: _public(answer) for name, answer in zip(asked, answers, strict=True)}
+        for name, told in self._identities.items():
+            self._note("identified", device=name, **told)
         await self._devices.cycler.prepare()
 
     async def _watch(self) -> None:
@@ -207,33 +228,18 @@ class BenchRun:
             lambda: f"no good reading of the {' and the '.join(NAMES[name][0] for name in self.channel.unheard())}",
         )
 
-    async def _ask_first(self) -> None:
-        """Ask what is to be known before the pack is connected. An answer may end the run here."""
-        words: list[str] = []
-        while isinstance(following := prelude(self._plan, words), Pause):
-            words.append(await self._answer_to(following))
-        if words:
-            self._note("questions_done", at=self._clock.wall().isoformat())
-        if isinstance(following, Finish):
-            self._actor.effects((following,))
-            raise _Stopped
-        self._begin = following
-
-    async def _answer_to(self, pause: Pause) -> str:
-        """The operator's answer, unless the run is over before, or the pause's time is."""
-        asking = asyncio.create_task(self._actor.ask(question(pause)), name="question")
-        waited_for = {asking, self._actor.finished}
-        try:
-            await asyncio.wait(waited_for, timeout=pause.max_time_ns / 1e9, return_when=asyncio.FIRST_COMPLETED)
-            self._require_clear()
-            if not asking.done():
-                raise SafetyStop(too_long(pause))
-            return asking.result()
-        except OperatorGone as gone:
-            raise SafetyStop(str(gone)) from gone
-        finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+    async def _ask(self) -> None:
+        """What is to be known before the pack is connected. An answer may end the run here."""
+        questions = FirstQuestions(self._clock, self._actor, self._require_clear)
+        if self._resumption is None:
+            following = await questions.of(self._plan)
+            if isinstance(following, Finish):
+                self._actor.effects((following,))
+                raise Stopped
+            self._begin = following
+        else:
+            snapshot = self.channel.snapshot()
+            await questions.whether_to_go_on(self._resumption, snapshot, self._pack, self._identities)
 
     def _arming(self) -> Arming:
         return Arming(
@@ -250,7 +256,7 @@ class BenchRun:
     def _require_clear(self) -> None:
         """Nothing is switched on once the run is over or a rule has tripped."""
         if self._actor.finished.done() or self.channel.latched is not None:
-            raise _Stopped
+            raise Stopped
 
     async def _until(self, met: Callable[[], bool], limit_ns: int, complaint: Callable[[], str]) -> None:
         deadline_ns = self._clock.now_ns() + limit_ns
@@ -360,6 +366,11 @@ class BenchRun:
             self._journal.put_row(row)
         except StoreError as error:
             self._actor.store_failed(error)
+
+    def _checkpoint(self, at: dict[str, Any]) -> None:
+        clock = self._clock
+        wall = clock.wall().isoformat(timespec="microseconds")
+        self._note(CHECKPOINT, at=at, mono_ns=clock.now_ns(), wall=wall, boot_id=clock.boot_id)
 
     def _changed(self, name: str, value: bool) -> None:
         self._actor.event(name, active=value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from packbench.clock import Clock
 from packbench.core.limits import Limits
@@ -28,9 +29,11 @@ from packbench.engine.advance import answer
 from packbench.engine.effects import Effect, Finish
 from packbench.engine.prelude import Begin
 from packbench.engine.recording import wanted_poll_ns
+from packbench.engine.reentering import reenter
 from packbench.engine.state import EngineState
 from packbench.engine.walk import stop
 from packbench.profile.plan import Plan
+from packbench.run.checkpoints import Checkpoints
 from packbench.run.driving import Driving
 from packbench.run.limits import StepLimits
 from packbench.run.rows import Rows
@@ -50,6 +53,8 @@ class Outbox:
     observe: Callable[[Snapshot, EngineState], None]
     pace: Callable[[int], None]
     """The cycler is to be read at this period from now on, in ns."""
+    checkpoint: Callable[[dict[str, Any]], None]
+    """Where the run stands, to be recorded."""
 
 
 class Channel:
@@ -90,7 +95,8 @@ class Channel:
         self._meter: MeterSample | None = None
         self._balancing: bool | None = None
         self._implausible: dict[str, bool] = {}
-        self._rows = Rows(plan, outbox.row)
+        self._rows = Rows(plan, self._row)
+        self._checkpoints = Checkpoints(plan)
         self._usual_ns = self._period_ns = bench.cycler.poll_period_ns
         self._fastest_ns = min(bench.cycler.poll_fast_ns, self._usual_ns)
         self._due_ns: int | None = None
@@ -117,6 +123,14 @@ class Channel:
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=snapshot.t_ns)
         self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns, begin)
+        self._went_on(self.engine, snapshot.t_ns)
+        self._hand_over(effects)
+
+    def resume(self, state: EngineState, taper_a: float | None) -> None:
+        """Go on with a profile that was cut short, in the step in which it stood."""
+        snapshot = self.snapshot()
+        self._safety = self._safety._replace(started_ns=state.started_ns)
+        self.engine, effects = reenter(self._plan, state, snapshot, snapshot.t_ns, taper_a)
         self._went_on(self.engine, snapshot.t_ns)
         self._hand_over(effects)
 
@@ -244,6 +258,7 @@ class Channel:
             # The reading belongs to the step that it was seen to be of, else to the one that was running.
             self._rows.reading(after if after.step.seen is snapshot else engine, snapshot, after, force=ended)
             self._outbox.observe(snapshot, after)
+            self._check(after, snapshot.t_ns)
         if after.step is not engine.step or after.control is not engine.control:
             self._rows.moved(engine, after)
             self._went_on(after, snapshot.t_ns)
@@ -259,8 +274,19 @@ class Channel:
             self._rows.flush()
         self._outbox.effects(effects)
 
+    def _row(self, row: Row) -> None:
+        self._checkpoints.row(row)
+        self._outbox.row(row)
+
+    def _check(self, engine: EngineState, now_ns: int) -> None:
+        """Have it recorded where the run stands, when that is due."""
+        data = self._checkpoints.look(engine, now_ns)
+        if data is not None:
+            self._outbox.checkpoint(data)
+
     def _went_on(self, engine: EngineState, now_ns: int) -> None:
         """The step's state has changed: when it is to be looked at again, and how often."""
+        self._check(engine, now_ns)
         self._look_again_when_due(engine, now_ns)
         self._pace(engine, now_ns)
 
