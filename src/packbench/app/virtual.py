@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
-from packbench.app.devices import Buses, Line, board_driver, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Scripted
 from packbench.app.programmed import handed_over_in, stepped
+from packbench.app.virtual_bench import VirtualBench
 from packbench.clock import Clock, stopwatch_s
 from packbench.core.records import Event, Gap, Row, StepRecord, Trip
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.state import EngineState
 from packbench.engine.walk import agree
 from packbench.run.actor import Journal
-from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
@@ -36,9 +36,8 @@ from packbench.store.writer import RunStore
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
-    from packbench_sim.loop import VirtualClock, VirtualLoop
+    from packbench_sim.loop import VirtualClock
     from packbench_sim.plant import Plant
-    from packbench_sim.world import World
 
 Level = Literal["object", "bytes"]
 Observer = Callable[[Snapshot, EngineState], None]
@@ -231,27 +230,14 @@ async def _execute(
     )
     if look_at is not None:
         look_at(world.plant)
-    devices = (
-        _byte_devices(job, world, loop, clock) if options.level == "bytes" else direct_devices(world, clock, job.limits)
-    )
+    if options.level == "bytes":
+        bench = VirtualBench(job, world)
+        devices = bench.devices(bench.lines(loop, clock), clock)
+    else:
+        devices = direct_devices(world, clock, job.limits)
     operator = Scripted(options.answers, clock)
     run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe, operator)
     return await run.run(TOKEN)
-
-
-def _byte_devices(job: Job, world: World, loop: VirtualLoop, clock: VirtualClock) -> Devices:
-    """The production drivers, on in-memory streams to the emulators."""
-    from packbench_sim.wiring import memory_transports, on_lines, wire_devices
-
-    types = load_types(job.bench)
-    played = wire_devices(world, job.bench, types.by_role)
-    names = line_names(job.bench)
-    schemes = {names[role]: scheme_of(spec) for role, spec in job.bench.devices.items() if role != "board"}
-    far = memory_transports(loop, clock, on_lines(played, names), schemes)
-    lines = {name: Line(transport) for name, transport in far.items()}
-    buses = Buses(clock)
-    board = board_driver(job, lines[names["board"]], buses)
-    return connect(job, types, {role: lines[name] for role, name in names.items()}, buses, board)
 
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:

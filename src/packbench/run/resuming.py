@@ -81,14 +81,12 @@ class Found(NamedTuple):
 
 def stood(reader: RunReader) -> Stood:
     """What the record says. Raises InputError, with the reason, for a run that cannot go on."""
-    if reader.sealed:
-        raise InputError("the run has ended: its record is sealed")
     events = reader.events()
-    for event in events:
-        if event.kind == "finished":
-            raise InputError("the run has ended; `packbench report` makes its result")
-        if event.kind == TRIP:
-            raise InputError("the run was stopped by safety: such a run is never resumed")
+    kinds = {event.kind for event in events}
+    if TRIP in kinds:
+        raise InputError("the run was stopped by safety: such a run is never resumed")
+    if reader.sealed or "finished" in kinds:
+        raise InputError("the run has ended; `packbench report` makes its result")
     written = [event for event in events if event.kind == CHECKPOINT]
     if not written:
         raise InputError("the run's profile had not begun: start it anew")

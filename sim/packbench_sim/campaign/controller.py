@@ -1,0 +1,142 @@
+"""One life of the host's program, on a bench that outlives it.
+
+Owns what the program's death means: nothing that it still does reaches a device or the disk, and the world goes on.
+What runs here is the production code; the death is outside of it. A controller that was killed is not tidied up after:
+its tasks are ghosts that talk to dead lines until they have run out of things to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packbench.app.conclude import DATA_NAME
+from packbench.app.job import Job
+from packbench.app.operators import Beforehand
+from packbench.app.virtual_bench import VirtualBench
+from packbench.core.errors import PackbenchError
+from packbench.core.samples import Snapshot
+from packbench.engine.state import EngineState
+from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.operator import Nobody
+from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
+from packbench.run.renewal import renewal_rules
+from packbench.run.resuming import GO_ON, QUESTION, Resumption, stood
+from packbench.run.supervised import SupervisedBoard, SupervisedHere
+from packbench.store.database import Durability
+from packbench.store.meta import RunMeta
+from packbench.store.reader import RunReader
+from packbench.store.writer import RunStore
+from packbench_sim.loop import VirtualClock, VirtualLoop
+from packbench_sim.wire import MemoryLink
+
+Observer = Callable[[Snapshot, EngineState], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Where and how records are kept."""
+
+    folder: Path
+    durability: Durability = Durability.PROCESS_SAFE
+    vfs: str | None = None
+    policy: BatchPolicy | None = None
+
+    @property
+    def path(self) -> Path:
+        """The run file."""
+        return self.folder / DATA_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a controller's life ended."""
+
+    killed: bool
+    outcome: RunOutcome | None
+    """None: it was killed, or an error ended it."""
+    error: PackbenchError | None
+    durable_seq: int
+    """What it had been told to be on disk when it ended."""
+    sealed: bool
+
+
+class Controller:
+    """A life. Make it in the running loop, `await live()`; `kill()` ends it at any moment."""
+
+    def __init__(
+        self,
+        bench: VirtualBench,
+        job: Job,
+        loop: VirtualLoop,
+        clock: VirtualClock,
+        lines: dict[str, MemoryLink],
+        disk: Disk,
+        observe: Observer,
+        *,
+        meta: RunMeta | None = None,
+        operator: str = "Li",
+    ) -> None:
+        """`meta`: of a run that begins; None: the run in `disk` is resumed. Raises InputError, StoreError."""
+        self.lines = lines
+        self._loop, self._clock = loop, clock
+        self._killed = False
+        resumption = None if meta is not None else resumption_of(disk.path, job, clock, operator)
+        if meta is not None:
+            self._store = RunStore.create(disk.path, meta, disk.durability, vfs=disk.vfs)
+        else:
+            self._store = RunStore.resume(disk.path, disk.durability, vfs=disk.vfs)
+        self.writer = TaskWriter(clock)
+        self.recorder = Recorder(self._store, self.writer, disk.policy)
+        devices = bench.devices(lines, clock)
+        spec = job.bench
+        rules = renewal_rules(spec, job.pack, job.limits)
+        board = devices.board
+        assert not isinstance(board, SupervisedBoard)
+        self.board = SupervisedHere(clock, board, rules, period_ns=spec.heartbeat_period_ns, lease_ns=spec.lease_ns)
+        """As the channel sees it, with the supervisor behind it."""
+        devices = replace(devices, board=self.board)
+        who = Beforehand(((QUESTION, GO_ON),), operator, Nobody())
+        self.run = BenchRun(
+            clock, devices, job.plan, job.limits, spec, job.pack, self.recorder, observe, who, resumption
+        )
+
+    async def live(self, token: int) -> Ended:
+        """The whole life. `token`: the operator's word to arm, newer than any before."""
+        task = asyncio.create_task(self.run.run(token), name="controller")
+        self._task = task
+        outcome = error = None
+        try:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                outcome = task.result()
+        except PackbenchError as failure:
+            error = failure
+        if self._killed:
+            return Ended(True, None, None, self.recorder.durable_seq, sealed=False)
+        seal = self.run.began
+        with suppress(PackbenchError):
+            await self.recorder.close(seal=seal)
+        for line in self.lines.values():
+            line.close()
+        return Ended(False, outcome, error, self.recorder.durable_seq, sealed=seal and self.recorder.failed is None)
+
+    def kill(self) -> None:
+        """As kill -9 does: nothing more reaches a device or the disk. Others must hold lines by now."""
+        self._killed = True
+        self._store.close()
+        for line in self.lines.values():
+            line.close()
+        self._task.cancel()
+
+
+def resumption_of(path: Path, job: Job, clock: VirtualClock, operator: str) -> Resumption:
+    """What `runs resume` would go on from. Raises InputError."""
+    with RunReader.open(path) as reader:
+        reader.verify()
+        found = stood(reader)
+    now_ns = clock.now_ns()
+    return Resumption(found, job.bench, now_ns - found.mono_ns, now_ns, operator)
