@@ -16,6 +16,7 @@ from pathlib import Path
 from packbench.app.conclude import DATA_NAME
 from packbench.app.job import Job
 from packbench.app.operators import Beforehand
+from packbench.app.resuming import recorded, resumption
 from packbench.app.virtual_bench import VirtualBench
 from packbench.core.errors import PackbenchError
 from packbench.core.samples import Snapshot
@@ -24,11 +25,10 @@ from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.operator import Nobody
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.run.renewal import renewal_rules
-from packbench.run.resuming import GO_ON, QUESTION, Resumption, stood
+from packbench.run.resuming import GO_ON, QUESTION, Resumption
 from packbench.run.supervised import SupervisedBoard, SupervisedHere
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
-from packbench.store.reader import RunReader
 from packbench.store.writer import RunStore
 from packbench_sim.loop import VirtualClock, VirtualLoop
 from packbench_sim.wire import MemoryLink
@@ -84,7 +84,7 @@ class Controller:
         self.lines = lines
         self._loop, self._clock = loop, clock
         self._killed = False
-        resumption = None if meta is not None else resumption_of(disk.path, job, clock, operator)
+        goes_on = None if meta is not None else resumed(disk.folder, job, clock, operator)
         if meta is not None:
             self._store = RunStore.create(disk.path, meta, disk.durability, vfs=disk.vfs)
         else:
@@ -100,9 +100,7 @@ class Controller:
         """As the channel sees it, with the supervisor behind it."""
         devices = replace(devices, board=self.board)
         who = Beforehand(((QUESTION, GO_ON),), operator, Nobody())
-        self.run = BenchRun(
-            clock, devices, job.plan, job.limits, spec, job.pack, self.recorder, observe, who, resumption
-        )
+        self.run = BenchRun(clock, devices, job.plan, job.limits, spec, job.pack, self.recorder, observe, who, goes_on)
 
     async def live(self, token: int) -> Ended:
         """The whole life. `token`: the operator's word to arm, newer than any before."""
@@ -133,10 +131,7 @@ class Controller:
         self._task.cancel()
 
 
-def resumption_of(path: Path, job: Job, clock: VirtualClock, operator: str) -> Resumption:
+def resumed(folder: Path, job: Job, clock: VirtualClock, operator: str) -> Resumption:
     """What `runs resume` would go on from. Raises InputError."""
-    with RunReader.open(path) as reader:
-        reader.verify()
-        found = stood(reader)
-    now_ns = clock.now_ns()
-    return Resumption(found, job.bench, now_ns - found.mono_ns, now_ns, operator)
+    _, _, where = recorded(folder)
+    return resumption(where, job, clock, operator)

@@ -80,16 +80,34 @@ def load_job(
     `parameters`: (name, value) pairs that replace defaults of the profile's own parameters.
     """
     pack_source = read_source("packs", pack)
-    pack_spec, ambient_c = apply_settings(load_pack(pack_source.text, pack_source.name), settings)
+    pack_spec, _ = apply_settings(load_pack(pack_source.text, pack_source.name), settings)
     profile_source = read_source("profiles", profile)
-    library = Remembering(find_beside, profile_source.name)
-    plan = compile_profile(profile_source.text, profile_source.name, pack_spec, library, dict(parameters))
     bench_name = bench or pack_spec.default_bench
     if bench_name is None:
         known = ", ".join(list_configs("benches"))
         raise InputError(Problem("the pack file names no bench", field="--bench", found="nothing", expected=known))
-    bench_source = read_source("benches", bench_name)
-    bench_spec = load_bench(bench_source.text, bench_source.name)
+    library = Remembering(find_beside, profile_source.name)
+    return job_of_texts(
+        Texts(profile_source, pack_source, read_source("benches", bench_name), settings, parameters), library
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a job is made of."""
+
+    profile: Source
+    pack: Source
+    bench: Source
+    settings: tuple[str, ...]
+    parameters: Parameters
+
+
+def job_of_texts(texts: Texts, library: Remembering) -> Job:
+    """Compile and check. Raises InputError with every error of every file."""
+    pack_spec, ambient_c = apply_settings(load_pack(texts.pack.text, texts.pack.name), texts.settings)
+    plan = compile_profile(texts.profile.text, texts.profile.name, pack_spec, library, dict(texts.parameters))
+    bench_spec = load_bench(texts.bench.text, texts.bench.name)
     if ambient_c is not None:
         bench_spec = _replaced(bench_spec, ambient_c=ambient_c)
     report = check_plan(plan, pack_spec, bench_spec)
@@ -99,7 +117,7 @@ def load_job(
     from packbench.app.programmed import export
     from packbench.app.suits import holder_of, require_suited
 
-    remarks = require_suited(plan, pack_spec, bench_spec, pack_source, bench_source)
+    remarks = require_suited(plan, pack_spec, bench_spec, texts.pack, texts.bench)
     limits = effective_limits(plan, pack_spec, bench_spec)
     plan = _replaced(plan, most=most_of(limits, pack_spec, bench_spec), holds_voltage=holder_of(bench_spec))
     return Job(
@@ -108,12 +126,12 @@ def load_job(
         bench_spec,
         limits,
         (*report.warnings, *remarks),
-        profile_source,
-        pack_source,
-        bench_source,
-        settings,
+        texts.profile,
+        texts.pack,
+        texts.bench,
+        texts.settings,
         export(plan, limits, bench_spec),
-        parameters,
+        texts.parameters,
         library.used,
     )
 
