@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,11 @@ from typing import TYPE_CHECKING
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, load_types
+from packbench.app.disk import reserved
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
 from packbench.app.programmed import handed_over_in
+from packbench.app.resuming import resumption
 from packbench.app.supervising import start_supervisor, work_of
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
@@ -30,6 +31,7 @@ from packbench.core.specs import DeviceSpec
 from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.operator import INPUT_ENDED, Nobody, Operator
 from packbench.run.recorder import Recorder, ThreadWriter
+from packbench.run.resuming import Stood
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.sources import kept
@@ -59,6 +61,8 @@ class LiveOptions:
     """What arming without being asked says of the questions before it."""
     asked: Operator = field(default_factory=Nobody)
     """Who is asked every other question."""
+    resumed: Stood | None = None
+    """Go on with the run in the folder, which stood there; None: begin one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,12 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
     """
     job = handed_over_in(folder, job)
     async with AsyncExitStack() as stack:
+        reserve = stack.enter_context(reserved(job, folder))
         urls = await _urls(job, options, clock, stack)
-        recorder = Recorder(
-            RunStore.create(folder / DATA_NAME, _meta(job, options, clock), Durability.POWER_SAFE), ThreadWriter()
-        )
+        recorder = Recorder(_store(job, options, folder / DATA_NAME, clock), ThreadWriter())
+        closing = _Closing(recorder, seals=options.resumed is None)
         # The record is closed after the bench has stopped, whatever stopped it.
-        stack.push_async_callback(_close, recorder)
+        stack.push_async_callback(closing.close)
         buses = Buses(clock)
         stack.push_async_callback(buses.close)
         supervision = await start_supervisor(work_of(job, urls["board"]))
@@ -102,12 +106,17 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         devices = connect(job, load_types(job.bench), lines, buses, supervision.board)
         vouched = Beforehand(options.vouched, f"{options.operator} (--arm)", options.asked)
         who = Beforehand(options.answers, f"{options.operator} (--answer)", vouched)
-        run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who)
+        goes_on = None if options.resumed is None else resumption(options.resumed, job, clock, options.operator)
+        run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who, goes_on)
         run.tell("supervisor_ready", **supervision.ready)
+        await stack.enter_async_context(reserve.watched(clock, run.abort))
         signals: list[int] = []
         _stop_on_signals(run, signals, stack)
         token = clock.now_ns() // 1_000_000 % 0xFFFF_FFFF + 1
-        outcome = await run.run(token)
+        try:
+            outcome = await run.run(token)
+        finally:
+            closing.seals = run.began
         return Ended(outcome, bool(signals) or outcome.finish.reason == INPUT_ENDED)
 
 
@@ -124,8 +133,21 @@ def _stop_on_signals(run: BenchRun, received: list[int], stack: AsyncExitStack) 
         stack.callback(loop.remove_signal_handler, number)
 
 
-async def _close(recorder: Recorder) -> None:
-    await recorder.close()
+@dataclass(slots=True)
+class _Closing:
+    """The end of a record: sealed, unless its run may still be gone on with."""
+
+    recorder: Recorder
+    seals: bool
+
+    async def close(self) -> None:
+        await self.recorder.close(seal=self.seals)
+
+
+def _store(job: Job, options: LiveOptions, path: Path, clock: Clock) -> RunStore:
+    if options.resumed is not None:
+        return RunStore.resume(path, Durability.POWER_SAFE)
+    return RunStore.create(path, _meta(job, options, clock), Durability.POWER_SAFE)
 
 
 async def _urls(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, str]:
@@ -198,14 +220,6 @@ def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
     )
 
 
-def run_to_end(
-    job: Job,
-    options: Callable[[Clock], LiveOptions],
-    folder: Callable[[LiveOptions], Path],
-    observe: Observer,
-) -> tuple[Ended, Path]:
-    """Run on the wall clock; how it ended, and where its record is."""
-    clock = MonotonicClock()
-    chosen = options(clock)
-    place = folder(chosen)
-    return asyncio.run(run_live(job, chosen, place, observe, clock)), place
+def run_to_end(job: Job, options: LiveOptions, folder: Path, observe: Observer) -> Ended:
+    """Run on the wall clock; how it ended."""
+    return asyncio.run(run_live(job, options, folder, observe, MonotonicClock()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packbench.app.conclude import conclude
@@ -24,6 +26,7 @@ from packbench.cli.words import (
     paths_text,
 )
 from packbench.cli.words import command as make_command
+from packbench.clock import MonotonicClock
 from packbench.core.errors import InputError, Problem
 from packbench.engine.prelude import prelude
 from packbench.profile.checking.estimate import estimate_plan
@@ -65,17 +68,30 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     _require_somebody(job, args, (*answers, *vouched))
     if not args.arm:
         _ask(job, args, terminal)
+
+    def options(progress: Progress) -> LiveOptions:
+        asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
+        run_id = new_run_id(MonotonicClock(), job)
+        return LiveOptions(run_id, args.serial, args.operator, args.seed, faults, answers, vouched, asked)
+
+    return run_and_tell(job, options, args.out, terminal, with_report=not args.no_report)
+
+
+def run_and_tell(
+    job: Job,
+    options: Callable[[Progress], LiveOptions],
+    out: Path | None,
+    terminal: Terminal,
+    *,
+    with_report: bool,
+) -> Done:
+    """Run on the wall clock, conclude, and say how it went."""
     expected_s = estimate_plan(job.plan, job.pack, job.bench).duration_s.expected
     with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
-        asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
-        told = (args.serial, args.operator, args.seed, faults, answers, vouched, asked)
-        ended, folder = run_to_end(
-            job,
-            lambda clock: LiveOptions(new_run_id(clock, job), *told),
-            lambda options: run_folder(args.out, options.run_id),
-            progress,
-        )
-    concluded = conclude(folder, terminal.lang, with_report=not args.no_report)
+        told = options(progress)
+        folder = out if told.resumed is not None and out is not None else run_folder(out, told.run_id)
+        ended = run_to_end(job, told, folder, progress)
+    concluded = conclude(folder, terminal.lang, with_report=with_report)
     result = result_to_dict(concluded.result)
     outcome = ended.outcome
     stopped = outcome.trip is not None or (outcome.finish.verdict == "aborted" and not ended.interrupted)
