@@ -255,3 +255,25 @@ def test_readings_with_a_new_set_point_between_them_show_two_currents_and_are_no
     # A power that is followed moves the set-point at every reading, by less than anybody sees.
     followed = EXPECTED.told(round(10.2 * S), 20.01, 16.8)
     assert tripped(astride(10.5), astride(11.5), expected=followed) == "cell_sum"
+
+
+def frozen_after_s(*, capacity_ah: float, moves_at_s: int | None = None, current_a: float = 40.0) -> float | None:
+    """When a BMS that repeats itself once a second under current trips; None: it does not in three minutes."""
+    expected = replace(EXPECTED, capacity_ah=capacity_ah, current_a=current_a)
+    state = SafetyState(0)
+    for t in range(1, 180):
+        moved = 0.001 if moves_at_s is not None and t >= moves_at_s else 0.0
+        state = judge(state, view(t, current_a=current_a, cells=(3.7, 3.7, 3.7, 3.7 + moved)), LIMITS, expected)
+        if state.latched is not None:
+            assert state.latched.trip.fault_id == "sensor.frozen"
+            assert state.latched.reaction == "S1"
+            return float(t - 1)
+    return None
+
+
+def test_values_that_stand_still_under_current_are_frozen_after_five_digits_of_charge() -> None:
+    # A thousandth of 100 Ah at 40 A takes 9 s.
+    assert frozen_after_s(capacity_ah=100.0) == 45.0
+    assert frozen_after_s(capacity_ah=10.0) == 10.0, "and ten seconds at least"
+    assert frozen_after_s(capacity_ah=100.0, moves_at_s=44) == 89.0 - 1.0, "one digit starts the time anew"
+    assert frozen_after_s(capacity_ah=100.0, current_a=0.5) is None, "at rest nothing has to move"

@@ -104,6 +104,7 @@ class Actor:
         self._working: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._closed = False
         self._operator = operator or Nobody()
         self._asking: asyncio.Task[None] | None = None
         """The question that stands while the profile runs."""
@@ -134,7 +135,8 @@ class Actor:
 
     def trip(self, latched: Latched) -> None:
         """Stop now. What would still have switched on is dropped; what is to be told stays."""
-        if self._stopping is not None:
+        if self._stopping is not None or self._closed:
+            # Being stopped already; or the run is over, and its shutting down stops the bench by itself.
             return
         self._effects = deque(effect for effect in self._effects if isinstance(effect, _WORDS))
         self._unask()
@@ -146,6 +148,10 @@ class Actor:
 
     async def close(self) -> None:
         """End the tasks, the stop sequence last and never by force."""
+        self._closed = True
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
         if (asking := self._unask()) is not None:
             await asyncio.gather(asking, return_exceptions=True)
         if self._stopping is not None:

@@ -429,5 +429,6 @@ def _expectation(bench: BenchSpec, pack: PackSpec, devices: Devices) -> Expectat
         ignored_alarms=frozenset(name for name, policy in bench.alarm_policy.items() if policy == "log"),
         cycler_lag_ns=devices.cycler.lag_ns,
         fitted=tuple(bench.fitted),
+        capacity_ah=pack.rated_capacity_ah,
         insulation_min_ohm=pack.insulation_min_ohm if measured else None,
     )

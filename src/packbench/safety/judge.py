@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from packbench.core.limits import Limits
 from packbench.core.records import Trip
-from packbench.core.samples import Snapshot
+from packbench.core.samples import BmsSample, Snapshot
 from packbench.core.specs import Fitted
 from packbench.safety.rules import RULES
 from packbench.safety.view import Expectation, Finding, Reaction, View, Violation
@@ -49,6 +49,8 @@ _ASKED = {
 """Which rules to ask on every bench, by (new cycler sample, new BMS sample)."""
 
 
+FLOWS_A = 1.0
+"""Less than this moves nothing."""
 READINGS_APART = 10
 """Readings of the BMS whose mean is held against the pack's voltage where none is comparable by itself."""
 
@@ -90,6 +92,10 @@ class SafetyState(NamedTuple):
     """Instant of the newest meter sample already judged."""
     apart: tuple[float, ...] = ()
     """How far the sum of the cells stood from the pack's voltage, of the last readings of the BMS."""
+    said: BmsSample | None = None
+    """The newest reading of the BMS."""
+    same_ns: int = -1
+    """Since when each of its readings under current has been bit for bit the same; -1: the newest two differ."""
 
 
 def judge(
@@ -108,11 +114,13 @@ def judge(
     new_bms = bms_ns > state.bms_ns
     if new_bms and snapshot.bms is not None:
         temperatures, rate = _moved(temperatures, bms_ns, snapshot.bms.temperature_max_c)
-    apart = state.apart
+    apart, said, same_ns = state.apart, state.said, state.same_ns
     if new_bms:
         apart = _apart(apart, snapshot, expected)
+        said, same_ns = _same(state, snapshot)
     mean = sum(apart) / READINGS_APART if len(apart) == READINGS_APART else float("nan")
-    view = View(snapshot, limits, expected, rate, lost, mean)
+    same_s = 0.0 if same_ns < 0 else (bms_ns - same_ns) / 1e9
+    view = View(snapshot, limits, expected, rate, lost, mean, same_s)
     asked = _ASKED[cycler_ns > state.cycler_ns, new_bms]
     chamber_ns = meter_ns = -1
     if expected.fitted:
@@ -129,11 +137,15 @@ def judge(
         elif finding is not None:
             undecided.add(index)
     if not found and not state.pending:
-        return SafetyState(state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns, apart)
+        return SafetyState(
+            state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns, apart, said, same_ns
+        )
     decided = {index for index, _ in asked} - undecided
     pending = _merged(state.pending, found, decided, snapshot.t_ns)
     latched = _due(pending, snapshot.t_ns, state.started_ns, expected.cycler_lag_ns)
-    return SafetyState(state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns, apart)
+    return SafetyState(
+        state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns, apart, said, same_ns
+    )
 
 
 def _apart(before: tuple[float, ...], snapshot: Snapshot, expected: Expectation) -> tuple[float, ...]:
@@ -142,6 +154,25 @@ def _apart(before: tuple[float, ...], snapshot: Snapshot, expected: Expectation)
     if bms is None or not expected.contactor_closed or not voltage_v > 0.0:
         return ()
     return (*before[-READINGS_APART + 1 :], bms.cell_sum_v / voltage_v - 1.0)
+
+
+def _same(state: SafetyState, snapshot: Snapshot) -> tuple[BmsSample | None, int]:
+    """The newest reading of the BMS, and since when nothing in it has moved although current flows."""
+    bms, before, cycler = snapshot.bms, state.said, snapshot.cycler
+    if bms is None or before is None or cycler is None or abs(cycler.current_a) <= FLOWS_A:
+        return bms, -1
+    # The quick questions first: a reading of a live sensor fails one of them.
+    same = (
+        bms.cell_sum_v == before.cell_sum_v
+        and bms.current_a == before.current_a
+        and bms.voltage_v == before.voltage_v
+        and bms.soc == before.soc
+        and bms.temperatures_c == before.temperatures_c
+        and bool((bms.cell_voltages_v == before.cell_voltages_v).all())
+    )
+    if not same:
+        return bms, -1
+    return bms, before.t_ns if state.same_ns < 0 else state.same_ns
 
 
 def _merged(

@@ -42,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     Rule("temperature_high", "power.cooling", "bms", thermal.temperature_high, 0, "S1"),
     Rule("temperature_low", "power.cooling", "bms", thermal.temperature_low, 0, "S1"),
     Rule("temperature_rate", "pack.runaway", "bms", thermal.temperature_rate, 0, "S0"),
+    Rule("bms_frozen", "sensor.frozen", "bms", sources.bms_frozen, 0, "S1"),
     Rule("bms_alarm", "pack.bms_alarm", "bms", sources.bms_alarm, 0, "S1"),
     Rule("chamber_stale", "comms.chamber_lost", "time", sources.chamber_stale, 0, "S1", fitted="chamber"),
     Rule("chamber_alarm", "power.chamber_alarm", "chamber", sources.chamber_alarm, 0, "S1", fitted="chamber"),

@@ -21,6 +21,12 @@ NAMES = {
 }
 
 
+FROZEN_S = 10.0
+FROZEN_DIGITS = 5.0
+DIGIT = 0.001
+"""See `bms_frozen`."""
+
+
 def _stale(view: View, source: str, t_ns: int | None) -> Violation | None:
     limit_ns = view.expected.stale_after_ns[source]
     if t_ns is not None and view.snapshot.t_ns - t_ns <= limit_ns:
@@ -139,6 +145,30 @@ def temperatures_missing(view: View) -> Violation | None:
         "sensors",
         f"The BMS reports {present} temperatures; the pack has {expected} sensors.",
         f"BMS 上报 {present} 路温度，电池包应有 {expected} 路。",
+    )
+
+
+def bms_frozen(view: View) -> Violation | None:
+    """Fresh stamps on values that do not move, longer than current lets them stand still.
+
+    Faults catalogue, sensor.frozen: bit for bit the same under current for five times as long as the next digit takes,
+    and ten seconds at least. The next digit is taken to be a thousandth of the rated charge: the coarsest of what a BMS
+    counts. A flat plateau may move no cell for longer than that, and is not frozen: charge, current or a digit of noise
+    moves.
+    """
+    same_s = view.same_s
+    if same_s < FROZEN_S:
+        return None
+    current_a = abs(view.snapshot.cycler.current_a) if view.snapshot.cycler is not None else 0.0
+    least_s = max(FROZEN_S, FROZEN_DIGITS * DIGIT * view.expected.capacity_ah * 3600.0 / max(current_a, 1.0))
+    if same_s < least_s:
+        return None
+    return Violation(
+        same_s,
+        least_s,
+        "s",
+        f"The BMS has repeated the very same values for {same_s:.0f} s while {current_a:.1f} A flowed: it is frozen.",
+        f"在 {current_a:.1f} A 电流下，BMS 数值已连续 {same_s:.0f} s 完全不变，判定为数据冻结。",
     )
 
 

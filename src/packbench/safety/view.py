@@ -55,6 +55,8 @@ class Expectation:
     """What this bench has that not every bench has."""
     insulation_min_ohm: float | None = None
     """The least insulation of the pack; None: nobody states it, or no meter of this bench measures it."""
+    capacity_ah: float = float("inf")
+    """What the pack is rated at: how fast its values must move while current flows."""
     recent: tuple[tuple[int, float], ...] = ()
     """(until when, current) of the set-points before it that were in force within `SETTLE_NS` of it, the oldest first.
     Output off is 0 A."""
@@ -99,6 +101,8 @@ class View(NamedTuple):
     cells_apart: float = float("nan")
     """How far the sum of the cells stood from the pack's voltage in the mean of the last readings, as a part of it; NaN
     while there are too few."""
+    same_s: float = 0.0
+    """For how long the BMS has said the very same in everything, while current flowed."""
 
     def cycler(self) -> CyclerSample:
         """The cycler's sample; only rules of source "cycler" may ask."""
