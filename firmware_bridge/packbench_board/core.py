@@ -25,7 +25,7 @@ from packbench_board.frames import (
 
 LIBRARY = Path(__file__).with_name("libpackbench_core.so")
 
-_LAYOUT_COUNT = 11
+_LAYOUT_COUNT = 12
 _IN = Struct("@IIdddI")
 """now_us, inputs, pack V, cycler V, current A, received length: the head of pb_host."""
 _OUT = Struct("@III")
@@ -89,6 +89,7 @@ class HostCore:
         # As 64-bit words: the block holds doubles, and must be aligned like them.
         size, _, self._request_at, self._reply_at, self._rx_at, self._tx_at = (int(value) for value in values[:6])
         self._temperatures_at = int(values[10])
+        self._state_at = int(values[11])
         self._memory = (ctypes.c_uint64 * (size // 8 + 1))()
         self._view: memoryview[int] = memoryview(self._memory).cast("B")
         self._pointer = ctypes.c_void_p(ctypes.addressof(self._memory))
@@ -101,6 +102,11 @@ class HostCore:
         """Output bits after the newest step."""
         self.next_us = 0
         """The core wants to be stepped again within this time."""
+
+    @property
+    def state(self) -> int:
+        """The state after the newest step, a value of `codes.State`."""
+        return self._view[self._state_at]
 
     def set_temperatures(self, readings_c: Sequence[float | None]) -> None:
         """What the board's own sensors read from now on, in degC; None: no reading. Missing ones give none."""

@@ -16,7 +16,7 @@ import numpy as np
 from packbench.core.samples import FloatArray
 from packbench_sim.cycler import CyclerModel, noise_pairs
 from packbench_sim.errors import InstrumentErrors, ReadingError
-from packbench_sim.faults import Faults
+from packbench_sim.faults.active import OPEN_SENSOR_C, SENTINEL_V, Faults
 from packbench_sim.pack import PackModel
 from packbench_sim.parts import BmsReading
 
@@ -79,6 +79,8 @@ class BmsModel:
         self._newest: Measurement | None = None
         self._reading: BmsReading | None = None
         self._newest_ns = -1
+        self.on_measurement: Callable[[int, Measurement], None] | None = None
+        """Told every measurement given out, and when."""
         if period_ns:
             pack.before_refresh = self._settle
         self._init_limits()
@@ -132,14 +134,15 @@ class BmsModel:
         """The same as `reading`, as a plain tuple."""
         self._advance(t_ns)
         newest = self._newest
-        if self._faults.frozen and newest is not None:
-            return newest
-        if self._captured is not None:
-            return self._measure_captured()
-        if newest is not None and (self.period_ns or self._newest_ns == t_ns):
-            return newest
-        self.capture(t_ns)
-        return self._measure_captured()
+        if newest is None or not self._faults.frozen:
+            if self._captured is None and (newest is None or not (self.period_ns or self._newest_ns == t_ns)):
+                self.capture(t_ns)
+            if self._captured is not None:
+                newest = self._measure_captured()
+        assert newest is not None
+        if self.on_measurement is not None:
+            self.on_measurement(t_ns, newest)
+        return newest
 
     def _measure_captured(self) -> Measurement:
         captured = self._captured
@@ -167,8 +170,9 @@ class BmsModel:
             np.multiply(cells, self._cell_unit, cells)
         highest = cells.item(cells.argmax())
         lowest = cells.item(cells.argmin())
-        if self._faults.cells_missing:
-            cells = cells[: int(len(cells) * 0.85)]
+        temperatures = self._temperatures
+        if self._faults.any_reading:
+            cells, temperatures = self._misread(cells, temperatures)
         cells.setflags(write=False)
         q, w1, w2, current_a = weights.item(1), weights.item(2), weights.item(3), weights.item(4)
         noise_v, noise_i = next(self._pack_noise) if self._pack_noise is not None else (0.0, 0.0)
@@ -191,7 +195,7 @@ class BmsModel:
             cells,
             _shown(voltage_v, errors.bms_voltage, noise_v, self._voltage_lsb),
             _shown(current_a, errors.bms_current, noise_i, self._current_lsb),
-            self._temperatures,
+            temperatures,
             soc if errors.perfect else round(soc / SOC_RESOLUTION) * SOC_RESOLUTION,
             self._soh,
             pack.options.cycles,
@@ -200,6 +204,19 @@ class BmsModel:
             discharge_a,
             self._faults.balancing,
         )
+
+    def _misread(self, cells: FloatArray, temperatures: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What a fault of its own sensors makes of a measurement."""
+        faults = self._faults
+        if faults.cells_missing:
+            cells = cells[: int(len(cells) * 0.85)]
+        if faults.sentinel:
+            cells = cells.copy()
+            cells[len(cells) // 3] = SENTINEL_V
+        if faults.thermo_open:
+            temperatures = temperatures.copy()
+            temperatures[0] = OPEN_SENSOR_C
+        return cells, temperatures
 
     def _next_noise(self) -> FloatArray:
         if self._noise_at == _NOISE_BLOCK:

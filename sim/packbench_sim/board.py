@@ -20,7 +20,7 @@ from packbench.core.samples import BoardSample
 from packbench.drivers.protocols import Identity
 from packbench_board.client import check_hello, operator_bytes, require_untripped
 from packbench_board.clock_fit import ClockFit
-from packbench_board.codes import IDLE_US, Flag, Input, Output, Refusal
+from packbench_board.codes import IDLE_US, Flag, Input, Output, Refusal, ResetCause, State
 from packbench_board.core import HostCore, Measured
 from packbench_board.frames import (
     FIRMWARE_HASH,
@@ -56,6 +56,8 @@ NEVER_NS = 1 << 62
 """Later than any run: nothing is pending."""
 HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK | Input.INSULATION_OK)
 """No fault, key not turned."""
+WATCHDOG_NS = 250_000_000
+"""After the last feed (faults catalogue, host.mcu_hang): the latest at which a hanging microcontroller is reset."""
 TEMPERATURES_EVERY_NS = 1_000_000_000
 """How often the board's own temperature sensors are read: no faster than a pack can change."""
 
@@ -108,12 +110,20 @@ class SimBoard:
         """What gets through the hard-wired chain of the outputs."""
         self.halted = False
         """The microcontroller stands still: its outputs stay as they are, and only the hard-wired chain acts."""
+        self._reset_ns = NEVER_NS
+        """When the hardware watchdog resets a halted core."""
         self._due_ns = 0
         self._promised_ns = 0
         self._idle_until_ns = start_ns + IDLE_NS
         self.on_earlier: Callable[[int], None] | None = None
         """Called with an instant that is earlier than what `tick` returned last, for whoever holds the timer."""
         self._inputs_changed = False
+        self.on_heard: Callable[[int, bytes, bytes], None] | None = None
+        """Told (t_ns, bytes received, bytes sent) of every exchange."""
+        self.on_asked: Callable[[int, HostMessage, BoardMessage], None] | None = None
+        """The same at object level."""
+        self.on_driven: Callable[[int, int], None] | None = None
+        """Told (t_ns, bits of `Output`) when what its outputs do to the world changes, before it does."""
         self.inputs = HEALTHY_INPUTS
         """Discrete inputs besides the auxiliary contact; faults and the key switch change them (`set_input`)."""
 
@@ -121,6 +131,11 @@ class SimBoard:
     def outputs(self) -> int:
         """Bits of `Output` as the core commands them."""
         return self._outputs
+
+    @property
+    def state(self) -> State:
+        """As the core has it; its own account, not what it says on the wire."""
+        return State(self._core.state)
 
     def set_input(self, which: Input, level: bool) -> None:
         """Turn the key, press the emergency stop (estop_ok False), open the door; seen at once."""
@@ -133,17 +148,46 @@ class SimBoard:
         """Feed received bytes; returns what the board sends."""
         if self.halted:
             self._drive(t_ns)
+            if t_ns >= self._reset_ns:
+                self._reboot(t_ns)
+            else:
+                self._due_ns = self._reset_ns
             return b""
         tick_us, inputs, measured = self._seen(t_ns)
         sent = self._core.step(tick_us, inputs, measured, data)
         self._act(t_ns, t_ns // NS_PER_US)
+        if self.on_heard is not None and (data or sent):
+            self.on_heard(t_ns, data, sent)
         return sent
+
+    def hang(self, t_ns: int) -> None:
+        """The microcontroller hangs, interrupts off: its outputs stay until the watchdog has reset it."""
+        self.halted = True
+        self._due_ns = self._reset_ns = t_ns + WATCHDOG_NS
+        self._tell_earlier()
+
+    def look_often(self, period_ns: int | None) -> None:
+        """Have it look at its sensors by itself, as a real one does at 1 kHz; None: only when something happens."""
+        self._sample_period_ns = period_ns
+        self._due_ns = 0
+        self._tell_earlier()
+
+    def _reboot(self, t_ns: int) -> None:
+        """The watchdog has bitten: a core that has just been switched on, and knows nothing."""
+        self.halted = False
+        self._core = HostCore((t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, reset_cause=ResetCause.WATCHDOG)
+        self._temperatures_ns = 0
+        self._outputs = 0
+        self._due_ns = t_ns + NS_PER_US
+        self._drive(t_ns)
 
     def ask(self, t_ns: int, request: HostMessage) -> BoardMessage:
         """One request without frames, at object level."""
         tick_us, inputs, measured = self._seen(t_ns)
         reply = self._core.message(tick_us, inputs, measured, request)
         self._act(t_ns, t_ns // NS_PER_US)
+        if self.on_asked is not None:
+            self.on_asked(t_ns, request, reply)
         return reply
 
     def _seen(self, t_ns: int) -> tuple[int, int, tuple[float, float, float]]:
@@ -204,6 +248,8 @@ class SimBoard:
             driven &= ~(_CONTACTOR | _ENABLE)
         changed = driven ^ self._driven
         self._driven = driven
+        if changed and self.on_driven is not None:
+            self.on_driven(t_ns, driven)
         if changed & _ENABLE and self._on_enable is not None:
             self._on_enable(t_ns, driven & _ENABLE != 0)
         if changed & _PRECHARGE and self._on_precharge is not None:

@@ -11,7 +11,7 @@ from math import exp
 
 from packbench_sim.cycler import CyclerModel
 from packbench_sim.errors import PERFECT, ReadingError
-from packbench_sim.faults import Faults
+from packbench_sim.faults.active import Faults
 from packbench_sim.pack import PackModel
 
 PULL_IN_NS = 25_000_000
@@ -60,6 +60,10 @@ class ContactorModel:
         self._precharging = False
         self._side_v = 0.0
         self._side_ns = 0
+        self.on_coil: Callable[[int, bool], None] | None = None
+        """Told when the coil is switched."""
+        self.on_move: Callable[[int, bool, float, float], None] | None = None
+        """Told (t_ns, closes, volts across as the board's sensors show them, A) just before the contact moves."""
 
     def drive(self, t_ns: int, *, closed: bool) -> None:
         """Coil on or off at t_ns; the contact follows after its pull-in or release time."""
@@ -67,11 +71,26 @@ class ContactorModel:
         if closed == self.coil:
             return
         self.coil = closed
+        if self.on_coil is not None:
+            self.on_coil(t_ns, closed)
         if closed == self.closed:
             self.due_ns = None
         else:
             self.due_ns = t_ns + (self._pull_in_ns if closed else self._release_ns)
         self._on_change()
+
+    def drop(self, t_ns: int) -> None:
+        """The coil's supply is gone: the contact opens, whatever the coil is told."""
+        self._advance(t_ns)
+        if self.closed:
+            self.due_ns = t_ns + self._release_ns
+            self._on_change()
+
+    def follow_coil(self, t_ns: int) -> None:
+        """Nothing holds the contact any more: it goes where the coil is."""
+        if self.closed != self.coil:
+            self.due_ns = t_ns + self._release_ns
+            self._on_change()
 
     def drive_precharge(self, t_ns: int, *, closed: bool) -> None:
         """Connect or disconnect the precharge resistor between the two sides."""
@@ -82,19 +101,25 @@ class ContactorModel:
     def follow(self, t_ns: int) -> None:
         """The contact reaches the coil's state now. Called by the plant at `due_ns`."""
         self.due_ns = None
-        if not self.coil and self._faults.welded:
+        closes = self.coil and not self._faults.coil_dead
+        if closes is self.closed or (not closes and self._faults.welded):
             return
         cycler = self._cycler
-        if self.coil:
+        if closes:
             self._settle_side(t_ns)
             self.closings += 1
             across = abs(self._pack.emf_v - cycler.terminal_voltage_v)
             self.worst_closing_dv_v = max(self.worst_closing_dv_v, across)
+            if self.on_move is not None:
+                shown = self._ve.shown(self._pack.emf_v) - self._ve.shown(cycler.terminal_voltage_v)
+                self.on_move(t_ns, True, abs(shown), cycler.current_a)
         else:
+            if self.on_move is not None:
+                self.on_move(t_ns, False, 0.0, cycler.current_a)
             if abs(cycler.current_a) > HOT_A:
                 self.hot_openings += 1
             self._side_v, self._side_ns = cycler.terminal_voltage_v, t_ns
-        self.closed = cycler.connected = self.coil
+        self.closed = cycler.connected = closes
         cycler.update()
 
     def is_closed(self, t_ns: int) -> bool:

@@ -18,7 +18,13 @@ from math import sqrt
 import numpy as np
 
 from packbench_sim.errors import PERFECT, ReadingError
-from packbench_sim.faults import SCALE_FAULT_FACTOR, SETPOINT_FAULT_FACTOR, Faults
+from packbench_sim.faults.active import (
+    OVERDRIVE_A,
+    SCALE_FAULT_FACTOR,
+    SENSE_OPEN_FACTOR,
+    SETPOINT_FAULT_FACTOR,
+    Faults,
+)
 from packbench_sim.pack import PackModel
 from packbench_sim.parts import CyclerReading
 
@@ -87,6 +93,10 @@ class CyclerModel:
         self._live = False
         self._settled = True
         self._safe_s = 0.0
+        self.on_command: Callable[[int, bool, float, float, float], None] | None = None
+        """Told (t_ns, output_on, voltage V, source A, sink A) of every command, before any fault can lose it."""
+        self.on_meters: Callable[[int, float, float], None] | None = None
+        """Told (t_ns, voltage V, current A) of every reading given out."""
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -101,8 +111,18 @@ class CyclerModel:
     ) -> None:
         """Absolute set-points from t_ns on; currents are magnitudes, limited to the rating."""
         self._advance(t_ns)
+        if self.on_command is not None:
+            self.on_command(t_ns, output_on, voltage_v, source_current_a, sink_current_a)
         if self._faults.ignores_off and not output_on:
             return
+        self._obey(output_on, voltage_v, source_current_a, sink_current_a)
+
+    def rogue(self, t_ns: int, *, voltage_v: float, source_current_a: float, sink_current_a: float) -> None:
+        """A fault: another master sets what is delivered, and leaves the output as it is."""
+        self._advance(t_ns)
+        self._obey(self.output_on, voltage_v, source_current_a, sink_current_a)
+
+    def _obey(self, output_on: bool, voltage_v: float, source_current_a: float, sink_current_a: float) -> None:
         self.output_on = output_on and self.enabled
         self.set_voltage_v = min(max(voltage_v, 0.0), self.rated_voltage_v)
         self.set_source_a = min(max(source_current_a, 0.0), self.rated_current_a)
@@ -111,11 +131,16 @@ class CyclerModel:
 
     def update(self) -> None:
         """Take set-points, faults and connection into force. Call after changing any of them."""
-        factor = SETPOINT_FAULT_FACTOR if self._faults.setpoint_ignored else 1.0
+        faults = self._faults
+        factor = SETPOINT_FAULT_FACTOR if faults.setpoint_ignored else 1.0
         self._u = self._ve.true_for(self.set_voltage_v)
         self._high = self._ie.true_for(self.set_source_a * factor) if self.charge_passes else 0.0
         self._low = self._ie.true_for(-self.set_sink_a * factor) if self.discharge_passes else 0.0
-        self._live = self.output_on and self.connected
+        if faults.overdriven and self.output_on:
+            self._high = max(self._high, OVERDRIVE_A) if self.set_source_a else self._high
+            self._low = min(self._low, -OVERDRIVE_A) if self.set_sink_a else self._low
+            self._u *= 1.1 if self.set_source_a else 0.9
+        self._live = self.output_on and self.connected and not faults.mains_lost
         self._settled = False
         if not self.connected:
             self.current_a = 0.0
@@ -260,6 +285,10 @@ class CyclerModel:
             current_a = self._ie.shown(current_a, noise_i)
         if self._faults.scale_wrong:
             voltage_v *= SCALE_FAULT_FACTOR
+        elif self._faults.sense_open:
+            voltage_v *= SENSE_OPEN_FACTOR
+        if self.on_meters is not None:
+            self.on_meters(t_ns, voltage_v, current_a)
         return voltage_v, current_a
 
     def regulation(self) -> str:

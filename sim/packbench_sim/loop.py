@@ -62,6 +62,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
         self._soon: deque[_Soon] = deque()
         self._stopping = False
+        self.on_tick: Callable[[int], None] | None = None
+        """Told each new instant before anything happens in it: what held until then can be judged as it was."""
 
     def now_ns(self) -> int:
         """Virtual nanoseconds since the loop was made."""
@@ -135,6 +137,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 now_ns = timers[0][0]
                 if now_ns > self._now_ns:
                     self._now_ns = now_ns
+                    if self.on_tick is not None:
+                        self.on_tick(now_ns)
                 else:
                     now_ns = self._now_ns
                 while timers and timers[0][0] <= now_ns:
@@ -149,7 +153,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 class VirtualClock:
     """packbench.clock.Clock on a VirtualLoop."""
 
-    boot_id = "virtual"
+    boot_id: str = "virtual"
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop

@@ -276,6 +276,16 @@ class PackModel:
         self._offset_any = True
         self.refresh(current_a)
 
+    def rested(self) -> None:
+        """Somebody has let the pack cool down to the air around it."""
+        self._excess_k[:] = 0.0
+
+    def leave_cell(self, cell: int, current_a: float) -> None:
+        """The fault is over: the cell has its own source voltage again."""
+        self.emf_offset_v[cell] = 0.0
+        self._offset_any = bool(self.emf_offset_v.any())
+        self.refresh(current_a)
+
     def refresh(self, current_a: float) -> None:
         """Fold the segment into the cells and make the parameters of the next one.
 

@@ -20,7 +20,16 @@ from packbench_sim.bms import BmsModel
 from packbench_sim.contactor import ContactorModel
 from packbench_sim.cycler import CyclerModel, CyclerRating
 from packbench_sim.errors import InstrumentErrors, noise_generator
-from packbench_sim.faults import COOLING_FAULT_K_MIN, FAULT_FLAGS, LEAK_OHM, WEAK_CELL_BEYOND_V, Faults, Injection
+from packbench_sim.faults.active import (
+    COOLING_FAULT_K_MIN,
+    DEEP_CELL_V,
+    FAULT_FLAGS,
+    LEAK_OHM,
+    RUNAWAY_K_MIN,
+    WEAK_CELL_BEYOND_V,
+    Faults,
+    Injection,
+)
 from packbench_sim.pack import SEGMENT_NS, PackModel
 
 FULL_SCALE_RAMP_S = 0.03
@@ -52,6 +61,10 @@ class Plant:
         self.now_ns = start_ns
         self.on_fault: Callable[[str], None] | None = None
         """Told the id of each fault, for what is not the plant's: the board's inputs."""
+        self.on_repair: Callable[[str], None] | None = None
+        """The same of each that is repaired."""
+        self._passes = (True, True)
+        """What the pack's own switches let through before a fault opened them."""
         self.pack = PackModel(spec, bench.ambient_c)
         self._s_per_ns = 1e-9 / (1.0 + errors.time_gain)
         cycler_rating = _rating(bench, errors)
@@ -186,18 +199,55 @@ class Plant:
         setattr(self.faults, flag, True)
         if self.on_fault is not None:
             self.on_fault(fault_id)
-        if fault_id == "power.setpoint":
-            self.cycler.update()
-        elif fault_id == "power.cooling":
-            heater_w = self.pack.heat_capacity_j_k * COOLING_FAULT_K_MIN / 60.0
-            self.pack.set_surroundings(self.pack.ambient_c, heater_w)
-        elif fault_id == "sensor.weak_cell":
-            self._push_cell()
-        elif fault_id == "comms.cycler_lost":
-            watchdog_s = float(self.bench.cycler.settings.get("watchdog_s", WATCHDOG_S))
-            if watchdog_s:
-                self._at(self.now_ns + round(watchdog_s * 1e9), self._watchdog)
-                self._plan()
+        match fault_id:
+            case "power.setpoint" | "power.overcurrent":
+                self.cycler.update()
+            case "power.cooling" | "pack.runaway":
+                rate = COOLING_FAULT_K_MIN if fault_id == "power.cooling" else RUNAWAY_K_MIN
+                self.pack.set_surroundings(self.pack.ambient_c, self.pack.heat_capacity_j_k * rate / 60.0)
+            case "sensor.weak_cell":
+                self._push_cell()
+            case "pack.deep_cell":
+                self._move_cell(DEEP_CELL_V)
+            case "power.load_dump":
+                self._passes = (self.cycler.charge_passes, self.cycler.discharge_passes)
+                self.set_switches(self.now_ns, charge=False, discharge=False)
+            case "power.opened_hot":
+                self.contactor.drop(self.now_ns)
+            case "power.mains":
+                self.faults.cycler_silent = True
+                self.cycler.output_on = False
+                self.cycler.update()
+            case "comms.cycler_lost":
+                watchdog_s = float(self.bench.cycler.settings.get("watchdog_s", WATCHDOG_S))
+                if watchdog_s:
+                    self._at(self.now_ns + round(watchdog_s * 1e9), self._watchdog)
+                    self._plan()
+            case _:
+                pass
+
+    def repair(self, fault_id: str) -> None:
+        """Make a fault untrue again. What it has done to the pack meanwhile stays done."""
+        setattr(self.faults, FAULT_FLAGS[fault_id], False)
+        if self.on_repair is not None:
+            self.on_repair(fault_id)
+        match fault_id:
+            case "power.setpoint" | "power.overcurrent":
+                self.cycler.update()
+            case "power.cooling" | "pack.runaway":
+                # Cooled down, too, before anybody goes on with it.
+                self.pack.set_surroundings(self.pack.ambient_c, 0.0)
+            case "sensor.weak_cell" | "pack.deep_cell":
+                self.pack.leave_cell(self.spec.series // 2, self.cycler.current_a)
+                self.cycler.update()
+            case "power.load_dump":
+                self.set_switches(self.now_ns, *self._passes)
+            case "power.mains":
+                self.faults.cycler_silent = False
+            case "power.weld":
+                self.contactor.follow_coil(self.now_ns)
+            case _:
+                pass
 
     def _push_cell(self) -> None:
         """One cell goes past the maker's limit, in the direction in which the current drives it."""
@@ -207,8 +257,10 @@ class Plant:
             goal_v = (limits.cell_voltage_max_v or self.spec.cell_full_v) + WEAK_CELL_BEYOND_V
         else:
             goal_v = (limits.cell_voltage_min_v or self.spec.cell_cutoff_v) - WEAK_CELL_BEYOND_V
-        cell = self.spec.series // 2
-        self.pack.push_cell(cell, goal_v, current_a)
+        self._move_cell(goal_v)
+
+    def _move_cell(self, goal_v: float) -> None:
+        self.pack.push_cell(self.spec.series // 2, goal_v, self.cycler.current_a)
         self.cycler.update()
 
     def _watchdog(self) -> None:

@@ -21,7 +21,8 @@ Mangle = Callable[[int, bytes], bytes]
 """(instant, bytes) to the bytes that arrive instead; b"" for loss. How faults touch a wire."""
 
 
-def _unchanged(_t_ns: int, data: bytes) -> bytes:
+def unchanged(_t_ns: int, data: bytes) -> bytes:
+    """No fault."""
     return data
 
 
@@ -60,10 +61,16 @@ class MemoryLink:
         """When the device wants to be woken."""
         self._alarm_ns = -1
         """When the timer that counts goes off; one that goes off too early for the device is set anew."""
-        self.to_device: Mangle = _unchanged
+        self.to_device: Mangle = unchanged
         """Fault on the way there."""
-        self.from_device: Mangle = _unchanged
+        self.from_device: Mangle = unchanged
         """Fault on the way back."""
+        self.on_written: Callable[[int, bytes], None] | None = None
+        """Told (t_ns, bytes) of what the host sends, as it sends it."""
+        self.on_replied: Callable[[int, bytes], None] | None = None
+        """What the device sends back, before any fault."""
+        self.on_delivered: Callable[[int, bytes], None] | None = None
+        """What the host is given, just before it is."""
         self._ask_tick()
 
     def attach(self, on_bytes: BytesSink, on_lost: LostSink) -> None:
@@ -78,6 +85,8 @@ class MemoryLink:
         if self._closed:
             raise LinkError("the simulated link is closed")
         now_ns = self._now_ns()
+        if self.on_written is not None:
+            self.on_written(now_ns, data)
         self._at(now_ns + self._latency_ns + self._byte_time_ns * len(data), now_ns, self._arrive, data)
 
     def close(self) -> None:
@@ -90,11 +99,25 @@ class MemoryLink:
             if self._on_lost is not None:
                 self._on_lost(reason)
 
+    def deliver_later(self, data: bytes, late_ns: int) -> None:
+        """A fault: bytes that were held up reach the host so much later."""
+        now_ns = self._now_ns()
+        self._at(now_ns + late_ns, now_ns, self._deliver, data)
+
+    def inject(self, data: bytes) -> None:
+        """A fault: bytes reach the device that the host has not sent."""
+        self._arrive(data)
+
+    def wake(self) -> None:
+        """What the device wants has changed by itself: ask it anew when it is to be woken."""
+        if not self._closed:
+            self._ask_tick()
+
     def _arrive(self, data: bytes) -> None:
         if self._closed:
             return
         now_ns = self._now_ns()
-        if self.to_device is not _unchanged:
+        if self.to_device is not unchanged:
             data = self.to_device(now_ns, data)
         device = self._device
         reply = device.on_bytes(now_ns, data)
@@ -106,7 +129,9 @@ class MemoryLink:
         self._send_back(now_ns, reply)
 
     def _send_back(self, now_ns: int, reply: bytes) -> None:
-        if reply and self.from_device is not _unchanged:
+        if reply and self.on_replied is not None:
+            self.on_replied(now_ns, reply)
+        if reply and self.from_device is not unchanged:
             reply = self.from_device(now_ns, reply)
         if reply:
             self._at(now_ns + self._latency_ns + self._byte_time_ns * len(reply), now_ns, self._deliver, reply)
@@ -114,6 +139,8 @@ class MemoryLink:
     def _deliver(self, data: bytes) -> None:
         if self._closed:
             return
+        if self.on_delivered is not None:
+            self.on_delivered(self._now_ns(), data)
         if self._on_bytes is not None:
             self._on_bytes(data)
         else:

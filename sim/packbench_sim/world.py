@@ -40,18 +40,23 @@ def build_parts(
     seed: int,
     perfect: bool = False,
     injections: Iterable[Injection] = (),
+    boot_tick_us: int = 0,
 ) -> World:
-    """Make the plant and the board. `perfect` takes every instrument error away (truth runs)."""
+    """Make the plant and the board. `perfect` takes every instrument error away (truth runs).
+
+    `boot_tick_us`: where the board's 32-bit tick stands when it is switched on.
+    """
     errors = InstrumentErrors.none(pack.series) if perfect else InstrumentErrors.draw(bench, pack.series, seed)
     plant = Plant(pack, bench, errors, seed=seed, start_ns=start_ns, injections=injections)
     board = SimBoard(
         plant.contactor,
         start_ns=start_ns,
+        boot_tick_us=boot_tick_us,
         on_enable=_enable(plant),
         on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
         temperatures_c=lambda: (float(plant.pack.temperature_c.max()),),
     )
-    plant.on_fault = _on_fault(board)
+    plant.on_fault, plant.on_repair = _on_fault(board, level=False), _on_fault(board, level=True)
     return World(plant, board)
 
 
@@ -80,11 +85,13 @@ def _enable(plant: Plant) -> Callable[[int, bool], None]:
     return on_enable
 
 
-def _on_fault(board: SimBoard) -> Callable[[str], None]:
-    """Faults that are not the plant's but of what is wired to the board."""
+_INPUTS = {"pack.hvil": Input.HVIL_OK, "pack.runaway": Input.GAS_OK}
+"""Faults that are not the plant's but of what is wired to the board, and the input that falls."""
 
+
+def _on_fault(board: SimBoard, *, level: bool) -> Callable[[str], None]:
     def on_fault(fault_id: str) -> None:
-        if fault_id == "pack.hvil":
-            board.set_input(Input.HVIL_OK, False)
+        if fault_id in _INPUTS:
+            board.set_input(_INPUTS[fault_id], level)
 
     return on_fault

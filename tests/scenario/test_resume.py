@@ -14,6 +14,7 @@ from packbench.app.job import Job, load_job
 from packbench.app.virtual_bench import VirtualBench
 from packbench.core.errors import InputError
 from packbench.core.samples import Provenance
+from packbench.run.recorder import Recorder
 from packbench.run.resuming import stood
 from packbench.store.meta import RunMeta
 from packbench.store.reader import RunReader
@@ -75,7 +76,9 @@ class Rig:
                 started_at=self.clock.wall(), origin_ns=self.clock.now_ns(), seed=1, operator="Li", extra={},
             )  # fmt: skip
         held = self.lines
-        controller = Controller(self.bench, self.job, self.loop, self.clock, held, self.disk, _unseen, meta=meta)
+        controller = Controller(
+            self.bench, self.job, self.loop, self.clock, held, self.disk, _unseen, tap=_straight, meta=meta
+        )
         life = asyncio.create_task(controller.live(self.token))
         self.token += 2
         if kill_ns is not None:
@@ -101,6 +104,10 @@ class Rig:
         for line in self.lines.values():
             line.close()
         self.lines = self.bench.lines(self.loop, self.clock)
+
+
+def _straight(recorder: Recorder) -> Recorder:
+    return recorder
 
 
 def _unseen(_snapshot: object, _state: object) -> None:

@@ -8,19 +8,22 @@ its tasks are ghosts that talk to dead lines until they have run out of things t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from packbench.app.conclude import DATA_NAME
 from packbench.app.job import Job
 from packbench.app.operators import Beforehand
 from packbench.app.resuming import recorded, resumption
 from packbench.app.virtual_bench import VirtualBench
-from packbench.core.errors import PackbenchError
-from packbench.core.samples import Snapshot
+from packbench.core.errors import PackbenchError, StoreError
+from packbench.core.samples import BmsSample, Snapshot
+from packbench.drivers.protocols import Bms
 from packbench.engine.state import EngineState
+from packbench.run.actor import Journal
 from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.operator import Nobody
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
@@ -29,7 +32,7 @@ from packbench.run.resuming import GO_ON, QUESTION, Resumption
 from packbench.run.supervised import SupervisedBoard, SupervisedHere
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
-from packbench.store.writer import RunStore
+from packbench.store.writer import Record, RunStore
 from packbench_sim.loop import VirtualClock, VirtualLoop
 from packbench_sim.wire import MemoryLink
 
@@ -58,7 +61,7 @@ class Ended:
     killed: bool
     outcome: RunOutcome | None
     """None: it was killed, or an error ended it."""
-    error: PackbenchError | None
+    error: Exception | None
     durable_seq: int
     """What it had been told to be on disk when it ended."""
     sealed: bool
@@ -77,10 +80,14 @@ class Controller:
         disk: Disk,
         observe: Observer,
         *,
+        tap: Callable[[Recorder], Journal],
         meta: RunMeta | None = None,
         operator: str = "Li",
     ) -> None:
-        """`meta`: of a run that begins; None: the run in `disk` is resumed. Raises InputError, StoreError."""
+        """`meta`: of a run that begins; None: the run in `disk` is resumed. `tap`: who stands before its recorder.
+
+        Raises InputError, StoreError.
+        """
         self.lines = lines
         self._loop, self._clock = loop, clock
         self._killed = False
@@ -90,7 +97,12 @@ class Controller:
         else:
             self._store = RunStore.resume(disk.path, disk.durability, vfs=disk.vfs)
         self.writer = TaskWriter(clock)
-        self.recorder = Recorder(self._store, self.writer, disk.policy)
+        self.disk_error = ""
+        """Why nothing can be written any more; empty: it can."""
+        store = cast("RunStore", _Breakable(self._store, lambda: self.disk_error))
+        self.recorder = Recorder(store, self.writer, disk.policy)
+        self.failing: list[Exception] = []
+        """Raised by the next reading of the BMS: an error that nobody foresaw."""
         devices = bench.devices(lines, clock)
         spec = job.bench
         rules = renewal_rules(spec, job.pack, job.limits)
@@ -98,9 +110,11 @@ class Controller:
         assert not isinstance(board, SupervisedBoard)
         self.board = SupervisedHere(clock, board, rules, period_ns=spec.heartbeat_period_ns, lease_ns=spec.lease_ns)
         """As the channel sees it, with the supervisor behind it."""
-        devices = replace(devices, board=self.board)
+        devices = replace(devices, board=self.board, bms=_Failing(devices.bms, self.failing))
         who = Beforehand(((QUESTION, GO_ON),), operator, Nobody())
-        self.run = BenchRun(clock, devices, job.plan, job.limits, spec, job.pack, self.recorder, observe, who, goes_on)
+        self.run = BenchRun(
+            clock, devices, job.plan, job.limits, spec, job.pack, tap(self.recorder), observe, who, goes_on
+        )
 
     async def live(self, token: int) -> Ended:
         """The whole life. `token`: the operator's word to arm, newer than any before."""
@@ -111,7 +125,7 @@ class Controller:
             await asyncio.wait([task])
             if not task.cancelled():
                 outcome = task.result()
-        except PackbenchError as failure:
+        except Exception as failure:  # noqa: BLE001 - an error that nobody foresaw ends the process, as in life
             error = failure
         if self._killed:
             return Ended(True, None, None, self.recorder.durable_seq, sealed=False)
@@ -129,6 +143,52 @@ class Controller:
         for line in self.lines.values():
             line.close()
         self._task.cancel()
+
+
+class _Breakable:
+    """A run file on a disk that may fail."""
+
+    def __init__(self, store: RunStore, error: Callable[[], str]) -> None:
+        self.seq, self._store, self._error = store.seq, store, error
+
+    def append(self, records: Iterable[Record]) -> int:
+        self._require_sound()
+        return self._store.append(records)
+
+    def commit(self) -> int:
+        self._require_sound()
+        return self._store.commit()
+
+    def seal(self) -> str:
+        self._require_sound()
+        return self._store.seal()
+
+    @property
+    def log_sha256(self) -> str:
+        return self._store.log_sha256
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _require_sound(self) -> None:
+        if error := self._error():
+            # What was begun is not committed any more, whatever comes.
+            self._store.close()
+            raise StoreError(f"the record can no longer be kept: {error}")
+
+
+class _Failing:
+    """A BMS's driver whose next reading may fail in a way that nobody foresaw."""
+
+    def __init__(self, bms: Bms, failing: list[Exception]) -> None:
+        self.identify = bms.identify
+        self._bms = bms
+        self._failing = failing
+
+    async def read(self) -> BmsSample:
+        if self._failing:
+            raise self._failing.pop()
+        return await self._bms.read()
 
 
 def resumed(folder: Path, job: Job, clock: VirtualClock, operator: str) -> Resumption:

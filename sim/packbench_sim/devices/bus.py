@@ -16,6 +16,7 @@ class BusDevices:
 
     def __init__(self, devices: Sequence[WireDevice]) -> None:
         self._devices = tuple(devices)
+        self._talkers = tuple(device for device in devices if isinstance(device, TalkingDevice))
 
     def on_bytes(self, t_ns: int, data: bytes) -> bytes:
         """The replies of all, one after the other."""
@@ -34,7 +35,7 @@ class BusDevices:
 
     def take_output(self) -> bytes:
         """What any has said by itself."""
-        return b"".join(device.take_output() for device in self._devices if isinstance(device, TalkingDevice))
+        return b"".join(device.take_output() for device in self._talkers) if self._talkers else b""
 
     def _overhear(self, t_ns: int, speaker: WireDevice, reply: bytes) -> None:
         """A reply is heard by the others, too; whoever answers one is at fault, and goes unheard."""

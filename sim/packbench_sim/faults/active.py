@@ -53,6 +53,29 @@ class Faults:
     """comms.meter_lost: the insulation meter answers nothing."""
     insulation_lost: bool = False
     """pack.insulation: a leak of 50 kohm between the pack and its case."""
+    sentinel: bool = False
+    """sensor.sentinel: one cell reads 65.535 V."""
+    thermo_open: bool = False
+    """sensor.thermo_open: one temperature sensor reads what an open one does."""
+    sense_open: bool = False
+    """sensor.sense_lead: a sense lead of the cycler is open, and it reads a fraction of the voltage."""
+    coil_dead: bool = False
+    """power.opened_hot: the coil's supply is gone."""
+    pack_open: bool = False
+    """power.load_dump: the pack has opened its own contactor."""
+    overdriven: bool = False
+    """power.overcurrent: the output runs away, beyond what the board allows."""
+    mains_lost: bool = False
+    """power.mains: the cycler has no supply."""
+    gas: bool = False
+    """pack.runaway: gas, and heat."""
+    cell_dead: bool = False
+    """pack.deep_cell: one cell is deeply discharged."""
+
+    @property
+    def any_reading(self) -> bool:
+        """Whether the BMS misreads anything."""
+        return self.cells_missing or self.sentinel or self.thermo_open
 
 
 FAULT_FLAGS: dict[str, str] = {
@@ -74,12 +97,28 @@ FAULT_FLAGS: dict[str, str] = {
     "comms.chamber_lost": "chamber_silent",
     "comms.meter_lost": "meter_silent",
     "pack.insulation": "insulation_lost",
+    "sensor.sentinel": "sentinel",
+    "sensor.thermo_open": "thermo_open",
+    "sensor.sense_lead": "sense_open",
+    "power.opened_hot": "coil_dead",
+    "power.load_dump": "pack_open",
+    "power.overcurrent": "overdriven",
+    "power.mains": "mains_lost",
+    "pack.runaway": "gas",
+    "pack.deep_cell": "cell_dead",
 }
 """Fault id to the flag in `Faults`."""
 
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1
 COOLING_FAULT_K_MIN = 3.0
+RUNAWAY_K_MIN = 20.0
+SENTINEL_V = 65.535
+OPEN_SENSOR_C = 300.0
+"""What an open thermistor reads: beyond every field's range."""
+SENSE_OPEN_FACTOR = 0.3
+DEEP_CELL_V = 1.2
+OVERDRIVE_A = 200.0
 LEAK_OHM = 50_000.0
 WEAK_CELL_BEYOND_V = 0.05
 """How far past the maker's limit sensor.weak_cell pushes its cell."""

@@ -22,6 +22,7 @@ COMMANDS = (
     "demo",
     "run",
     "simulate",
+    "campaign",
     "check",
     "convert",
     "profile",
@@ -31,6 +32,8 @@ COMMANDS = (
     "report",
     "export",
     "runs",
+    "backup",
+    "restore",
     "doctor",
     "schema",
 )

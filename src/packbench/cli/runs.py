@@ -10,9 +10,14 @@ from rich.text import Text
 
 from packbench.app.conclude import DATA_NAME
 from packbench.app.records import find_run, list_runs, read_result
-from packbench.cli.console import Done, Terminal
+from packbench.app.verifying import verify_run, whole_to_dict
+from packbench.cli.console import Done, Terminal, error_object
+from packbench.cli.runs_kept import add_prune
+from packbench.cli.runs_resume import add_resume
+from packbench.cli.runs_verified import closure_table, told
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
+from packbench.core.errors import VerificationFailed
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import step_table, summary
 from packbench.store.reader import RunReader
@@ -20,17 +25,19 @@ from packbench.store.reader import RunReader
 
 def add(subparsers: Subparsers) -> None:
     """Add the command and its verbs."""
-    parser = make_command(subparsers, "runs", "Recorded runs: list, show, verify.", "packbench runs list")
+    parser = make_command(subparsers, "runs", "Recorded runs: list, show, verify, prune.", "packbench runs list")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     listing = make_command(verbs, "list", "Every run in the data folder.", "packbench runs list --json")
     listing.set_defaults(run_command=_list)
     for name, text, function in (
         ("show", "One run's result, steps and events.", _show),
-        ("verify", "Check a run's hash chain from the first record to the last.", _verify),
+        ("verify", "Check a run's hash chain, that no sample is missing, and that its energy closes.", _verify),
     ):
         verb = make_command(verbs, name, text, f"packbench runs {name} out/demo")
         verb.add_argument("run", metavar="RUN", help="a run's folder or id")
         verb.set_defaults(run_command=function)
+    add_resume(verbs)
+    add_prune(verbs)
 
 
 def _list(_args: argparse.Namespace, _terminal: Terminal) -> Done:
@@ -92,19 +99,20 @@ def _show(args: argparse.Namespace, terminal: Terminal) -> Done:
 
 
 def _verify(args: argparse.Namespace, _terminal: Terminal) -> Done:
-    folder = find_run(args.run)
-    result = read_result(folder)
-    expected = None if result is None else result.hashes.get("log_sha256")
-    with RunReader.open(folder / DATA_NAME) as reader:
-        verified = reader.verify(expected)
-        sealed = reader.sealed
+    whole = verify_run(find_run(args.run))
+    chain, findings = whole.chain, whole.findings
     data = {
-        "ok": True,
-        "records": verified.records,
-        "rows": verified.rows,
-        "events": verified.events,
-        "log_sha256": verified.log_sha256,
-        "sealed": sealed,
+        "ok": not findings,
+        "records": chain.records,
+        "rows": chain.rows,
+        "events": chain.events,
+        "log_sha256": chain.log_sha256,
+        "sealed": chain.sealed,
+        **whole_to_dict(whole),
     }
-    text = f"Whole: {verified.rows:,} rows and {verified.events:,} events, chain ends in {verified.log_sha256}"
-    return Done(data, (Text(text if sealed else f"{text} (the run was cut short)"),))
+    if findings:
+        failed = VerificationFailed("\n".join(f"{found.where}: {found.what}" for found in findings))
+        return Done({**data, **error_object(failed)}, (closure_table(whole), *told(whole)), failed.exit_code)
+    text = f"Whole: {chain.rows:,} rows and {chain.events:,} events, chain ends in {chain.log_sha256}"
+    shown = Text(text if chain.sealed else f"{text} (the run was cut short)")
+    return Done(data, (closure_table(whole), *told(whole), shown))

@@ -33,8 +33,8 @@ from packbench.store.reader import RunReader
 
 DATA_NAME: Final = "run.db"
 TAR_SUFFIX: Final = ".tar"
-LEFT_OUT: Final = frozenset({f"{DATA_NAME}-wal", f"{DATA_NAME}-shm", f"{DATA_NAME}-journal", "reserve"})
-"""Part of the record (the copy has them inside), or room held free for it."""
+LEFT_OUT: Final = frozenset({f"{DATA_NAME}-wal", f"{DATA_NAME}-shm", f"{DATA_NAME}-journal"})
+"""Part of the record: its copy has them inside."""
 
 Told = Callable[[str], None]
 """Is told the name of each run when its turn comes."""
@@ -201,7 +201,7 @@ def _files_of(folder: Path) -> list[Path]:
 
 def _require_new(target: Path) -> None:
     if target.exists() or target.is_symlink():
-        problem = Problem("exists: a backup is never written over", field="TARGET", found=str(target))
+        problem = Problem("exists: a backup is never written over", field="TARGET", found=str(target), expected="a new name")
         raise InputError(problem)
 
 

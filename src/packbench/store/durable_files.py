@@ -1,4 +1,4 @@
-"""Files that are there when they are said to be: copied, written and digested, each durable before the function returns.
+"""Files that are there when they are said to be: copied, written and digested, durable before a function returns.
 
 Owns fsync for whole files and folders, and SQLite's online backup of a record. Must not know what a backup is.
 """

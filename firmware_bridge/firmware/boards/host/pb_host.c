@@ -16,6 +16,7 @@ void pb_host_layout(uint32_t *values)
     values[8] = PB_PROTOCOL_HASH;
     values[9] = PB_FIRMWARE_HASH;
     values[10] = (uint32_t)offsetof(pb_host, temperature_dc);
+    values[11] = (uint32_t)offsetof(pb_host, core.state);
 }
 
 void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause)

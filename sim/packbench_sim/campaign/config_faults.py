@@ -1,0 +1,56 @@
+"""Configuration that is wrong in the ways in which configuration goes wrong.
+
+Owns the changes to a job's texts. Each must be refused, with a place, before anything is switched on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from packbench.app.job import Texts
+from packbench.store.meta import Source
+
+Change = Callable[[str], str]
+
+
+def mutated(row: str, texts: Texts, rng: Random) -> Texts:
+    """The texts with one fault of a row in them."""
+    which, change = rng.choice(_CHANGES[row])
+    source: Source = getattr(texts, which)
+    changed = change(source.text)
+    if changed == source.text:
+        raise AssertionError(f"{row} changes nothing in the {which}")
+    return replace(texts, **{which: Source(name=source.name, text=changed)})
+
+
+def _sub(pattern: str, instead: str) -> Change:
+    return lambda text: re.sub(pattern, instead, text, count=1, flags=re.MULTILINE)
+
+
+TEXTS = frozenset({"config.yaml", "config.limit"})
+"""The rows that are made true here."""
+_CHANGES: dict[str, tuple[tuple[str, Change], ...]] = {
+    # What YAML would read as 90 seconds, as False, as text; a key that stands twice; a unit that is not there.
+    "config.yaml": (
+        ("profile", _sub(r"for: 10 s", "for: 1:30")),
+        ("profile", _sub(r"current: 0.5C", "current: off")),
+        ("profile", _sub(r"voltage: 53.7 V", "voltage: 1e3")),
+        ("profile", _sub(r"for: 15 s", "for: 15")),
+        ("profile", _sub(r"^record: (.*)$", r"record: \1\nrecord: {dt: 2 s}")),
+        ("bench", _sub(r"poll: 500 ms", "poll: 500")),
+        ("bench", _sub(r"^ambient: (.*)$", r"ambient: \1\nambient: 30 degC")),
+        ("pack", _sub(r"^rated_capacity: 100 Ah", "rated_capacity: 100")),
+    ),
+    # A limit that nobody states, or that is beyond what the next layer allows.
+    "config.limit": (
+        ("pack", _sub(r"cell_voltage_max: [^,}]+,? ?", "")),
+        ("pack", _sub(r"temperature_max: [^,}]+,? ?", "")),
+        ("pack", _sub(r"cell_spread_max: [^,}]+,? ?", "")),
+        ("bench", _sub(r"charge_current_max: 340 A", "charge_current_max: 900 A")),
+        ("profile", _sub(r"voltage: 53.7 V", "voltage: 70 V")),
+        ("profile", _sub(r"current: 0.5C", "current: 20C")),
+    ),
+}

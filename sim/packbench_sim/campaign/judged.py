@@ -1,0 +1,95 @@
+"""Whether a row's promise was kept: the reaction that was seen, against the one in the catalogue, within its budget.
+
+Owns that judgement. It looks at what the world saw (watch.py) and at how the life ended, never at the host's state.
+Times run from the first instant at which the fault could be seen to the command; a contactor's release comes on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packbench_sim.campaign.report import Injection
+from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.catalogue import Row
+from packbench_sim.faults.injector import Injected
+
+NS = 1_000_000_000
+REFUSE_NS = 1 * NS
+"""What a REFUSE without a budget of its own is given where the contactor was closed already."""
+OPEN_NS = 1 * NS
+"""From the first command to the coil (I2: within a second)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known of a life when it is over."""
+
+    number: int
+    began_ns: int
+    """Of the trial's clock; and its end."""
+    ended_ns: int
+    verdict: str
+    """Of its result; "killed", "refused", "error"."""
+    trip: str
+    """The fault id of its trip; empty: none."""
+    marked: bool
+    """Its record says that something was not as it should be."""
+    watch: Watch
+
+
+def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injection:
+    """The injection with what came of it."""
+    shown_ns = injected.shown_ns
+    if shown_ns is None or shown_ns > life.ended_ns:
+        own = life.trip == row.id or life.trip in row.rules
+        found = f"before that: {life.trip}" if own else "the run ended before it could be seen"
+        return _told(row, injected, life, origin_ns, 0.0 if own else None, True, found)
+    if row.reaction in ("DISCARD", "NONE", "MARKED"):
+        return _gone_on(row, injected, life, origin_ns)
+    if row.reaction == "REFUSE" and injected.state in ("connecting", "precharge"):
+        # A wrong sign is found by a pulse: the contactor may have closed, and the test has not begun.
+        refused = life.verdict != "pass" and not life.watch.flowed(shown_ns, life.ended_ns)
+        return _told(row, injected, life, origin_ns, None, refused, life.verdict)
+    return _stopped(row, injected, life, origin_ns, shown_ns)
+
+
+def _gone_on(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injection:
+    """A fault that is to be borne: no trip of its making."""
+    own = life.trip in row.rules or life.trip == row.id
+    if row.reaction == "MARKED":
+        marked = life.marked
+        return _told(row, injected, life, origin_ns, None, marked, "marked" if marked else "the result counts")
+    return _told(row, injected, life, origin_ns, None, not own, f"tripped: {life.trip}" if own else "borne")
+
+
+def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns: int) -> Injection:
+    """A fault that is to end the current, and open the contactor, for the rest of this life."""
+    watch, budget_ns = life.watch, REFUSE_NS if row.budget_ns is None else row.budget_ns
+    open_ns = watch.coil_off_for_good_ns(shown_ns, life.ended_ns)
+    if open_ns is None:
+        return _told(row, injected, life, origin_ns, None, False, "the contactor stayed closed")
+    off_ns = watch.off_for_good_ns(shown_ns, life.ended_ns) if row.by == "off" else None
+    safe_ns = open_ns if off_ns is None else min(off_ns, open_ns)
+    latency_ns = safe_ns - shown_ns
+    held, found = True, life.trip or life.verdict
+    if latency_ns > budget_ns:
+        held, found = False, f"after {latency_ns / NS:.3f} s, {budget_ns / NS:g} s promised"
+    elif open_ns > max(safe_ns + OPEN_NS, shown_ns + budget_ns) and row.reaction != "HOLD":
+        held, found = False, f"the contactor opened {(open_ns - safe_ns) / NS:.3f} s after the current's end"
+    return _told(row, injected, life, origin_ns, latency_ns / NS, held, found)
+
+
+def _told(
+    row: Row, injected: Injected, life: Life, origin_ns: int, latency_s: float | None, held: bool, found: str
+) -> Injection:
+    shown_ns = injected.shown_ns
+    return Injection(
+        row=row.id,
+        state=injected.state,
+        life=life.number,
+        t_s=(injected.t_ns - origin_ns) / NS,
+        shown_s=None if shown_ns is None else (shown_ns - origin_ns) / NS,
+        latency_s=latency_s,
+        held=held,
+        found=found,
+    )

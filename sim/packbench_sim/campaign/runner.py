@@ -1,0 +1,92 @@
+"""Trials in parallel processes, each kept as soon as it is done: a campaign that was interrupted goes on.
+
+Owns the processes and the file of reports. The order of seeds changes nothing: a trial depends on its own seed alone.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+
+from packbench.core.errors import InputError
+from packbench_sim.campaign.report import TrialReport, report_from
+from packbench_sim.campaign.trial import TrialSpec, run_trial
+
+AHEAD = 2
+"""Trials that wait for each process."""
+
+
+def run_campaign(
+    specs: Iterable[TrialSpec], processes: int, kept: Path | None, told: Callable[[TrialReport], None]
+) -> None:
+    """Run trials, and tell each report as it comes, those that `kept` holds already first.
+
+    Raises InputError when `kept` is of another campaign.
+    """
+    wanted = {spec.seed: spec for spec in specs}
+    done: set[int] = set()
+    if kept is not None and kept.exists():
+        for report in read_reports(kept, _words(wanted)):
+            if report.seed in wanted:
+                done.add(report.seed)
+                told(report)
+    left = [spec for seed, spec in wanted.items() if seed not in done]
+    for report in _parallel(left, processes):
+        if kept is not None:
+            _keep(kept, _words(wanted), report)
+        told(report)
+
+
+def read_reports(kept: Path, words: str) -> Iterator[TrialReport]:
+    """The reports in a file. A last line that was cut short is left out: its trial runs again."""
+    lines = kept.read_text(encoding="utf-8").split("\n")
+    if lines and json.loads(lines[0]) != {"campaign": words}:
+        raise InputError(f"{kept} is of another campaign: {lines[0][:200]}")
+    for line in lines[1:-1]:
+        yield report_from(json.loads(line))
+
+
+def _words(wanted: dict[int, TrialSpec]) -> str:
+    """What is the same in all trials of a campaign."""
+    return next((spec.words() for spec in wanted.values()), "")
+
+
+def _keep(kept: Path, words: str, report: TrialReport) -> None:
+    new = not kept.exists()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if not new:
+        _cut_short_away(kept)
+    with kept.open("a", encoding="utf-8") as file:
+        if new:
+            file.write(json.dumps({"campaign": words}) + "\n")
+        file.write(json.dumps(report.as_dict()) + "\n")
+
+
+def _cut_short_away(kept: Path) -> None:
+    data = kept.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.truncate(kept, data.rfind(b"\n") + 1)
+
+
+def _parallel(specs: list[TrialSpec], processes: int) -> Iterator[TrialReport]:
+    if processes <= 1 or len(specs) <= 1:
+        for spec in specs:
+            yield run_trial(spec)
+        return
+    # A fresh interpreter: a fork would carry over whatever threads the parent has.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        left = iter(specs)
+        running: set[Future[TrialReport]] = set()
+        while True:
+            while len(running) < processes * AHEAD and (spec := next(left, None)) is not None:
+                running.add(pool.submit(run_trial, spec))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()

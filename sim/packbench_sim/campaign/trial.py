@@ -1,0 +1,386 @@
+"""One seed: a bench on which runs follow one another, each with its fault, and a person who repairs in between.
+
+Owns the course of a trial and what is concluded from each life. Everything random comes from the seed. The invariants
+are the world's (packbench_sim.invariants); whether a row's promise was kept is `judged`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from packbench import __version__
+from packbench.app.conclude import DATA_NAME
+from packbench.app.devices import Buses, Line, board_driver
+from packbench.app.virtual_bench import VirtualBench
+from packbench.clock import stopwatch_s
+from packbench.core.errors import DeviceError, InputError, PackbenchError
+from packbench.core.samples import Provenance, Snapshot
+from packbench.engine.state import EngineState
+from packbench.run.actor import Journal
+from packbench.run.recorder import Recorder
+from packbench.store.meta import RunMeta
+from packbench.store.reader import RunReader
+from packbench_board.codes import Input
+from packbench_board.codes import State as BoardState
+from packbench_sim.campaign.config_faults import TEXTS, mutated
+from packbench_sim.campaign.controller import Controller, Disk, Ended
+from packbench_sim.campaign.draw import Draw, drawn
+from packbench_sim.campaign.host import Host, HostClock
+from packbench_sim.campaign.judged import Life, judged
+from packbench_sim.campaign.profile import campaign_job, campaign_texts
+from packbench_sim.campaign.report import Injection, TrialReport, Violation
+from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.catalogue import BY_ID
+from packbench_sim.faults.injector import Injected, Injector, state_of
+from packbench_sim.invariants import Monitor, layers_of
+from packbench_sim.loop import VirtualLoop, run_virtual
+from packbench_sim.world import World, build_parts
+
+S = 1_000_000_000
+TICKS = 1 << 32
+SERIAL = "CAMPAIGN-1"
+WHO = "Li"
+LOOK_NS = 20_000_000
+SETTLE_NS = 3 * S
+"""After a controller is gone: the lease, the load break, the watchdog and the cycler's own."""
+LIFE_MAX_NS = 400 * S
+"""A life that lasts longer is stuck: the profile takes 155 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """What a trial is to do."""
+
+    seed: int
+    minutes: float
+    rows: tuple[str, ...]
+    """The faults that may be drawn, in the catalogue's order."""
+    pairs: bool = False
+    """Two faults a life."""
+    only: tuple[tuple[Draw, ...], ...] | None = None
+    """These instead of what the seed draws, life by life: what a violation is shrunk to."""
+
+    def words(self) -> str:
+        """What is the same in all trials of a campaign."""
+        return f"{self.minutes:g} min, pairs {self.pairs}, {','.join(self.rows)}"
+
+    def command(self) -> str:
+        """What runs this trial again."""
+        faults = "all" if len(self.rows) > 8 else ",".join(self.rows)
+        pairs = " --pairs" if self.pairs else ""
+        return (
+            f"packbench campaign --seeds 1 --first-seed {self.seed} --minutes {self.minutes:g} --faults {faults}{pairs}"
+        )
+
+
+def run_trial(spec: TrialSpec) -> TrialReport:
+    """Run one seed from its beginning to its end."""
+    began_s = stopwatch_s()
+    report = TrialReport(spec.seed)
+    with tempfile.TemporaryDirectory(prefix="packbench-trial-") as folder:
+
+        async def main(_clock: object) -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            await _Trial(spec, loop, Path(folder), report).run()
+
+        try:
+            run_virtual(main)
+        except Exception as error:  # noqa: BLE001 - a crash of the code under test is a finding, not the campaign's end
+            text = f"{type(error).__name__}: {error}"
+            report.violations.append(Violation("crash", report.simulated_s, text, spec.seed, spec.command()))
+    report.wall_s = stopwatch_s() - began_s
+    return report
+
+
+class _Trial:
+    """The course of one seed."""
+
+    def __init__(self, spec: TrialSpec, loop: VirtualLoop, folder: Path, report: TrialReport) -> None:
+        self._spec, self._loop, self._folder, self._report = spec, loop, folder, report
+        self._rng = Random(f"trial {spec.seed}")
+        self._clock = HostClock(loop)
+        self._texts = campaign_texts()
+        self._job = campaign_job(self._texts)
+        self._end_ns = round(spec.minutes * 60 * S)
+        # The board's tick wraps once within the trial, wherever that falls.
+        self._wrap_ns = self._rng.randrange(self._end_ns)
+        tick_us = (TICKS - self._wrap_ns // 1000) % TICKS
+        job = self._job
+        self._world = build_parts(job.bench, job.pack, start_ns=0, seed=spec.seed, boot_tick_us=tick_us)
+        self._bench = VirtualBench(job, self._world)
+        self._lines = self._bench.lines(loop, self._clock)
+        self._monitor = Monitor(self._world, loop, layers_of(job.plan.limits, job.pack, job.bench), gaps_allowed=True)
+        self._watch = Watch()
+        self._watch.attach(self._world, loop)
+        self._host = Host(self._clock, self._new_lines)
+        self._injector = Injector(self._world, loop, self._host, self._rng)
+        self._lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
+        self._token = 1
+        self._run = 0
+        self._cut_short: Path | None = None
+        """The folder of a run that was killed and may be gone on with."""
+
+    async def run(self) -> None:
+        """Life after life, until the time is over."""
+        for number, draws in enumerate(self._lives, start=1):
+            if self._clock.now_ns() >= self._end_ns:
+                break
+            await self._life(number, draws)
+            await self._person()
+        report = self._report
+        report.simulated_s = self._clock.now_ns() / S
+        report.violations += [
+            Violation(found.invariant, found.t_ns / S, found.text, self._spec.seed, self._spec.command())
+            for found in self._monitor.violations
+        ]
+
+    # -- one life ----------------------------------------------------------------------------
+
+    async def _life(self, number: int, draws: tuple[Draw, ...]) -> None:
+        began_ns = self._clock.now_ns()
+        self._report.lives += 1
+        if any(draw.row in TEXTS for draw in draws):
+            self._refused_by_config(number, draws)
+            return
+        rows = {draw.row for draw in draws}
+        if "config.mismatch" in rows:
+            await self._misconfigure()
+        controller = self._begin(swapped="host.port_swap" in rows)
+        self._host.attach(controller)
+        self._injector.attach_lines(self._lines)
+        if any(draw.state == "tripped" for draw in draws):
+            # Something has to trip the board first.
+            draws = (*draws, Draw("pack.hvil", "discharge", self._rng.uniform(0.0, 40.0)))
+        arms = [Arming(draw, self._injector, self._world, self._loop) for draw in draws]
+        for arm in arms:
+            if arm.draw.row in ("config.mismatch", "host.port_swap"):
+                arm.injected = Injected(arm.draw.row, began_ns, "connecting", lambda: began_ns)
+        life = asyncio.create_task(controller.live(self._token), name="life")
+        self._token += 2
+        for arm in arms:
+            arm.set()
+        done, _ = await asyncio.wait([life], timeout=LIFE_MAX_NS / 1e9)
+        if not done:
+            self._violates("life", f"a life lasts longer than {LIFE_MAX_NS / S:g} s", draws)
+            self._host.kill()
+        ended = await life
+        for arm in arms:
+            if arm.draw.state != "tripped":
+                arm.over()
+        self._monitor.life_ended()
+        if not ended.killed:
+            # Whoever comes next holds lines of its own.
+            self._new_lines()
+            self._injector.attach_lines(self._lines, kept=True)
+        await self._settle()
+        for arm in arms:
+            arm.over()
+        self._conclude(number, began_ns, draws, arms, ended)
+
+    def _begin(self, *, swapped: bool) -> Controller:
+        """A controller: on the run that was cut short, or on a new one."""
+        goes_on, self._cut_short = self._cut_short, None
+        folder = goes_on
+        meta = None
+        if folder is None:
+            self._run += 1
+            folder = self._folder / f"run-{self._run}"
+            meta = self._meta()
+        lines = self._lines
+        if swapped:
+            lines = {**lines, "cycler": lines["bms"], "bms": lines["cycler"]}
+        try:
+            controller = Controller(
+                self._bench, self._job, self._loop, self._clock, lines, Disk(folder), _unseen, tap=self._tap, meta=meta
+            )
+        except InputError:
+            if goes_on is None:
+                raise
+            # It had not begun, or was over: nothing to go on with.
+            return self._begin(swapped=swapped)
+        self._record = folder
+        if goes_on is not None:
+            self._report.resumed += 1
+        self._monitor.attach_lines(self._lines)
+        return controller
+
+    def _tap(self, recorder: Recorder) -> Journal:
+        return self._monitor.run_began(f"run-{self._run}", recorder, serial=SERIAL)
+
+    def _meta(self) -> RunMeta:
+        job = self._job
+        return RunMeta(
+            run_id=f"trial-{self._spec.seed}-{self._run}",
+            provenance=Provenance.SIMULATED,
+            serial=SERIAL,
+            profile=job.profile_source,
+            pack=job.pack_source,
+            bench=job.bench_source,
+            software_version=__version__,
+            started_at=self._clock.wall(),
+            origin_ns=self._clock.now_ns(),
+            seed=self._spec.seed,
+            operator=WHO,
+            extra={},
+        )
+
+    async def _misconfigure(self) -> None:
+        """Somebody has given the board another configuration than this bench's."""
+        bench = self._job.bench
+        other = replace(self._job, bench=replace(bench, lease_ns=bench.lease_ns - 50_000_000))
+        client = board_driver(other, Line(self._lines["board"]), Buses(self._clock))
+        with suppress(DeviceError):
+            await client.identify()
+        for line in self._lines.values():
+            line.close()
+        self._new_lines()
+
+    def _new_lines(self) -> None:
+        self._lines = self._bench.lines(self._loop, self._clock)
+
+    async def _settle(self) -> None:
+        """Let what was begun come to rest: the lease runs out, the contactor opens."""
+        await self._clock.sleep_until(self._clock.now_ns() + SETTLE_NS)
+
+    # -- what came of it ---------------------------------------------------------------------
+
+    def _conclude(self, number: int, began_ns: int, draws: tuple[Draw, ...], arms: list[Arming], ended: Ended) -> None:
+        report = self._report
+        verdict, trip = self._outcome(ended)
+        report.ended[verdict] = report.ended.get(verdict, 0) + 1
+        if trip:
+            report.trips[trip] = report.trips.get(trip, 0) + 1
+        if ended.error is not None and not isinstance(ended.error, PackbenchError | RuntimeError):
+            self._violates("crash", f"{type(ended.error).__name__}: {ended.error}", draws)
+        life = Life(number, began_ns, self._clock.now_ns(), verdict, trip, self._marked(verdict, trip), self._watch)
+        for arm in arms:
+            if arm.injected is None:
+                continue
+            row = BY_ID[arm.injected.row]
+            found = judged(row, arm.injected, life, 0)
+            report.injections.append(found)
+            if not found.held and not self._spec.pairs and found.state not in row.not_held:
+                text = f"{row.id} in {found.state} (life {number}): {found.found}; {row.reaction} promised"
+                self._violates(row.id, text, draws, found.t_s)
+        if ended.killed:
+            self._cut_short = self._record
+        else:
+            self._monitor.record(self._record)
+
+    def _marked(self, verdict: str, trip: str) -> bool:
+        """Whether the record of the life says that something was wrong: a trip, or balancing."""
+        if trip or verdict in ("killed", "refused", "error"):
+            return True
+        with RunReader.open(self._record / DATA_NAME) as reader:
+            return any(event.data.get("active") for event in reader.events("balancing"))
+
+    def _outcome(self, ended: Ended) -> tuple[str, str]:
+        if ended.killed:
+            return "killed", ""
+        if ended.error is not None:
+            return "error" if isinstance(ended.error, RuntimeError) else "refused", ""
+        assert ended.outcome is not None
+        trip = ended.outcome.trip
+        return ended.outcome.finish.verdict, "" if trip is None else trip.fault_id
+
+    def _violates(self, of: str, text: str, draws: tuple[Draw, ...], t_s: float | None = None) -> None:
+        at_s = self._clock.now_ns() / S if t_s is None else t_s
+        faults = tuple(draw.row for draw in draws)
+        self._report.violations.append(Violation(of, at_s, text, self._spec.seed, self._spec.command(), faults))
+
+    # -- configuration -----------------------------------------------------------------------
+
+    def _refused_by_config(self, number: int, draws: tuple[Draw, ...]) -> None:
+        """Texts that are wrong: the run is refused before anything is touched."""
+        for draw in draws:
+            row = BY_ID[draw.row]
+            if draw.row not in TEXTS:
+                continue
+            texts = mutated(draw.row, self._texts, self._rng)
+            try:
+                campaign_job(texts)
+                refused = ""
+            except InputError as error:
+                refused = str(error)
+            t_s = self._clock.now_ns() / S
+            found = refused.splitlines()[0][:120] if refused else "it was accepted"
+            self._report.injections.append(
+                Injection(row.id, "connecting", number, t_s, t_s, None, bool(refused), found)
+            )
+            if not refused:
+                self._violates(row.id, f"{row.id}: {found}", draws)
+        self._report.ended["refused"] = self._report.ended.get("refused", 0) + 1
+
+    # -- the person --------------------------------------------------------------------------
+
+    async def _person(self) -> None:
+        """Repairs what is broken, lets the pack rest, turns the key, resets the board in a name."""
+        self._injector.repair()
+        self._host.repair()
+        await self._clock.sleep_until(self._clock.now_ns() + self._rng.randrange(5 * S, 20 * S))
+        self._world.plant.advance_to(self._clock.now_ns())
+        self._world.plant.pack.rested()
+        board = self._world.board
+        if board.state is not BoardState.TRIPPED:
+            return
+        # A real board looks a thousand times a second, and has seen the key off by now.
+        board.on_bytes(self._clock.now_ns(), b"")
+        board.set_input(Input.KEY_ON, True)
+        buses = Buses(self._clock)
+        client = board_driver(self._job, Line(self._lines["board"]), buses)
+        try:
+            await client.greet()
+            await client.reset(WHO)
+        except DeviceError as error:
+            self._violates("reset", f"the board was not reset: {error}", ())
+        board.set_input(Input.KEY_ON, False)
+        for line in self._lines.values():
+            line.close()
+        self._new_lines()
+
+
+class Arming:
+    """One fault of a life, waiting for its state."""
+
+    def __init__(self, draw: Draw, injector: Injector, world: World, loop: VirtualLoop) -> None:
+        self.injected: Injected | None = None
+        self.draw = draw
+        self._injector, self._world, self._loop = injector, world, loop
+        self._over = False
+        self._since_ns: int | None = None
+
+    def set(self) -> None:
+        """Begin to look."""
+        self._look()
+
+    def over(self) -> None:
+        """The life is over."""
+        self._over = True
+
+    def _look(self) -> None:
+        if self._over or self.injected is not None:
+            return
+        now_ns = self._loop.now_ns()
+        if state_of(self._world) == self.draw.state:
+            if self._since_ns is None:
+                self._since_ns = now_ns
+            if now_ns - self._since_ns >= self.draw.after_s * S:
+                self.injected = self._injector.inject(self.draw.row)
+                return
+        elif self._since_ns is not None:
+            # The state was shorter than drawn. The same one may come again; what it has become may do as well.
+            self._since_ns = None
+            if state_of(self._world) in BY_ID[self.draw.row].states:
+                self.injected = self._injector.inject(self.draw.row)
+                return
+        self._loop.at_ns(now_ns + LOOK_NS, self._look)
+
+
+def _unseen(_snapshot: Snapshot, _state: EngineState) -> None:
+    return None

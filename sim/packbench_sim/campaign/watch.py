@@ -1,0 +1,88 @@
+"""What the world saw of a reaction: when the cycler was told to stop, when the coil fell, when no current flowed.
+
+Owns these instants, by watching the parts themselves. Must not know a fault. A reaction is measured to the command
+(coil or cycler off): the contactor's own release comes on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from packbench_sim.loop import VirtualLoop
+from packbench_sim.world import World
+
+QUIET_A = 5.0
+"""Above this it is more than the pulse that shows the current's sign."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Edges of one world, in order of time."""
+
+    coil: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
+    offs: list[int] = field(default_factory=list[int])
+    """When the cycler was commanded off."""
+    ons: list[int] = field(default_factory=list[int])
+    """When it was commanded on."""
+    quiet: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
+    """When more than a pulse began and ceased to flow, as of the tick at which it was seen."""
+
+    def attach(self, world: World, loop: VirtualLoop) -> None:
+        """Begin to watch. Others that watch the same parts keep hearing of them."""
+        plant = world.plant
+        before_coil, before_command, before_tick = plant.contactor.on_coil, plant.cycler.on_command, loop.on_tick
+
+        def on_coil(t_ns: int, closed: bool) -> None:
+            self.coil.append((t_ns, closed))
+            if before_coil is not None:
+                before_coil(t_ns, closed)
+
+        def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
+            (self.ons if output_on else self.offs).append(t_ns)
+            if before_command is not None:
+                before_command(t_ns, output_on, voltage_v, source_a, sink_a)
+
+        def on_tick(t_ns: int) -> None:
+            quiet = abs(plant.cycler.current_a) < QUIET_A
+            if not self.quiet or self.quiet[-1][1] is not quiet:
+                self.quiet.append((t_ns, quiet))
+            if before_tick is not None:
+                before_tick(t_ns)
+
+        plant.contactor.on_coil, plant.cycler.on_command, loop.on_tick = on_coil, on_command, on_tick
+
+    def coil_at(self, t_ns: int) -> bool:
+        """Whether the coil was on at an instant."""
+        on = False
+        for at_ns, closed in self.coil:
+            if at_ns > t_ns:
+                break
+            on = closed
+        return on
+
+    def coil_off_for_good_ns(self, from_ns: int, to_ns: int) -> int | None:
+        """When the coil went off last before `to_ns`, or `from_ns` where it was off from then on; None: it is on."""
+        if self.coil_at(to_ns):
+            return None
+        found_ns = from_ns
+        for at_ns, closed in self.coil:
+            if from_ns <= at_ns <= to_ns and not closed:
+                found_ns = at_ns
+        return found_ns
+
+    def off_for_good_ns(self, from_ns: int, to_ns: int) -> int | None:
+        """When the cycler was told to stop, and to nothing else before `to_ns`; None: it was not."""
+        last_on_ns = max((at_ns for at_ns in self.ons if at_ns <= to_ns), default=-1)
+        return next((max(at_ns, from_ns) for at_ns in self.offs if last_on_ns <= at_ns <= to_ns), None)
+
+    def flowed(self, from_ns: int, to_ns: int) -> bool:
+        """Whether more than a pulse flowed at any time between."""
+        flows = False
+        for at_ns, is_quiet in self.quiet:
+            if at_ns > to_ns:
+                break
+            if at_ns <= from_ns:
+                flows = not is_quiet
+            elif not is_quiet:
+                return True
+        return flows

@@ -1,0 +1,187 @@
+"""Every row of the faults catalogue: what it is, what is promised, where it can be made true.
+
+Owns the table. Must not know how a fault is made true (injector.py) nor how a rule reacts. The catalogue's own words and
+budgets; times run from the first sample or missed message that shows the fault to the command (coil off, cycler off).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Reaction = Literal["S0", "S1", "HOLD", "REFUSE", "DISCARD", "NONE", "MARKED"]
+State = Literal["connecting", "precharge", "rest", "charge_cc", "charge_cv", "discharge", "stopping", "tripped"]
+
+S = 1_000_000_000
+MS = 1_000_000
+
+CURRENT: frozenset[State] = frozenset({"charge_cc", "charge_cv", "discharge"})
+CLOSED: frozenset[State] = CURRENT | {"rest"}
+STARTING: frozenset[State] = frozenset({"connecting", "precharge"})
+ALIVE: frozenset[State] = CLOSED | STARTING | {"stopping"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row."""
+
+    id: str
+    title: str
+    reaction: Reaction
+    budget_ns: int | None
+    """None: a REFUSE where nothing flows yet, or nothing has to be done."""
+    states: frozenset[State]
+    """Of the controller, in which it can occur."""
+    by: Literal["off", "coil"] = "coil"
+    """Which command the budget runs to: a cycler that ignores "off" is stopped by the coil alone."""
+    rules: tuple[str, ...] = ()
+    """Fault ids by which a run may report it besides its own."""
+    pending: str = ""
+    """Why it cannot be made true yet."""
+    not_held: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    """States in which the promise is not kept, and why."""
+
+    @property
+    def part(self) -> str:
+        """What breaks: the word before the dot."""
+        return self.id.partition(".")[0]
+
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def _row(
+    name: str,
+    title: str,
+    reaction: Reaction,
+    budget_s: float | None,
+    states: frozenset[State],
+    *rules: str,
+    by: Literal["off", "coil"] = "off",
+    not_held: Mapping[str, str] = NOTHING,
+) -> Row:
+    budget_ns = None if budget_s is None else round(budget_s * S)
+    return Row(name, title, reaction, budget_ns, states, by, rules, not_held=not_held)
+
+
+def _pending(name: str, title: str, reaction: Reaction, why: str) -> Row:
+    return Row(name, title, reaction, None, frozenset(), pending=why)
+
+
+MATCHED = (
+    "the cycler brings its terminals to the pack's voltage before precharge: the contactor closes on less than its "
+    "threshold, and a relay that does not close is not seen"
+)
+AT_CLAMP = "within 0.5 % of the voltage clamp less current than asked is right: nothing tells the two apart"
+NO_API = "the HTTP interface does not exist yet"
+NO_LINE = "the production line's interfaces do not exist yet"
+NO_CAN = "the campaign's bench has no CAN bus; tests/scenario/test_gbt27930_run.py has one"
+
+BY_HAND = "a person's word is the command line's: tests/contract/test_cli_resume.py"
+BY_TESTS = "every byte of a record is changed in tests/unit/test_store_reader.py"
+
+ROWS: tuple[Row, ...] = (
+    _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE, by="coil"),
+    _row("comms.loop_stuck", "the control loop stands still, its supervisor lives", "S0", 0.9, CLOSED, by="coil"),
+    _row("comms.nuisance", "a slow disk must not trip the board", "NONE", None, CLOSED),
+    _row("comms.cycler_lost", "the cycler's link is lost", "S0", 2.0, ALIVE),
+    _row("comms.bms_lost", "the BMS's link is lost", "S1", 3.5, ALIVE),
+    _row("comms.late_reply", "a reply comes after its time-out", "DISCARD", None, CLOSED, "comms.cycler_lost"),
+    _row("comms.wrong_unit", "a reply names another unit", "DISCARD", None, CLOSED),
+    _row("comms.noise", "a reply arrives damaged, with noise before it", "DISCARD", None, ALIVE),
+    _row("comms.reconnect", "the cycler's link is lost and comes back", "S0", 2.0, CURRENT, "comms.cycler_lost"),
+    _row("comms.half_write", "a command to the cycler is lost or doubled", "DISCARD", None, CLOSED),
+    _pending("comms.can_off", "CAN bus-off", "S1", NO_CAN),
+    _row("sensor.frozen", "the BMS repeats its values with fresh stamps", "S1", 48.0, CURRENT, "sensor.scale"),
+    _row("sensor.sentinel", "a cell reads 65.535 V", "S1", 3.5, ALIVE, "comms.bms_lost"),
+    _row("sensor.sign", "the board's shunt is reversed", "REFUSE", None, frozenset({"connecting"})),
+    _row("sensor.word_order", "the BMS's registers come with their bytes swapped", "S1", 3.5, ALIVE, "comms.bms_lost"),
+    _row("sensor.scale", "the cycler's voltage is off by a factor of ten", "S1", 1.0, CLOSED, "pack.deep_cell"),
+    _row("sensor.thermo_open", "a temperature sensor is open", "S1", 5.0, ALIVE, "comms.bms_lost"),
+    _row(
+        "sensor.sense_lead", "a sense lead of the cycler is open", "S1", 0.1, CURRENT, "pack.deep_cell", "sensor.scale"
+    ),
+    _row("sensor.cells_missing", "13 of 16 cells are reported", "S1", 1.0, ALIVE),
+    _row("sensor.weak_cell", "one cell passes its limit", "S1", 1.0, CURRENT | {"rest", "connecting"}),
+    _row("power.ignores_off", 'the cycler ignores "off"', "S0", 0.5, CURRENT, by="coil"),
+    _row("power.weld", "the contactor welds", "MARKED", None, CLOSED, "power.board_tripped"),
+    _row("power.opened_hot", "the contactor opens under load", "S1", 0.2, CURRENT, "power.board_tripped"),
+    _row(
+        "power.precharge",
+        "precharge fails",
+        "REFUSE",
+        None,
+        STARTING,
+        not_held=dict.fromkeys(STARTING, MATCHED),
+    ),
+    _row("power.load_dump", "the pack opens its contactor", "S1", 2.5, CURRENT, "power.setpoint"),
+    _row("power.reversed", "the pack is connected the wrong way round", "REFUSE", None, frozenset({"connecting"})),
+    _row("power.reclose", "old frames are sent to the board again", "NONE", None, frozenset({"tripped"})),
+    _row("power.overcurrent", "the cycler delivers more than the shunt's limit", "S0", 0.02, CURRENT, by="coil"),
+    _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "comms.cycler_lost"),
+    _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway"),
+    _row(
+        "power.setpoint",
+        "the output settles at 80 % of its set-point",
+        "S1",
+        3.0,
+        frozenset({"charge_cc", "discharge"}),
+    ),
+    _row("pack.runaway", "gas, and 20 K/min", "S0", 0.1, CLOSED, "power.board_tripped", by="coil"),
+    _row("pack.insulation", "50 kohm to the case", "S1", 1.0, ALIVE),
+    _row("pack.deep_cell", "a deeply discharged cell", "REFUSE", None, frozenset({"connecting"}), "sensor.weak_cell"),
+    _row("pack.bms_reset", "the BMS resets: ten seconds of silence", "S1", 3.5, CLOSED, "comms.bms_lost"),
+    _row("pack.balancing", "the BMS balances", "MARKED", None, CLOSED),
+    _row("pack.hvil", "interlock loop, door or emergency stop", "S0", 0.1, ALIVE, "power.board_tripped", by="coil"),
+    _row("host.clock_jump", "the wall clock jumps", "NONE", None, ALIVE),
+    _row("host.tick_wrap", "the board's 32-bit tick wraps", "NONE", None, frozenset()),
+    _row("host.reboot", "the machine restarts", "S0", 0.6, CLOSED, by="coil"),
+    _row("host.port_swap", "the system swaps the names of two ports", "REFUSE", None, frozenset({"connecting"})),
+    _row("host.exception", "an error that nobody foresaw", "S0", 0.9, CLOSED, by="coil"),
+    _row("host.mcu_hang", "the board's microcontroller hangs", "S0", 0.25, CLOSED, "power.board_tripped", by="coil"),
+    _row("store.power_cut", "the power fails during a write", "S0", 0.6, CLOSED, by="coil"),
+    _row("store.fsync", "the disk reports an error", "S1", 6.0, CLOSED, "comms.link_lost"),
+    _row("store.full", "the disk is full", "S1", 60.0, CLOSED, "comms.link_lost"),
+    _pending("store.corrupt", "a byte of the record changes", "MARKED", BY_TESTS),
+    _row("config.yaml", "a file that YAML reads otherwise than meant", "REFUSE", None, frozenset({"connecting"})),
+    _row("config.limit", "a limit that nobody states", "REFUSE", None, frozenset({"connecting"})),
+    _row("config.mismatch", "the board holds another configuration", "REFUSE", None, frozenset({"connecting"})),
+    _pending("config.resume", "a resumption without a person's word", "REFUSE", BY_HAND),
+    _pending("net.csrf", "CSRF, DNS rebinding", "REFUSE", NO_API),
+    _pending("net.lan_trust", "trust by LAN address", "REFUSE", NO_API),
+    _row(
+        "net.rogue_writer",
+        "another master writes to the cycler",
+        "S1",
+        3.0,
+        CURRENT,
+        "power.setpoint",
+        "power.overcurrent",
+    ),
+    _row("net.malformed", "garbage on a device's line", "DISCARD", None, ALIVE),
+    _pending("net.traversal", "path traversal, key timing", "REFUSE", NO_API),
+    _pending("net.default_login", "default credentials", "REFUSE", NO_API),
+    _pending("line.serial", "blank, duplicate or wrong serial", "REFUSE", NO_LINE),
+    _pending("line.mes_down", "the MES is down", "HOLD", NO_LINE),
+    _pending("line.pass_early", "PASS before it is stored", "MARKED", NO_LINE),
+    _pending("line.plc_stuck", "a PLC's permit bit is stuck", "S1", NO_LINE),
+)
+
+BY_ID = {row.id: row for row in ROWS}
+INJECTABLE = tuple(row.id for row in ROWS if not row.pending)
+
+
+def states_table() -> str:
+    """Where each row can occur, as Markdown."""
+    states: tuple[State, ...] = (
+        "connecting", "precharge", "rest", "charge_cc", "charge_cv", "discharge", "stopping", "tripped",
+    )  # fmt: skip
+    lines = ["| row | reaction | budget | " + " | ".join(states) + " |", "|---|---|---|" + "---|" * len(states)]
+    for row in ROWS:
+        budget = "" if row.budget_ns is None else f"{row.budget_ns / S:g} s"
+        marks = ["x" if state in row.states else "" for state in states]
+        where = " | ".join(marks) if not row.pending else f"pending: {row.pending}" + " |" * (len(states) - 1)
+        lines.append(f"| `{row.id}` | {row.reaction} | {budget} | {where} |")
+    return "\n".join(lines)

@@ -1,0 +1,167 @@
+"""packbench campaign: a simulated bench that is broken on purpose, by the thousand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from packbench.cli.console import Done, Terminal
+from packbench.cli.words import Subparsers
+from packbench.cli.words import command as make_command
+from packbench.core.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from packbench_sim.campaign.report import TrialReport
+    from packbench_sim.campaign.tally import Tally
+
+FOUND = 5
+"""Verification failed: an invariant or a promise was broken."""
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = make_command(
+        subparsers,
+        "campaign",
+        "Break a simulated bench on purpose: faults drawn from seeds, in every state of the controller. The invariants "
+        "are checked at every tick, and each fault's promised reaction against its budget.",
+        "packbench campaign --seeds 4 --minutes 5",
+    )
+    parser.add_argument("--seeds", type=_count, default=20, metavar="N", help="how many trials (default 20)")
+    parser.add_argument("--first-seed", type=_seed, default=1, metavar="N", help="the first trial's seed (default 1)")
+    parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="M", help="of the bench, a trial (default 10)")
+    parser.add_argument("--faults", default="all", metavar="ID,...", help="faults to draw from (default all)")
+    parser.add_argument("--pairs", action="store_true", help="two faults at a time")
+    parser.add_argument("--processes", type=_count, default=None, metavar="N", help="how many at once (default: all cores)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="keep each trial's report here; go on from there")
+    parser.add_argument("--no-shrink", action="store_true", help="leave violations as they were found")
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Done:
+    """Run the trials, sum them up, shrink what was violated."""
+    from packbench_sim.campaign.runner import run_campaign
+    from packbench_sim.campaign.shrink import shrunk
+    from packbench_sim.campaign.tally import Tally
+    from packbench_sim.campaign.trial import TrialSpec
+    from packbench_sim.faults.catalogue import ROWS
+
+    rows = _rows(args.faults)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    specs = [TrialSpec(seed, args.minutes, rows, args.pairs) for seed in seeds]
+    tally = Tally({row.id: None if row.budget_ns is None else row.budget_ns / 1e9 for row in ROWS})
+    with _progress(terminal) as progress:
+        task = progress.add_task("trials", total=len(specs), violations=0)
+
+        def told(report: TrialReport) -> None:
+            tally.add(report)
+            progress.update(task, advance=1, violations=len(tally.violations))
+
+        run_campaign(specs, args.processes or os.cpu_count() or 1, args.out, told)
+    if not args.no_shrink:
+        tally.violations = shrunk(tally.violations, {spec.seed: spec for spec in specs})
+    tally.violations.sort(key=lambda found: (found.seed, found.t_s))
+    data: dict[str, Any] = {"ok": not tally.violations, **tally.as_dict()}
+    return Done(data, (_table(tally), _summary(tally)), FOUND if tally.violations else 0)
+
+
+def _rows(words: str) -> tuple[str, ...]:
+    from packbench_sim.faults.catalogue import BY_ID, INJECTABLE
+
+    if words == "all":
+        return INJECTABLE
+    rows: list[str] = []
+    problems: list[Problem] = []
+    for word in (part.strip() for part in words.split(",")):
+        row = BY_ID.get(word)
+        if row is None:
+            expected = f"one of {', '.join(INJECTABLE)}"
+            problems.append(Problem("no such fault", field="--faults", found=repr(word), expected=expected))
+        elif row.pending or not row.states:
+            why = row.pending or "it is made true in every trial"
+            problems.append(Problem("cannot be drawn", field="--faults", found=repr(word), expected=why))
+        else:
+            rows.append(word)
+    if problems:
+        raise InputError(problems)
+    return tuple(row for row in INJECTABLE if row in rows)
+
+
+def _progress(terminal: Terminal) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("violations: {task.fields[violations]}"),
+        console=terminal.err,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _table(tally: Tally) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading, right in (("Fault", False), ("Injected", True), ("Held", True), ("p99 / s", True), ("Worst / s", True),
+                           ("Budget / s", True), ("States", False)):  # fmt: skip
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "States")
+    for row, states in sorted(tally.injections.items()):
+        count = sum(states.values())
+        latencies = tally.latencies[row].as_dict() if row in tally.latencies else {}
+        held = tally.held[row]
+        figures = [latencies.get(name) for name in ("p99_s", "worst_s", "budget_s")]
+        table.add_row(
+            row,
+            str(count),
+            Text(str(held), style="" if held == count else "red"),
+            *("" if figure is None else f"{figure:.3g}" for figure in figures),
+            Text(", ".join(f"{state} {number}" for state, number in sorted(states.items())), style="dim"),
+        )
+    return table
+
+
+def _summary(tally: Tally) -> Text:
+    data = tally.as_dict()
+    text = Text()
+    rate = data["simulated_years_per_cpu_hour"]
+    text.append(
+        f"\n{tally.seeds} trials, {data['simulated_hours']:.1f} hours of the bench, {tally.lives} lives of a controller "
+        f"({tally.resumed} resumed), {sum(sum(states.values()) for states in tally.injections.values())} faults"
+    )
+    text.append(f", {rate:.2f} bench years an hour of CPU\n" if rate else "\n")
+    if not tally.violations:
+        return text.append("No violation.", style="green")
+    text.append(f"{len(tally.violations)} violations:\n", style="bold red")
+    for found in tally.violations[:20]:
+        text.append(f"  {found.of}", style="red").append(f" seed {found.seed}, {found.t_s:.3f} s: {found.text}\n")
+        if found.faults:
+            text.append(f"    faults: {', '.join(found.faults)}\n", style="dim")
+        text.append(f"    {found.command}\n", style="dim")
+    return text
+
+
+def _count(word: str) -> int:
+    value = int(word)
+    if value < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1")
+    return value
+
+
+def _seed(word: str) -> int:
+    value = int(word)
+    if value < 0:
+        raise argparse.ArgumentTypeError("a whole number from 0")
+    return value
+
+
+def _minutes(word: str) -> float:
+    value = float(word)
+    if not 0.1 <= value <= 600.0:
+        raise argparse.ArgumentTypeError("minutes from 0.1 to 600")
+    return value
