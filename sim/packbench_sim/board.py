@@ -124,6 +124,8 @@ class SimBoard:
         """The same at object level."""
         self.on_driven: Callable[[int, int], None] | None = None
         """Told (t_ns, bits of `Output`) when what its outputs do to the world changes, before it does."""
+        self.on_reboot: Callable[[int], None] | None = None
+        """Told when the watchdog has reset it: it remembers nothing."""
         self.inputs = HEALTHY_INPUTS
         """Discrete inputs besides the auxiliary contact; faults and the key switch change them (`set_input`)."""
 
@@ -179,6 +181,8 @@ class SimBoard:
         self._temperatures_ns = 0
         self._outputs = 0
         self._due_ns = t_ns + NS_PER_US
+        if self.on_reboot is not None:
+            self.on_reboot(t_ns)
         self._drive(t_ns)
 
     def ask(self, t_ns: int, request: HostMessage) -> BoardMessage:

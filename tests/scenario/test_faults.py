@@ -112,7 +112,8 @@ def test_a_fault_ends_the_run_safe_in_time_and_in_words(
     witness.assert_safe()
     witness.assert_latched(by=(TripCode.HOST, TripCode.LEASE))  # a latched host renews no lease: either may be first
 
-    assert 0 < (witness.output_off_ns() - witness.fault_ns) / S <= case.off_within_s
+    # At object level a reading may be taken in the very instant of the fault.
+    assert 0 <= (witness.output_off_ns() - witness.fault_ns) / S <= case.off_within_s
     # Invariant I2: the contactor is open within 1 s of the sample that made the cycler switch off.
     assert 0 <= (witness.coil_off_ns() - witness.fault_ns) / S <= case.off_within_s + 1.0
     assert case.hot or witness.world.plant.contactor.hot_openings == 0, "opened under load without need"

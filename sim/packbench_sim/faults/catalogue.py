@@ -119,7 +119,7 @@ ROWS: tuple[Row, ...] = (
     _row("power.load_dump", "the pack opens its contactor", "S1", 2.5, CURRENT, "power.setpoint"),
     _row("power.reversed", "the pack is connected the wrong way round", "REFUSE", None, frozenset({"connecting"})),
     _row("power.reclose", "old frames are sent to the board again", "NONE", None, frozenset({"tripped"})),
-    _row("power.overcurrent", "the cycler delivers more than the shunt's limit", "S0", 0.02, CURRENT, by="coil"),
+    _row("power.overcurrent", "the cycler delivers more than the shunt's limit", "S0", 0.02, CURRENT, "power.board_tripped"),
     _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "comms.cycler_lost"),
     _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway"),
     _row(

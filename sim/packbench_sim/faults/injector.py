@@ -20,7 +20,7 @@ from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
 
 ROGUE_A = 30.0
-LOOKS_NS = 5 * MS
+LOOKS_NS = 1 * MS
 """How often the board looks by itself while its own reaction is what counts."""
 RATE_NS = 60 * S
 """A rate over a minute is known a minute after it began."""
@@ -225,7 +225,7 @@ class Injector:
             elif times:
                 self._loop.at_ns(self._loop.now_ns() + LOOKS_NS, look, times - 1)
 
-        self._loop.at_ns(now_ns + LOOKS_NS, look, 400)
+        self._loop.at_ns(now_ns + LOOKS_NS, look, 2000)
         return lambda: seen[0] if seen else None
 
     def _first_off(self, now_ns: int) -> Callable[[], int | None]:

@@ -164,6 +164,11 @@ class BoardWatch:
         """The controller is gone, and the word that it had been given with it."""
         self.word_said = False
 
+    def rebooted(self, _t_ns: int) -> None:
+        """The board's microcontroller was reset: it has no token, and none of those used before counts."""
+        self._token = self._counter = self._highest = self._floor = 0
+        self._armed_anew = False
+
     def _disarmed(self) -> None:
         self._floor = self._highest
         self._armed_anew = False

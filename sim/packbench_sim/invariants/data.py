@@ -11,9 +11,9 @@ I6. Seen: every row as it is handed to the recorder (journal.py; I7 ties the fil
     of a reply of the three newest instants at which one was delivered, not older than stale-after (of the six newest,
     where a cycler is asked for each value by itself: it measures anew for each). Its BMS values equal those of a
     reading whose reply came at the row's own BMS instant or within three reply times after it (a poll of several
-    replies shows several measurements, and a port asks again), cell by cell. Tolerance: one step of a 16-bit register over the
-    cycler's rating (of text: 5.5 mV, 5.5 mA), 1 mV a cell (or the BMS's resolution), 0.11 A for the BMS's current. A
-    late or foreign reply is none of the candidates, and noise makes it differ.
+    replies shows several measurements, and a port asks again), cell by cell. Tolerance: one step of a 16-bit register
+    over the cycler's rating (of text: 5.5 mV, 5.5 mA), 1 mV a cell (or the BMS's resolution), 0.11 A for the BMS's
+    current. A late or foreign reply is none of the candidates, and noise makes it differ.
 """
 
 from __future__ import annotations

@@ -103,6 +103,7 @@ class Monitor:
         plant, board = world.plant, world.board
         loop.on_tick = self._tick
         board.on_heard, board.on_asked, board.on_driven = self._heard, self._asked, self._driven
+        board.on_reboot = self.board.rebooted
         plant.cycler.on_command, plant.cycler.on_meters = self._command, self._meters
         plant.bms.on_measurement = self._measurement
         plant.contactor.on_coil, plant.contactor.on_move = self._coil, self._move

@@ -322,8 +322,7 @@ class Actor:
 
     def _expect(self, current_a: float | None, clamp_v: float | None) -> None:
         assert self._channel is not None
-        now_ns = self._clock.now_ns()
-        self._channel.expected = self._channel.expected.told(now_ns, current_a, clamp_v)
+        self._channel.told(current_a, clamp_v)
 
     async def _stop(self, latched: Latched) -> None:
         """The stop sequence, and then whatever is left to be told."""

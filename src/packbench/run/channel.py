@@ -41,6 +41,11 @@ from packbench.safety.judge import Latched, SafetyState, judge
 from packbench.safety.view import Expectation
 
 
+OFF_LOOK_NS = 500_000_000
+"""So long after an "off" the cycler is read as fast as can be: an output that ignores it is to be stopped within this
+time (faults catalogue, power.ignores_off)."""
+
+
 @dataclass(slots=True)
 class Outbox:
     """Where the channel's decisions go. Set by the bench before the first sample."""
@@ -182,6 +187,13 @@ class Channel:
             self._meter = sample
             self._decide(record=False)
 
+    def told(self, current_a: float | None, clamp_v: float | None) -> None:
+        """The cycler has accepted a command; None: off. Whether an "off" is obeyed is looked at without delay."""
+        now_ns = self._clock.now_ns()
+        self.expected = self.expected.told(now_ns, current_a, clamp_v)
+        if current_a is None and self.engine is not None:
+            self._pace(self.engine, now_ns)
+
     def on_lost(self, source: str, reason: str) -> None:
         """A link is gone; what is heard of it again changes nothing."""
         if all(source != known for known, _ in self.lost):
@@ -293,6 +305,8 @@ class Channel:
     def _pace(self, engine: EngineState, now_ns: int) -> None:
         """Have the cycler read as often as the running step wants, between its fastest and its usual period."""
         wanted_ns = wanted_poll_ns(engine, now_ns)
+        if self.expected.current_a is None and now_ns - self.expected.switched_ns < OFF_LOOK_NS:
+            wanted_ns = 0
         period_ns = self._usual_ns if wanted_ns is None else max(min(wanted_ns, self._usual_ns), self._fastest_ns)
         if period_ns != self._period_ns:
             self._period_ns = period_ns

@@ -201,7 +201,9 @@ def _files_of(folder: Path) -> list[Path]:
 
 def _require_new(target: Path) -> None:
     if target.exists() or target.is_symlink():
-        problem = Problem("exists: a backup is never written over", field="TARGET", found=str(target), expected="a new name")
+        problem = Problem(
+            "exists: a backup is never written over", field="TARGET", found=str(target), expected="a new name"
+        )
         raise InputError(problem)
 
 
