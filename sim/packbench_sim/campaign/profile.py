@@ -1,7 +1,7 @@
 """What a campaign's bench does: every state that a bench can be in, in under three minutes.
 
-Owns the job. A low-voltage pack in a climate chamber with an insulation meter, so that every part that a fault can touch
-is there, with few cells, so that an hour of the bench takes seconds.
+Owns the job. A low-voltage pack in a climate chamber with an insulation meter: every part that a fault can touch is
+there, and the cells are few, so that an hour of the bench takes seconds.
 """
 
 from __future__ import annotations

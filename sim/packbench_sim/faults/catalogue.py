@@ -1,7 +1,7 @@
 """Every row of the faults catalogue: what it is, what is promised, where it can be made true.
 
-Owns the table. Must not know how a fault is made true (injector.py) nor how a rule reacts. The catalogue's own words and
-budgets; times run from the first sample or missed message that shows the fault to the command (coil off, cycler off).
+Owns the table. Must not know how a fault is made true (injector.py) nor how a rule reacts. Words and budgets are the
+catalogue's; times run from the first sample or missed message that shows the fault to the command (coil, cycler off).
 """
 
 from __future__ import annotations
@@ -119,7 +119,14 @@ ROWS: tuple[Row, ...] = (
     _row("power.load_dump", "the pack opens its contactor", "S1", 2.5, CURRENT, "power.setpoint"),
     _row("power.reversed", "the pack is connected the wrong way round", "REFUSE", None, frozenset({"connecting"})),
     _row("power.reclose", "old frames are sent to the board again", "NONE", None, frozenset({"tripped"})),
-    _row("power.overcurrent", "the cycler delivers more than the shunt's limit", "S0", 0.02, CURRENT, "power.board_tripped"),
+    _row(
+        "power.overcurrent",
+        "the cycler delivers more than the shunt's limit",
+        "S0",
+        0.02,
+        CURRENT,
+        "power.board_tripped",
+    ),
     _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "comms.cycler_lost"),
     _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway"),
     _row(
@@ -128,6 +135,7 @@ ROWS: tuple[Row, ...] = (
         "S1",
         3.0,
         frozenset({"charge_cc", "discharge"}),
+        not_held={"charge_cc": AT_CLAMP},
     ),
     _row("pack.runaway", "gas, and 20 K/min", "S0", 0.1, CLOSED, "power.board_tripped", by="coil"),
     _row("pack.insulation", "50 kohm to the case", "S1", 1.0, ALIVE),

@@ -161,7 +161,7 @@ class Injector:
             case "comms.wrong_unit":
                 fault = wires.OneReply(link, clock, wires.of_another_unit(tcp=tcp))
             case "comms.noise":
-                fault = wires.OneReply(link, clock, wires.damaged(rng))
+                fault = wires.OneReply(link, clock, wires.damaged(rng, tcp=tcp))
             case "comms.half_write":
                 fault = wires.HalfWrite(link, clock, rng, tcp=tcp)
             case "net.malformed":
@@ -191,6 +191,7 @@ class Injector:
         link = self._lines.get(role)
         if link is None:
             return lambda: now_ns
+        contactor = self._world.plant.contactor
         pause_ns = PAUSE_NS if role == "cycler" else 3 * PAUSE_NS
         written_ns = begun_ns = -1
         before_written, before_delivered = link.on_written, link.on_delivered
@@ -204,7 +205,7 @@ class Injector:
                 before_written(t_ns, data)
 
         def on_delivered(t_ns: int, data: bytes) -> None:
-            if not seen and begun_ns >= 0:
+            if not seen and begun_ns >= 0 and (role != "cycler" or contactor.closed):
                 seen.append(t_ns)
             if before_delivered is not None:
                 before_delivered(t_ns, data)

@@ -1,7 +1,7 @@
 """What faults do to the bytes on a line.
 
-Owns one small class a fault; each takes over what a MemoryLink carries, until it is taken off again. Must not know what a
-device means by its bytes, save where the fault is a wrong frame that must pass the frame's own checks.
+Owns one small class a fault; each takes over what a MemoryLink carries, until it is taken off again. Must not know what
+a device means by its bytes, save where the fault is a wrong frame that must pass the frame's own checks.
 """
 
 from __future__ import annotations
@@ -115,12 +115,16 @@ class HalfWrite(LineFault):
         self.put_on(to_device=once)
 
 
-def damaged(rng: Random) -> Callable[[bytes], bytes]:
-    """A noise byte before it, and a bit that flipped."""
+def damaged(rng: Random, *, tcp: bool) -> Callable[[bytes], bytes]:
+    """A noise byte before it and, where the frame has a check of its own, a bit that flipped.
+
+    Over TCP the transport's checksum is what finds that; a frame of Modbus TCP has none.
+    """
 
     def change(data: bytes) -> bytes:
         changed = bytearray(data)
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        if not tcp:
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
         return bytes([rng.randrange(1, 256)]) + bytes(changed)
 
     return change

@@ -8,7 +8,7 @@ I5. Seen: commands that reach the cycler, heartbeats that reach the board. While
     heartbeat comes. Tolerance: 50 ms for a poll of several replies and the command's own way; for a heartbeat one
     period on top, since the ping that allowed it may have been answered just before.
 I6. Seen: every row as it is handed to the recorder (journal.py; I7 ties the file to it). Its cycler values equal those
-    of a reply of the three newest instants at which one was delivered, not older than stale-after (of the six newest,
+    of a reply of the three newest instants at which one was delivered, not older than stale-after (the twelve newest,
     where a cycler is asked for each value by itself: it measures anew for each). Its BMS values equal those of a
     reading whose reply came at the row's own BMS instant or within three reply times after it (a poll of several
     replies shows several measurements, and a port asks again), cell by cell. Tolerance: one step of a 16-bit register
@@ -54,7 +54,7 @@ class DataWatch:
         self._heard_ns = {"cycler": -1, "bms": -1}
         self._told = (False, 0.0, 0.0)
         least = TEXT_STEP if "scpi" in bench.cycler.url else 0.0
-        self._instants = 6 if least else 3
+        self._instants = 12 if least else 3
         self._step_v = max(rating.voltage_v / REGISTER_STEPS, least)
         self._step_a = max(rating.current_a / REGISTER_STEPS, least)
         errors = plant.errors

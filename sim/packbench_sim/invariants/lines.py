@@ -41,6 +41,7 @@ STREAM_MAX = 4096
 """Longer than any reply."""
 
 Deliver = Callable[[Delivered], None]
+Tap = Callable[[int, bytes], None]
 
 
 class Desk:
@@ -67,6 +68,18 @@ class Desk:
         return taken
 
 
+def _both(before: Tap | None, then: Tap) -> Tap:
+    """Whoever listens already goes on listening."""
+    if before is None:
+        return then
+
+    def tap(t_ns: int, data: bytes) -> None:
+        before(t_ns, data)
+        then(t_ns, data)
+
+    return tap
+
+
 class LineWatch:
     """One line of one controller."""
 
@@ -84,12 +97,15 @@ class LineWatch:
         self.hurt_ns = -1
         """When a request last got no sound answer in time."""
         self._timeout_ns = min(timeouts_ns.values())
-        self._link = link
-        link.on_written, link.on_replied, link.on_delivered = self._written, self._replied, self._delivered
+        self._gone = False
+        link.on_written = _both(link.on_written, self._written)
+        link.on_replied = _both(link.on_replied, self._replied)
+        link.on_delivered = _both(link.on_delivered, self._delivered)
 
     def detach(self) -> None:
         """Watch no longer: whoever was at this end is gone."""
-        self._link.on_written = self._link.on_replied = self._link.on_delivered = None
+        # The link's observers stay: somebody else's may stand before or behind these.
+        self._gone = True
 
     def hurt(self, now_ns: int, within_ns: int) -> bool:
         """Whether an exchange has failed here lately, or one is failing."""
@@ -99,16 +115,22 @@ class LineWatch:
         return self.hurt_ns >= 0 and now_ns - self.hurt_ns <= within_ns
 
     def _written(self, t_ns: int, _data: bytes) -> None:
+        if self._gone:
+            return
         if self._first_asked_ns is not None:
             self.hurt_ns = t_ns
         self._asked_ns = self._first_asked_ns = t_ns
 
     def _replied(self, t_ns: int, data: bytes) -> None:
+        if self._gone:
+            return
         asked_ns, self._asked_ns = self._asked_ns, None
         self._coming.append((data, t_ns if asked_ns is None else asked_ns, self._desk.take(t_ns, self._roles)))
 
     def _delivered(self, t_ns: int, data: bytes) -> None:
         """Find what was on its way in what has come: whole, in one piece, whatever noise is around it."""
+        if self._gone:
+            return
         coming = self._coming
         if not self._stream and len(coming) == 1 and coming[0][0] == data:
             _, asked_ns, given = coming.popleft()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -132,17 +133,38 @@ def open_reader(path: Path) -> Database:
     require_safe_sqlite()
     if not path.is_file():
         raise InputError(f"{path}: no such run file")
+    try:
+        return _opened(path)
+    except apsw.ReadOnlyError:
+        # The power went while the record was sealed: what was begun is to be undone first, which takes a writer.
+        _undo_what_was_begun(path)
+    except apsw.Error as error:
+        raise InputError(f"{path} cannot be read as a run file: {error}") from error
+    try:
+        return _opened(path)
+    except apsw.Error as error:
+        raise InputError(f"{path} cannot be read as a run file: {error}") from error
+
+
+def _opened(path: Path) -> Database:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     frozen = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
     uri = path.resolve().as_uri() + ("?immutable=1" if frozen else "")
-    try:
-        db = cast("Database", apsw.Connection(uri, flags=flags))
-        db.set_busy_timeout(2_000)
-        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except apsw.Error as error:
-        raise InputError(f"{path} cannot be read as a run file: {error}") from error
+    db = cast("Database", apsw.Connection(uri, flags=flags))
+    db.set_busy_timeout(2_000)
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return db
+
+
+def _undo_what_was_begun(path: Path) -> None:
+    """Roll a transaction back that nobody will end any more; nothing else is written."""
+    with suppress(apsw.Error):
+        db = cast("Database", apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE))
+        try:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        finally:
+            db.close()
 
 
 def sync_folder(path: Path) -> None:
