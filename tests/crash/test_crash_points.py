@@ -40,6 +40,8 @@ def test_the_check_can_fail_a_record_that_changed_is_noticed(tmp_path: Path, mon
     assert any("not those that were written" in problem for problem in found.problems)
 
 
+# SQLite deletes and syncs some files without asking whether it went well; apsw then tells Python of it on the side.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("kind", ["write", "sync", "truncate", "open"])
 def test_an_error_of_the_disk_at_each_operation_loses_nothing_acknowledged(
