@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,37 @@ def ask(capsys: pytest.CaptureFixture[str], *words: str) -> Answer:
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     return Answer(code, one_object(captured.out), captured.err)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the emulated bench's own process said when it ended."""
+
+    path: Path
+
+    def read(self) -> dict[str, Any]:
+        """The whole of it; the bench goes on for a while after its controller."""
+        deadline_s = time.monotonic() + 15.0
+        while not self.path.exists():
+            assert time.monotonic() < deadline_s, "the emulated bench has said nothing"
+            time.sleep(0.05)
+        return json.loads(self.path.read_text(encoding="utf-8"))
+
+    def assert_safe(self) -> dict[str, Any]:
+        """Output off before the coil, contactor open, no current; the whole of it."""
+        found = self.read()
+        assert not found["coil"]
+        assert not found["contactor_closed"]
+        assert found["current_a"] == 0.0
+        assert found["coil_edges"][-1][1] is False
+        assert found["output_edges"][-1][1] is False
+        return found
+
+    def coil_off_s(self) -> float:
+        """When the coil was commanded off for good, of the system's monotonic clock."""
+        t_ns, closed = self.read()["coil_edges"][-1]
+        assert not closed
+        return t_ns / 1e9
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.scenario.support import Answer, Witness, ask
+from tests.scenario.support import Answer, Truth, ask
 
 from packbench.store.reader import RunReader
 
@@ -27,7 +27,7 @@ def live(capsys: pytest.CaptureFixture[str], folder: Path, seconds: str, *more: 
 
 
 def test_a_chamber_on_a_line_that_it_shares_with_the_meter(
-    capsys: pytest.CaptureFixture[str], witnesses: list[Witness], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], truth: Truth, tmp_path: Path
 ) -> None:
     answer = live(capsys, tmp_path, "60 s")
     assert (answer.code, answer.data["trips"]) == (0, []), answer.data
@@ -40,17 +40,14 @@ def test_a_chamber_on_a_line_that_it_shares_with_the_meter(
     assert "poll_failed" not in kinds
     # 3 K/min: 0.2 K take four seconds, and the reading that shows them a poll more. The rest did not last its minute.
     assert 3.0 < (ended.ended_ns - ended.started_ns) / 1e9 < 15.0
-    (witness,) = witnesses
-    witness.assert_safe()
-    assert 25.1 < witness.world.plant.pack.ambient_c < 26.0
+    assert 25.1 < truth.assert_safe()["ambient_c"] < 26.0
 
 
 def test_a_chamber_that_falls_silent_stops_a_live_run(
-    capsys: pytest.CaptureFixture[str], witnesses: list[Witness], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], truth: Truth, tmp_path: Path
 ) -> None:
     answer = live(capsys, tmp_path, "60 s", "--fault", "comms.chamber_lost@5")
     assert answer.code == 3
     (trip,) = answer.data["trips"]
     assert (trip["rule"], trip["fault_id"]) == ("chamber_stale", "comms.chamber_lost")
-    (witness,) = witnesses
-    witness.assert_safe()
+    truth.assert_safe()

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.scenario.support import Witness, ask
+from tests.scenario.support import Truth, ask
 from tests.scenario.test_live import LONG
 
 from packbench.run.recorder import STALLED_S, Pump
@@ -22,7 +22,7 @@ STALL_S = 12.0
 def test_a_disk_that_stalls_ends_the_run_and_never_the_lease(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    witnesses: list[Witness],
+    truth: Truth,
     tmp_path: Path,
 ) -> None:
     stalled_s: list[float] = []
@@ -61,12 +61,11 @@ def test_a_disk_that_stalls_ends_the_run_and_never_the_lease(
     )
     answer = ask(capsys, *words, "--out", str(tmp_path / "out"))
     assert answer.code != 0
-    (witness,) = witnesses
-    witness.assert_safe()
-    opened_s = witness.coil_off_ns() / 1e9
+    found = truth.assert_safe()
+    opened_s = truth.coil_off_s()
     after_s = opened_s - stalled_s[0]
     assert STALLED_S <= after_s < STALLED_S + 3.0, "it ends by itself while the disk still stands"
     # Until then the lease was renewed as ever, and the board was opened by its host.
     gaps = [later - earlier for earlier, later in pairwise(beaten_s) if later < opened_s]
     assert max(gap for gap, at in zip(gaps, beaten_s, strict=False) if at > stalled_s[0] - 1.0) < 0.45
-    assert TripCode(witness.board().trip_code) in (TripCode.NONE, TripCode.HOST)
+    assert TripCode(found["board_trip"]) in (TripCode.NONE, TripCode.HOST)

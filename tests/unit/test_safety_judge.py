@@ -140,12 +140,14 @@ def test_an_output_that_switched_itself_off() -> None:
     seen = view(1, current_a=0.0)
     assert seen.cycler is not None
     dead = seen._replace(cycler=seen.cycler._replace(output_on=False))
-    assert tripped(dead) == "output_lost"
+    later = dead._replace(t_ns=dead.t_ns + 3 * S // 10)
+    assert tripped(dead) is None, "the board has the time to say why"
+    assert tripped(dead, later) == "output_lost"
     off = EXPECTED.told(0, None, None)
-    assert tripped(dead, expected=off.told(S, 20.0, 16.8)) is None
+    assert tripped(dead, later, expected=off.told(S, 20.0, 16.8)) is None
     # A set-point that moves all the time hides nothing of it.
     busy = off.told(0, 20.0, 16.8).told(round(0.9 * S), 20.01, 16.8)
-    assert tripped(dead, expected=busy) == "output_lost"
+    assert tripped(dead, later, expected=busy) == "output_lost"
 
 
 def test_silence() -> None:

@@ -76,6 +76,8 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
         held, found = False, f"after {latency_ns / NS:.3f} s, {budget_ns / NS:g} s promised"
     elif open_ns > max(safe_ns + OPEN_NS, shown_ns + budget_ns) and row.reaction != "HOLD":
         held, found = False, f"the contactor opened {(open_ns - safe_ns) / NS:.3f} s after the current's end"
+    if not held and row.refuses and life.verdict != "pass" and not watch.flowed(life.began_ns, life.ended_ns):
+        return _told(row, injected, life, origin_ns, None, True, "refused")
     return _told(row, injected, life, origin_ns, latency_ns / NS, held, found)
 
 

@@ -40,6 +40,8 @@ class Row:
     """Fault ids by which a run may report it besides its own."""
     pending: str = ""
     """Why it cannot be made true yet."""
+    refuses: bool = False
+    """Seen before the test has begun, it refuses the run; the budget is for one that runs."""
     not_held: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     """States in which the promise is not kept, and why."""
 
@@ -60,10 +62,11 @@ def _row(
     states: frozenset[State],
     *rules: str,
     by: Literal["off", "coil"] = "off",
+    refuses: bool = False,
     not_held: Mapping[str, str] = NOTHING,
 ) -> Row:
     budget_ns = None if budget_s is None else round(budget_s * S)
-    return Row(name, title, reaction, budget_ns, states, by, rules, not_held=not_held)
+    return Row(name, title, reaction, budget_ns, states, by, rules, refuses=refuses, not_held=not_held)
 
 
 def _pending(name: str, title: str, reaction: Reaction, why: str) -> Row:
@@ -98,7 +101,15 @@ ROWS: tuple[Row, ...] = (
     _row("sensor.sentinel", "a cell reads 65.535 V", "S1", 3.5, ALIVE, "comms.bms_lost"),
     _row("sensor.sign", "the board's shunt is reversed", "REFUSE", None, frozenset({"connecting"})),
     _row("sensor.word_order", "the BMS's registers come with their bytes swapped", "S1", 3.5, ALIVE, "comms.bms_lost"),
-    _row("sensor.scale", "the cycler's voltage is off by a factor of ten", "S1", 1.0, CLOSED, "pack.deep_cell"),
+    _row(
+        "sensor.scale",
+        "the cycler's voltage is off by a factor of ten",
+        "S1",
+        1.0,
+        CLOSED,
+        "pack.deep_cell",
+        refuses=True,
+    ),
     _row("sensor.thermo_open", "a temperature sensor is open", "S1", 5.0, ALIVE, "comms.bms_lost"),
     _row(
         "sensor.sense_lead", "a sense lead of the cycler is open", "S1", 0.1, CURRENT, "pack.deep_cell", "sensor.scale"
@@ -138,7 +149,7 @@ ROWS: tuple[Row, ...] = (
         not_held={"charge_cc": AT_CLAMP},
     ),
     _row("pack.runaway", "gas, and 20 K/min", "S0", 0.1, CLOSED, "power.board_tripped", by="coil"),
-    _row("pack.insulation", "50 kohm to the case", "S1", 1.0, ALIVE),
+    _row("pack.insulation", "50 kohm to the case", "S1", 1.0, ALIVE, refuses=True),
     _row("pack.deep_cell", "a deeply discharged cell", "REFUSE", None, frozenset({"connecting"}), "sensor.weak_cell"),
     _row("pack.bms_reset", "the BMS resets: ten seconds of silence", "S1", 3.5, CLOSED, "comms.bms_lost"),
     _row("pack.balancing", "the BMS balances", "MARKED", None, CLOSED),

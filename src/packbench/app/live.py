@@ -19,6 +19,8 @@ from packbench import __version__
 from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, load_types
 from packbench.app.disk import reserved
+from packbench.app.emulated_world import start_world
+from packbench.app.emulated_world import work_of as world_work
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
 from packbench.app.programmed import handed_over_in
@@ -40,7 +42,6 @@ from packbench.transport.open import open_transport, parse_url
 
 if TYPE_CHECKING:
     from packbench_sim.faults import Injection
-    from packbench_sim.parts import WireDevice
 
 INTERRUPTED = "interrupted by the operator"
 
@@ -63,6 +64,10 @@ class LiveOptions:
     """Who is asked every other question."""
     resumed: Stood | None = None
     """Go on with the run in the folder, which stood there; None: begin one."""
+    world: dict[str, str] | None = None
+    """An emulated bench that runs already: its URLs, by line; None: one is started."""
+    truth: Path | None = None
+    """Where an emulated bench that is started says what really happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
     job = handed_over_in(folder, job)
     async with AsyncExitStack() as stack:
         reserve = stack.enter_context(reserved(job, folder))
-        urls = await _urls(job, options, clock, stack)
+        urls = await _urls(job, options, stack)
         recorder = Recorder(_store(job, options, folder / DATA_NAME, clock), ThreadWriter())
         closing = _Closing(recorder, seals=options.resumed is None)
         # The record is closed after the bench has stopped, whatever stopped it.
@@ -150,15 +155,19 @@ def _store(job: Job, options: LiveOptions, path: Path, clock: Clock) -> RunStore
     return RunStore.create(path, _meta(job, options, clock), Durability.POWER_SAFE)
 
 
-async def _urls(job: Job, options: LiveOptions, clock: Clock, stack: AsyncExitStack) -> dict[str, str]:
-    """Where each device is, by role; emulators are started where the bench asks for them.
+async def _urls(job: Job, options: LiveOptions, stack: AsyncExitStack) -> dict[str, str]:
+    """Where each device is, by role; an emulated bench is started where the bench asks for one.
 
     Devices whose URLs name the same place share one line.
     """
     specs, names = job.bench.devices, line_names(job.bench)
-    played = _emulators(job, options, clock) if any(is_emulated(spec) for spec in specs.values()) else {}
-    served = {name: await _serve(device, clock, stack) for name, device in played.items()}
-    return {role: served[names[role]] if is_emulated(spec) else spec.url for role, spec in specs.items()}
+    served = options.world
+    if served is None and any(is_emulated(spec) for spec in specs.values()):
+        injections = tuple((fault.fault_id, fault.at_ns) for fault in options.injections)
+        world = await start_world(world_work(job, options.seed, injections, options.truth))
+        stack.push_async_callback(world.close)
+        served = world.urls
+    return {role: (served or {})[names[role]] if is_emulated(spec) else spec.url for role, spec in specs.items()}
 
 
 async def _lines(urls: dict[str, str], stack: AsyncExitStack) -> dict[str, Line]:
@@ -175,29 +184,6 @@ async def _lines(urls: dict[str, str], stack: AsyncExitStack) -> dict[str, Line]
             opened[url.place] = Line(transport, url.local_echo, url.bitrate)
         lines[role] = opened[url.place]
     return lines
-
-
-def _emulators(job: Job, options: LiveOptions, clock: Clock) -> dict[str, WireDevice]:
-    """What is played on each line, by the line's name."""
-    from packbench_sim.wiring import on_lines, wire_devices
-    from packbench_sim.world import build_parts
-
-    types = load_types(job.bench)
-    world = build_parts(job.bench, job.pack, start_ns=clock.now_ns(), seed=options.seed, injections=options.injections)
-    played = wire_devices(world, job.bench, types.by_role)
-    return on_lines(played, line_names(job.bench))
-
-
-async def _serve(device: WireDevice, clock: Clock, stack: AsyncExitStack) -> str:
-    """Play a device on a loopback socket of its own; returns the URL to reach it.
-
-    A pty or a serial line is played over TCP here: the frames are the same, and nothing is left behind.
-    """
-    from packbench_sim.serve import serve_tcp
-
-    server = await serve_tcp(device, "127.0.0.1", 0, clock)
-    stack.push_async_callback(server.close)
-    return f"rtu+tcp://127.0.0.1:{server.port}"
 
 
 def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:

@@ -36,10 +36,14 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--seeds", type=_count, default=20, metavar="N", help="how many trials (default 20)")
     parser.add_argument("--first-seed", type=_seed, default=1, metavar="N", help="the first trial's seed (default 1)")
-    parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="M", help="of the bench, a trial (default 10)")
+    parser.add_argument(
+        "--minutes", type=_minutes, default=10.0, metavar="M", help="of the bench, a trial (default 10)"
+    )
     parser.add_argument("--faults", default="all", metavar="ID,...", help="faults to draw from (default all)")
     parser.add_argument("--pairs", action="store_true", help="two faults at a time")
-    parser.add_argument("--processes", type=_count, default=None, metavar="N", help="how many at once (default: all cores)")
+    parser.add_argument(
+        "--processes", type=_count, default=None, metavar="N", help="how many at once (default: all cores)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep each trial's report here; go on from there")
     parser.add_argument("--no-shrink", action="store_true", help="leave violations as they were found")
     parser.set_defaults(run_command=run)
@@ -131,8 +135,8 @@ def _summary(tally: Tally) -> Text:
     text = Text()
     rate = data["simulated_years_per_cpu_hour"]
     text.append(
-        f"\n{tally.seeds} trials, {data['simulated_hours']:.1f} hours of the bench, {tally.lives} lives of a controller "
-        f"({tally.resumed} resumed), {sum(sum(states.values()) for states in tally.injections.values())} faults"
+        f"\n{tally.seeds} trials, {data['simulated_hours']:.1f} hours of the bench, {tally.lives} lives of a "
+        f"controller ({tally.resumed} resumed), {sum(sum(each.values()) for each in tally.injections.values())} faults"
     )
     text.append(f", {rate:.2f} bench years an hour of CPU\n" if rate else "\n")
     if not tally.violations:

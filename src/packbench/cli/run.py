@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--pack", required=True, metavar="P", help="pack file or its name")
     parser.add_argument("--arm", action="store_true", help="arm without asking; NAME vouches for the pack")
     parser.add_argument("--fault", action="append", default=[], metavar="ID@TIME", help="as in comms.bms_lost@30s")
+    add_world_option(parser)
     add_run_options(parser, default_bench=None)
     add_parameter_option(parser)
     add_answer_option(parser)
@@ -72,7 +74,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     def options(progress: Progress) -> LiveOptions:
         asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
         run_id = new_run_id(MonotonicClock(), job)
-        return LiveOptions(run_id, args.serial, args.operator, args.seed, faults, answers, vouched, asked)
+        told = (args.serial, args.operator, args.seed, faults, answers, vouched, asked)
+        return LiveOptions(run_id, *told, world=world_of(args.world))
 
     return run_and_tell(job, options, args.out, terminal, with_report=not args.no_report)
 
@@ -109,6 +112,22 @@ def run_and_tell(
         paths_text(concluded.paths, terminal.lang),
     )
     return Done(data, shown, STOPPED if stopped else INTERRUPTED if ended.interrupted else 0)
+
+
+def add_world_option(parser: argparse.ArgumentParser) -> None:
+    """--world: an emulated bench that runs already. Nobody needs it who has no test of resumption to make."""
+    parser.add_argument("--world", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+
+
+def world_of(file: Path | None) -> dict[str, str] | None:
+    """The URLs of an emulated bench, from the file with its ready line. Raises InputError."""
+    if file is None:
+        return None
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8"))["urls"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        expected = "the ready line of an emulated bench"
+        raise InputError(Problem("cannot be read", file=str(file), found=str(error), expected=expected)) from error
 
 
 def _require_names(args: argparse.Namespace) -> None:

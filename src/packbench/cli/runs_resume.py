@@ -16,7 +16,7 @@ from packbench.app.resuming import recorded
 from packbench.cli.console import Done, Terminal
 from packbench.cli.operator import TerminalOperator
 from packbench.cli.progress import Progress
-from packbench.cli.run import run_and_tell
+from packbench.cli.run import add_world_option, run_and_tell, world_of
 from packbench.cli.words import Subparsers, add_answer_option
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem
@@ -38,6 +38,7 @@ def add_resume(verbs: Subparsers) -> None:
     verb.add_argument("--arm", action="store_true", help="go on without asking, when everything matches the record")
     verb.add_argument("--no-report", action="store_true", help="leave out the HTML and PDF report")
     add_answer_option(verb)
+    add_world_option(verb)
     verb.set_defaults(run_command=resume)
 
 
@@ -54,7 +55,8 @@ def resume(args: argparse.Namespace, terminal: Terminal) -> Done:
     def options(progress: Progress) -> LiveOptions:
         asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
         vouches, seed = (*vouched, *word), meta.seed or 1
-        return LiveOptions(meta.run_id, meta.serial, args.operator, seed, (), answers, vouches, asked, where)
+        told = (meta.run_id, meta.serial, args.operator, seed, (), answers, vouches, asked, where)
+        return LiveOptions(*told, world=world_of(args.world))
 
     return run_and_tell(job, options, folder, terminal, with_report=not args.no_report)
 

@@ -158,6 +158,7 @@ class BenchModel(StrictModel):
     )
     instruments: list[InstrumentModel] = Field(description="a list of instruments")
     resume: ResumeModel = Field(default_factory=ResumeModel, description="a mapping {automatic: ..., within: ...}")
+    max_hold: TimeNs = Field(default=2 * 3_600_000_000_000, gt=0, description=EXPECTED["time"])
 
 
 def load_bench(text: str, file: str) -> BenchSpec:
@@ -203,6 +204,7 @@ def load_bench(text: str, file: str) -> BenchSpec:
         meter=None if devices.meter is None else _device("meter", devices.meter, devices.meter, {}),
         resume_automatic=model.resume.automatic,
         resume_within_ns=model.resume.within,
+        max_hold_ns=model.max_hold,
     )
 
 

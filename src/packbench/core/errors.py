@@ -8,6 +8,7 @@
     |   |-- ReplyTimeout          nothing came in time
     |   |-- BadReply              a reply came, and it is not the answer asked for
     |   `-- DeviceRefused         the device answered: no (its code is in the text)
+    |-- RequestRefused        a running test: it says no to a request, and why (exit 1)
     |-- StoreError            the disk: nothing may be acknowledged any more (exit 1)
     `-- VerificationFailed    a record does not match its hashes (exit 5)
 
@@ -93,6 +94,10 @@ class BadReply(DeviceError):
 
 class DeviceRefused(DeviceError):
     """The device understood and said no."""
+
+
+class RequestRefused(PackbenchError):
+    """A run, or the lack of one, does not allow what an operator asked for."""
 
 
 class StoreError(PackbenchError):

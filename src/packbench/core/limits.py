@@ -78,3 +78,9 @@ def merge_limits(layers: dict[str, LimitSet]) -> Limits:
     if missing:
         raise InputError(missing)
     return Limits(**values, origin=tuple(origin))
+
+
+def looser_than(limits: Limits, others: Limits) -> tuple[str, ...]:
+    """The names of those limits that allow more than the others do."""
+    pairs = ((name, getattr(limits, name), getattr(others, name)) for name in LIMIT_NAMES)
+    return tuple(name for name, value, other in pairs if (value < other if "_min_" in name else value > other))

@@ -157,6 +157,8 @@ class BenchSpec:
     """A run that was cut short may go on without a person's word."""
     resume_within_ns: int = 24 * 3_600_000_000_000
     """And no later than this."""
+    max_hold_ns: int = 2 * 3_600_000_000_000
+    """A run that an operator has paused for longer is stopped."""
 
     @property
     def devices(self) -> dict[str, DeviceSpec]:

@@ -18,7 +18,7 @@ from packbench.engine.meeting import met_at, overshoot
 from packbench.engine.permitted import beyond
 from packbench.engine.prelude import FROM_THE_TOP, Begin
 from packbench.engine.readings import Reading
-from packbench.engine.state import EngineState, StepState
+from packbench.engine.state import EngineState, Hold, StepState
 from packbench.engine.steps import Ending, logic_of
 from packbench.engine.walk import (
     before_first,
@@ -30,11 +30,15 @@ from packbench.engine.walk import (
     started,
     stop,
     temperatures,
+    too_long_held,
     with_tail,
 )
 from packbench.profile.plan import Condition, End, Pause, Plan
 
-__all__ = ["advance", "answer", "start", "stop"]
+__all__ = ["OPERATOR_JUMP", "advance", "answer", "jump", "start", "stop"]
+
+OPERATOR_JUMP = "operator jump"
+"""The end reason of a step that an operator has left."""
 
 SETTLED_A = 1.0
 """Below this the output counts as off (the faults catalogue's |I| < 1 A)."""
@@ -62,6 +66,8 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
         state = state._replace(step=step)
     running = step.running
     assert running is not None
+    if step.hold is not None:
+        return _held(plan, state, snapshot, now_ns, step.hold)
     if isinstance(running, End):
         if step.closing is None:
             effects.append(finished(running, step.variables))
@@ -95,6 +101,14 @@ def advance(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int) -> 
     return after, tuple(effects)
 
 
+def jump(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, index: int) -> Outcome:
+    """End the running step by an operator's word and go on with the one at `index` (engine/intervening.py)."""
+    effects: list[Effect] = []
+    state = state._replace(step=replace(state.step, hold=None))
+    ending = Ending(OPERATOR_JUMP, goto=index)
+    return _on(plan, *_ended(plan, state, snapshot, now_ns, ending, effects), snapshot, now_ns, effects)
+
+
 def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word: str) -> Outcome:
     """Take in the operator's answer to the pause that runs; a word that is none of its answers changes nothing."""
     step = state.step
@@ -104,6 +118,13 @@ def answer(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, word
     if all(word != choice.word for choice in running.choices):
         return state, ()
     return advance(plan, state._replace(control=Asked(word)), snapshot, now_ns)
+
+
+def _held(plan: Plan, state: EngineState, snapshot: Snapshot, now_ns: int, hold: Hold) -> Outcome:
+    """A step that stands still: nothing ends it but the end of the operator's time."""
+    if now_ns < hold.until_ns:
+        return state, ()
+    return _stopped(plan, state, snapshot, now_ns, too_long_held(hold), [])
 
 
 def _located(ending: Ending, state: EngineState, snapshot: Snapshot, now_ns: int) -> Ending:

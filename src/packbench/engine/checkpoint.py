@@ -56,6 +56,8 @@ class Checkpoint:
     test_wh: float
     closing: StepRecord | None
     """The step before, where its current had not settled yet: its end is not on record."""
+    held: bool = False
+    """The step stood still by an operator's word, and does so until another one."""
 
 
 def checkpoint_of(plan: Plan, state: EngineState, now_ns: int) -> Checkpoint:
@@ -67,7 +69,7 @@ def checkpoint_of(plan: Plan, state: EngineState, now_ns: int) -> Checkpoint:
         step=step.index + 1,
         cycle=step.cycle,
         began_ns=step.first_ns - origin_ns,
-        elapsed_ns=now_ns - step.started_ns,
+        elapsed_ns=step.own_ns(now_ns),
         metered_ns=meter.t_ns - origin_ns,
         ah=meter.ah,
         wh=meter.wh,
@@ -87,6 +89,7 @@ def checkpoint_of(plan: Plan, state: EngineState, now_ns: int) -> Checkpoint:
         test_ah=step.test_ah,
         test_wh=step.test_wh,
         closing=step.closing,
+        held=step.hold is not None,
     )
 
 

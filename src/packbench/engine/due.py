@@ -20,6 +20,8 @@ def due_ns(plan: Plan, state: EngineState, now_ns: int) -> int | None:
     running = step.running
     if step.finished or running is None or isinstance(running, End):
         return None
+    if step.hold is not None:
+        return step.hold.until_ns if step.hold.until_ns > now_ns else None
     dues = [step.started_ns + running.max_time_ns + 1]
     if (own_ns := logic_of(plan, running).due_ns(running, state)) is not None:
         dues.append(own_ns)

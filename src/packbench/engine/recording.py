@@ -47,6 +47,8 @@ def edge_ns(state: EngineState) -> int:
     What a followed power or a held voltage is corrected by is no edge.
     """
     control = state.control
+    if state.step.hold is not None:
+        return state.step.hold.since_ns
     if isinstance(control, Wave):
         return control.began_ns
     if isinstance(control, Taper) and control.current_a < inf:
@@ -60,7 +62,7 @@ def wanted_poll_ns(state: EngineState, now_ns: int) -> int | None:
     Only waveforms and steps with finer recording around their edges ask for more than the usual period, as the check
     reckons (profile/checking/recording.py). 0: as often as can be.
     """
-    running = state.step.running
+    running = None if state.step.hold is not None else state.step.running
     around = None if running is None else running.record.around
     if running is None or (around is None and not isinstance(running, Waveform)):
         return None

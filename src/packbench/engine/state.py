@@ -35,6 +35,15 @@ def _no_records() -> Mapping[int, StepRecord]:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """The running step stands still by an operator's word, its output off."""
+
+    since_ns: int
+    until_ns: int
+    """A hold that lasts longer ends the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepState:
     """The step being executed. Replaced when something other than a meter moves."""
 
@@ -76,11 +85,17 @@ class StepState:
     began_ns: int | None = None
     """When the step really began, where it has stood still since (held, or cut short and resumed): `started_ns` is
     then later by as long, so that its own time leaves that out. None: it has not."""
+    hold: Hold | None = None
+    """None: it goes on."""
 
     @property
     def first_ns(self) -> int:
         """When the step really began."""
         return self.started_ns if self.began_ns is None else self.began_ns
+
+    def own_ns(self, now_ns: int) -> int:
+        """How long it has lasted by its own time, which stands still while it is held."""
+        return (now_ns if self.hold is None else self.hold.since_ns) - self.started_ns
 
 
 class EngineState(NamedTuple):

@@ -17,7 +17,7 @@ from packbench.engine.control import Control, Wave
 from packbench.engine.effects import Effect, Finish, Note, OutputOff, StepEnded
 from packbench.engine.meter import Meter
 from packbench.engine.slopes import Point, Slope, Slopes
-from packbench.engine.state import EngineState, StepState
+from packbench.engine.state import EngineState, Hold, StepState
 from packbench.engine.steps.logic import Ending
 from packbench.profile.plan import Agreement, AnyStep, End, LoopEnd, Plan
 
@@ -224,6 +224,11 @@ def overdue(plan: Plan, state: EngineState, now_ns: int) -> str | None:
     """Why a step that lasts longer than it may ends the run; None: it does not yet."""
     planned = plan.steps[state.step.index]
     return None if now_ns - state.step.started_ns <= planned.max_time_ns else too_long(planned)
+
+
+def too_long_held(hold: Hold) -> str:
+    """Why a hold that nobody has ended ends the run."""
+    return f"the pause lasted longer than its {(hold.until_ns - hold.since_ns) / 1e9:g} s"
 
 
 def too_long(step: AnyStep) -> str:

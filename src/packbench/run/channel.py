@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from packbench.clock import Clock
-from packbench.core.limits import Limits
+from packbench.core.errors import RequestRefused
+from packbench.core.limits import Limits, looser_than
 from packbench.core.records import Row
 from packbench.core.samples import (
     BmsSample,
@@ -25,8 +27,10 @@ from packbench.core.samples import (
     Snapshot,
 )
 from packbench.core.specs import BenchSpec
+from packbench.engine import intervening
 from packbench.engine.advance import answer
-from packbench.engine.effects import Effect, Finish
+from packbench.engine.editing import moved_to
+from packbench.engine.effects import Effect, Finish, OutputOff
 from packbench.engine.prelude import Begin
 from packbench.engine.recording import wanted_poll_ns
 from packbench.engine.reentering import reenter
@@ -40,6 +44,7 @@ from packbench.run.rows import Rows
 from packbench.safety.judge import Latched, SafetyState, judge
 from packbench.safety.view import Expectation
 
+Act = Callable[[Plan, EngineState, Snapshot, int], tuple[EngineState, tuple[Effect, ...]]]
 
 OFF_LOOK_NS = 500_000_000
 """So long after an "off" the cycler is read as fast as can be: an output that ignores it is to be stopped within this
@@ -86,7 +91,10 @@ class Channel:
         self._clock = clock
         self._plan = plan
         self._driving = driving
+        self._limits = limits
         self._step_limits = StepLimits(limits, plan)
+        self._most_held_ns = bench.max_hold_ns
+        self._aborted = False
         self._outbox = outbox
         self._safety = SafetyState(clock.now_ns())
         # Positive current charges: the cycler's terminals then stand above the pack's.
@@ -135,7 +143,11 @@ class Channel:
         """Go on with a profile that was cut short, in the step in which it stood."""
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=state.started_ns)
-        self.engine, effects = reenter(self._plan, state, snapshot, snapshot.t_ns, taper_a)
+        if state.step.hold is not None:
+            # It was paused, and is until somebody says otherwise.
+            self.engine, effects = state, (OutputOff(),)
+        else:
+            self.engine, effects = reenter(self._plan, state, snapshot, snapshot.t_ns, taper_a)
         self._went_on(self.engine, snapshot.t_ns)
         self._hand_over(effects)
 
@@ -212,10 +224,39 @@ class Channel:
             self._decide(record=False)
         return self._safety.latched is None
 
+    def hold(self, *, tried: bool = False) -> None:
+        """The running step stands still, output off. `tried`: only see whether it may. Raises RequestRefused."""
+        self._intervene(partial(intervening.hold, most_ns=self._most_held_ns), tried=tried)
+
+    def go_on(self, *, tried: bool = False) -> None:
+        """The held step goes on. Raises RequestRefused."""
+        self._intervene(intervening.go_on, tried=tried)
+
+    def jump(self, label: str, *, tried: bool = False) -> None:
+        """The running step ends, and the one of that label begins. Raises RequestRefused."""
+        self._intervene(partial(intervening.jump, index=intervening.index_of(self._plan, label)), tried=tried)
+
+    def edit(self, plan: Plan, limits: Limits, *, tried: bool = False) -> None:
+        """The test goes on by another plan: from its next step on, and by its limits at once. Raises RequestRefused."""
+        engine = self._steerable()
+        if loosened := looser_than(limits, self._limits):
+            raise RequestRefused(f"limits may become tighter in a running test, not looser: {', '.join(loosened)}")
+        moved = moved_to(self._plan, plan, engine)
+        if tried:
+            return
+        self.engine, self._plan, self._limits = moved, plan, limits
+        self._step_limits = StepLimits(limits, plan)
+        self._rows.follow(plan)
+        self._checkpoints.follow(plan)
+        self._went_on(moved, self._clock.now_ns())
+        self._decide(record=False)
+
     def abort(self, reason: str) -> None:
         """End the run by an operator's word: output off first, then the profile's end. Once is enough."""
         if self.engine is None:
-            self._outbox.effects((Finish("aborted", reason),))
+            if not self._aborted:
+                self._aborted = True
+                self._outbox.effects((Finish("aborted", reason),))
             return
         snapshot = self.snapshot()
         self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, reason)
@@ -231,8 +272,30 @@ class Channel:
         if engine.step.running.label != label:
             return
         snapshot = self.snapshot()
-        self.engine, effects = answer(self._plan, engine, snapshot, snapshot.t_ns, word)
-        self._rows.moved(engine, self.engine)
+        self._take(engine, snapshot, answer(self._plan, engine, snapshot, snapshot.t_ns, word))
+
+    def _intervene(self, act: Act, *, tried: bool) -> None:
+        """Have an operator's word move the engine, on what is true now. Raises RequestRefused."""
+        engine, snapshot = self._steerable(), self.snapshot()
+        outcome = act(self._plan, engine, snapshot, snapshot.t_ns)
+        if not tried:
+            self._take(engine, snapshot, outcome)
+
+    def _steerable(self) -> EngineState:
+        """The engine's state, judged and advanced to this moment. Raises RequestRefused, with why nothing may move."""
+        self._decide(record=False)
+        if (latched := self._safety.latched) is not None:
+            raise RequestRefused(f"the run has tripped: {latched.trip.text_en}")
+        if self.engine is None:
+            raise RequestRefused("the profile has not begun")
+        if not self._driving.steered:
+            raise RequestRefused("the cycler runs its program by itself: abort ends the run, nothing else can be asked")
+        return self.engine
+
+    def _take(self, before: EngineState, snapshot: Snapshot, outcome: tuple[EngineState, tuple[Effect, ...]]) -> None:
+        """Go on from what somebody's word has led to."""
+        self.engine, effects = outcome
+        self._rows.moved(before, self.engine)
         self._went_on(self.engine, snapshot.t_ns)
         self._outbox.observe(snapshot, self.engine)
         self._hand_over(effects)

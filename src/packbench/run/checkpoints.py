@@ -31,8 +31,13 @@ class Checkpoints:
         self._plan = plan
         self._number = 0
         self._taper_a: float | None = None
+        self._held = False
         self._said_ns = 0
         """From the run's beginning: when a checkpoint or a row last said how far the step has come."""
+
+    def follow(self, plan: Plan) -> None:
+        """The running test goes on with another plan."""
+        self._plan = plan
 
     def row(self, row: Row) -> None:
         """A row was recorded."""
@@ -44,11 +49,12 @@ class Checkpoints:
         if step.running is None or step.finished or isinstance(step.running, End):
             return None
         taper_a, run_ns = tapered_to(state.control), now_ns - state.started_ns
-        if step.number == self._number and taper_a == self._taper_a:
+        held = step.hold is not None
+        if (step.number, taper_a, held) == (self._number, self._taper_a, self._held):
             pause_ns = FLOWING_NS if step.drive is not None else RESTING_NS
             if run_ns - self._said_ns < pause_ns:
                 return None
-        self._number, self._taper_a, self._said_ns = step.number, taper_a, run_ns
+        self._number, self._taper_a, self._held, self._said_ns = step.number, taper_a, held, run_ns
         return to_data(checkpoint_of(self._plan, state, now_ns))
 
 
@@ -68,7 +74,9 @@ def to_data(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def from_data(data: Mapping[str, Any]) -> Checkpoint:
     """The checkpoint that `to_data` wrote. Raises LookupError, TypeError or ValueError for anything else."""
-    values: dict[str, Any] = {name: data[name] for name in Checkpoint.__slots__}
+    # Records from before a step could be held do not say that it was.
+    values: dict[str, Any] = {name: data[name] for name in Checkpoint.__slots__ if name != "held"}
+    values["held"] = bool(data.get("held", False))
     for name in ("current_a", "voltage_v", "temperature_min_c", "temperature_max_c"):
         values[name] = _number(values[name])
     values["drive"] = None if data["drive"] is None else _pair(data["drive"])

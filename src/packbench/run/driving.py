@@ -36,6 +36,8 @@ class Driving(Protocol):
 
     lag_ns: int
     """How long its newest reading may still be that of a moment before; 0: it measures when it is asked."""
+    steered: bool
+    """Whether a running step can be held, left or followed by others than those that were planned."""
 
     async def identify(self) -> Identity:
         """Ask who it is."""
@@ -90,6 +92,7 @@ class Stepping:
     """A cycler that is told every set-point: the engine advances through the plan."""
 
     lag_ns = 0
+    steered = True
 
     def __init__(self, cycler: Cycler) -> None:
         self.identify = cycler.identify
@@ -122,6 +125,8 @@ class Following:
         program: The plan as its step program.
         lag_ns: See `Driving`.
     """
+
+    steered = False
 
     def __init__(self, cycler: ProgrammedCycler[StepProgram], program: StepProgram, lag_ns: int) -> None:
         self.lag_ns = lag_ns

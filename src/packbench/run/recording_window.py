@@ -28,9 +28,15 @@ class RecordingWindow:
     """Takes every reading as a row; gives those that are to be recorded, in order of time."""
 
     def __init__(self, plan: Plan) -> None:
-        rules = (step.record.around for step in plan.steps)
-        self._longest_ns = max((around.before_ns for around in rules if around is not None), default=0)
+        self._longest_ns = 0
         self._rows: deque[_Waiting] = deque()
+        self.widen(plan)
+
+    def widen(self, plan: Plan) -> None:
+        """Keep rows for as long as this plan may want them, and no shorter than before."""
+        rules = (step.record.around for step in plan.steps)
+        longest_ns = max((around.before_ns for around in rules if around is not None), default=0)
+        self._longest_ns = max(longest_ns, self._longest_ns)
 
     @property
     def keeps(self) -> bool:

@@ -23,7 +23,7 @@ from packbench.core.samples import FloatArray, Snapshot
 from packbench.core.specs import BenchSpec, PackSpec
 from packbench.engine.checkpoint import Checkpoint, restored
 from packbench.engine.effects import Ask
-from packbench.engine.state import EngineState
+from packbench.engine.state import EngineState, Hold
 from packbench.profile.plan import Answer, Plan
 from packbench.run.checkpoints import CHECKPOINT, FLOWING_NS, from_data
 from packbench.run.recorder import STALLED_S, BatchPolicy
@@ -148,11 +148,17 @@ class Resumption:
         return max(elapsed_ns, self.stood.last_ns + now_ns - self.anchor_ns)
 
     def state(self, plan: Plan, now_ns: int) -> EngineState:
-        """The engine's state, its step yet to be entered. Raises InputError when the record is of another plan."""
+        """The engine's state, its step yet to be entered; one that was held still is.
+
+        Raises InputError when the record is of another plan.
+        """
         try:
-            return restored(plan, self.stood.checkpoint, self.stood.steps, now_ns, self.run_ns(now_ns))
+            state = restored(plan, self.stood.checkpoint, self.stood.steps, now_ns, self.run_ns(now_ns))
         except ValueError as error:
             raise InputError(str(error)) from error
+        if not self.stood.checkpoint.held:
+            return state
+        return state._replace(step=replace(state.step, hold=Hold(now_ns, now_ns + self.bench.max_hold_ns)))
 
     def gap(self, now_ns: int) -> Gap:
         """What nobody saw."""
@@ -218,7 +224,7 @@ def _with_rows(checkpoint: Checkpoint, rows: SampleTable, seq: int) -> Checkpoin
     t_ns = int(rows.t_ns[at])
     return replace(
         checkpoint,
-        elapsed_ns=checkpoint.elapsed_ns + t_ns - checkpoint.metered_ns,
+        elapsed_ns=checkpoint.elapsed_ns + (0 if checkpoint.held else t_ns - checkpoint.metered_ns),
         metered_ns=t_ns,
         ah=float(rows.step_ah[at]),
         wh=float(rows.step_wh[at]),

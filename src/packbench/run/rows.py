@@ -50,6 +50,11 @@ class Rows:
             self._newest_ns = t_ns
             self._hand_on(self._window.add(_row(before, snapshot, cycler, after), wanted=wanted))
 
+    def follow(self, plan: Plan) -> None:
+        """The running test goes on with another plan."""
+        self._plan = plan
+        self._window.widen(plan)
+
     def moved(self, before: EngineState, after: EngineState) -> None:
         """The engine has gone on: a set-point may have changed."""
         at_ns, running = edge_ns(after), after.step.running

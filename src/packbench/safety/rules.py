@@ -31,7 +31,8 @@ RULES: tuple[Rule, ...] = (
         "S1",
     ),
     Rule("off_ignored", "power.ignores_off", "cycler", electrical.off_ignored, 0, "S0"),
-    Rule("output_lost", "power.output_lost", "cycler", electrical.output_lost, 0, "S1"),
+    # Nothing flows any more: the board, which may have taken the enable away, has the time to say why.
+    Rule("output_lost", "power.output_lost", "cycler", electrical.output_lost, 3 * S // 10, "S1"),
     Rule("cycler_alarm", "power.cycler_alarm", "cycler", sources.cycler_alarm, 0, "S1"),
     Rule("cells_missing", "sensor.cells_missing", "bms", sources.cells_missing, 0, "S1"),
     Rule("temperatures_missing", "sensor.thermo_open", "bms", sources.temperatures_missing, 0, "S1"),

@@ -1,0 +1,68 @@
+"""The campaign as CI runs it: 200 seeds of ten minutes, every fault in every state, nothing violated."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packbench_sim.faults.catalogue import BY_ID, INJECTABLE, ROWS
+
+SEEDS = 200
+MINUTES = 10
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Its report. A process of its own: it starts two more."""
+    kept = tmp_path_factory.mktemp("campaign") / "kept.jsonl"
+    words = ["campaign", "--seeds", str(SEEDS), "--minutes", str(MINUTES), "--out", str(kept), "--json"]
+    program = Path(sys.executable).with_name("packbench")
+    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode in (0, 5), done.stderr
+    return json.loads(done.stdout)
+
+
+def test_nothing_is_violated(campaign: dict[str, Any]) -> None:
+    told = [f"{each['of']}, seed {each['seed']}: {each['text']} ({each['command']})" for each in campaign["violations"]]
+    assert not told, "\n".join(told[:10])
+    assert campaign["ok"]
+    assert campaign["seeds"] == SEEDS
+    assert campaign["simulated_hours"] >= SEEDS * MINUTES / 60
+
+
+def test_every_row_whose_part_exists_is_injected_and_held_or_listed_as_not(campaign: dict[str, Any]) -> None:
+    injected = {row: sum(states.values()) for row, states in campaign["injections"].items()}
+    drawn = {row for row in INJECTABLE if BY_ID[row].states}
+    assert drawn <= set(injected)
+    for row in drawn:
+        missed = injected[row] - campaign["held"][row]
+        assert missed == 0 or BY_ID[row].not_held, f"{row}: {missed} of {injected[row]} not held"
+    assert {"violations", "latencies", "trips", "lives", "resumed"} <= set(campaign)
+
+
+def test_detection_stays_within_the_budgets(campaign: dict[str, Any]) -> None:
+    late = {
+        row: found
+        for row, found in campaign["latencies"].items()
+        if found["budget_s"] is not None and not BY_ID[row].not_held and found["worst_s"] > found["budget_s"]
+    }
+    assert not {row for row in late if not BY_ID[row].refuses}
+
+
+def test_killed_runs_are_gone_on_with(campaign: dict[str, Any]) -> None:
+    assert campaign["resumed"] >= 20
+    assert Counter(campaign["ended"])["pass"] >= 100
+
+
+def test_every_row_of_the_catalogue_is_there_once_and_pending_ones_say_why() -> None:
+    reference = Path(__file__).with_name("rows.txt").read_text(encoding="utf-8").split()
+    assert [row.id for row in ROWS] == reference
+    for row in ROWS:
+        assert bool(row.pending) != bool(row.states) or row.id == "host.tick_wrap"
+        assert set(row.not_held) <= set(row.states)
