@@ -78,6 +78,7 @@ generate: setup ## write what is generated: the board's link and page, the table
 	$(BIN)/python -m firmware_bridge.protocol.generate
 	$(BIN)/python scripts/devices_table.py
 	$(BIN)/python scripts/board_page.py
+	$(BIN)/python scripts/reliability_table.py
 
 lock: ## resolve requirements.lock anew (needs a network)
 	sh scripts/lock.sh

@@ -176,7 +176,8 @@ def test_a_tapered_charge_goes_on_with_what_the_taper_left() -> None:
         clamp_voltage_v=9.0, cell_limit=CellLimit(3.65, "taper", 1.0),
     )  # fmt: skip
     hand = Hand(plan(step, end()))
-    hand.on(2)
+    while hand.flowing_a == 20.0:
+        hand.on(0.5)
     assert 0.0 < hand.flowing_a < 20.0, "a cell at its limit steps the current down"
     left_a = hand.flowing_a
     hand.hold()

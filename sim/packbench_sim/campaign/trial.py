@@ -111,6 +111,7 @@ class _Trial:
         # The board's tick wraps once within the trial, wherever that falls.
         self._wrap_ns = self._rng.randrange(self._end_ns)
         tick_us = (TICKS - self._wrap_ns // 1000) % TICKS
+        loop.at_ns(self._wrap_ns, self._wrapped)
         job = self._job
         self._world = build_parts(job.bench, job.pack, start_ns=0, seed=spec.seed, boot_tick_us=tick_us)
         self._bench = VirtualBench(job, self._world)
@@ -139,6 +140,11 @@ class _Trial:
             Violation(found.invariant, found.t_ns / S, found.text, self._spec.seed, self._spec.command())
             for found in self._monitor.violations
         ]
+
+    def _wrapped(self) -> None:
+        """The board's tick has come round: nothing is to come of it, in whatever state it was."""
+        state, t_s = state_of(self._world), self._clock.now_ns() / S
+        self._report.injections.append(Injection("host.tick_wrap", state, 0, t_s, t_s, None, True, "borne"))
 
     # -- one life ----------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ NO_LINE = "the production line's interfaces do not exist yet"
 NO_CAN = "the campaign's bench has no CAN bus; tests/scenario/test_gbt27930_run.py has one"
 
 BY_HAND = "a person's word is the command line's: tests/contract/test_cli_resume.py"
-BY_TESTS = "every byte of a record is changed in tests/unit/test_store_reader.py"
+BY_TESTS = "every byte of a record is changed in tests/unit/test_store.py"
 
 ROWS: tuple[Row, ...] = (
     _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE, by="coil"),

@@ -16,6 +16,7 @@ from packbench.analysis import said
 from packbench.analysis.capacity import analyse_run
 from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.table import SampleTable
+from packbench.app.edits import in_force
 from packbench.app.job import Job, apply_settings, effective_limits
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
@@ -28,7 +29,7 @@ from packbench.report.json_out import result_to_json
 from packbench.report.texts import Lang
 from packbench.store.reader import RunReader
 from packbench.store.reader import SampleTable as StoredTable
-from packbench.store.sources import library_of, parameters_in, used_in
+from packbench.store.sources import library_of, parameters_in
 
 DATA_NAME = "run.db"
 
@@ -70,11 +71,12 @@ def job_of(reader: RunReader) -> Job:
     bench = load_bench(meta.bench.text, meta.bench.name)
     if ambient_c is not None:
         bench = replace(bench, ambient_c=ambient_c)
-    used, parameters = used_in(meta.extra), parameters_in(meta.extra)
-    library = library_of(used, meta.profile.name)
-    plan = compile_profile(meta.profile.text, meta.profile.name, pack, library, dict(parameters))
+    parameters = parameters_in(meta.extra)
+    profile, used = in_force(meta, reader.events())
+    library = library_of(used, profile.name)
+    plan = compile_profile(profile.text, profile.name, pack, library, dict(parameters))
     limits = effective_limits(plan, pack, bench)
-    sources = (meta.profile, meta.pack, meta.bench)
+    sources = (profile, meta.pack, meta.bench)
     return Job(plan, pack, bench, limits, (), *sources, settings, parameters=parameters, files=used)
 
 
@@ -118,10 +120,17 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
             "profile_sha256": meta.profile.sha256,
             "pack_sha256": meta.pack.sha256,
             "bench_sha256": meta.bench.sha256,
+            **_edited(job, meta.profile.sha256),
             **{Path(used.file.name).name: used.file.sha256 for used in job.files},
         },
     )
     return analyse_run(run)
+
+
+def _edited(job: Job, begun_with: str) -> dict[str, str]:
+    """The hash of the profile that a run ended with, where that is not the one that it was begun with."""
+    sha256 = job.profile_source.sha256
+    return {} if sha256 == begun_with else {"profile_edited_sha256": sha256}
 
 
 def _table(stored: StoredTable, gaps: tuple[Gap, ...]) -> SampleTable:

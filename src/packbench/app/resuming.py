@@ -10,13 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 from packbench.app.conclude import DATA_NAME
+from packbench.app.edits import in_force
 from packbench.app.job import Job, Texts, job_of_texts
 from packbench.clock import Clock
 from packbench.core.errors import InputError
 from packbench.run.resuming import Resumption, Stood, stood
 from packbench.store.meta import RunMeta
 from packbench.store.reader import RunReader
-from packbench.store.sources import Remembering, library_of, parameters_in, used_in
+from packbench.store.sources import Remembering, library_of, parameters_in
 
 
 def recorded(folder: Path) -> tuple[RunMeta, Job, Stood]:
@@ -24,10 +25,11 @@ def recorded(folder: Path) -> tuple[RunMeta, Job, Stood]:
     with RunReader.open(folder / DATA_NAME) as reader:
         reader.verify()
         where, meta = stood(reader), reader.meta
+        profile, files = in_force(meta, reader.events())
     settings = tuple(str(word) for word in meta.extra.get("settings", ()))
-    texts = Texts(meta.profile, meta.pack, meta.bench, settings, parameters_in(meta.extra))
-    library = library_of(used_in(meta.extra), meta.profile.name)
-    job = job_of_texts(texts, Remembering(library, meta.profile.name))
+    texts = Texts(profile, meta.pack, meta.bench, settings, parameters_in(meta.extra))
+    library = library_of(files, profile.name)
+    job = job_of_texts(texts, Remembering(library, profile.name))
     if job.program is not None:
         raise InputError("a program that a cycler runs by itself cannot be gone on with: start the run anew")
     return meta, job, where

@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
+from packbench.app.edits import drafts_of
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Scripted
 from packbench.app.programmed import handed_over_in, stepped
 from packbench.app.virtual_bench import VirtualBench
 from packbench.clock import Clock, stopwatch_s
+from packbench.core.errors import PackbenchError
 from packbench.core.records import Event, Gap, Row, StepRecord, Trip
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.state import EngineState
 from packbench.engine.walk import agree
 from packbench.run.actor import Journal
 from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.controls import Controls, Kind, Request
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
@@ -48,6 +52,25 @@ COMMIT_DELAY_S = 60.0
 """Virtual seconds between commits that nobody waits for."""
 
 
+class Command(NamedTuple):
+    """A request of the simulated operator to the running test."""
+
+    at_ns: int
+    """From the instant at which the bench was switched on."""
+    kind: Kind
+    data: Mapping[str, Any] = MappingProxyType({})
+    """What `Request` has besides: operator, why, step, profile."""
+
+
+class Told(NamedTuple):
+    """What came of a command."""
+
+    command: Command
+    done: Mapping[str, Any] | None
+    """None: it was refused."""
+    refused: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a simulated run may be told besides its job."""
@@ -61,6 +84,10 @@ class Options:
     """Instruments without errors: to compare a result with the truth."""
     answers: Answers = ()
     """What the simulated operator answers; the first answer to every other question."""
+    commands: tuple[Command, ...] = field(default=(), repr=False)
+    """What the operator asks of the running test, and when."""
+    told: Callable[[Told], None] = field(default=lambda _told: None, compare=False, repr=False)
+    """Hears what came of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +119,7 @@ def run_id_of(job: Job, options: Options) -> str:
         repr(job.parameters),
         *(used.file.text for used in job.files),
         repr(options),
+        *(repr(command) for command in options.commands),
     )
     return "sim-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
@@ -237,7 +265,26 @@ async def _execute(
         devices = direct_devices(world, clock, job.limits)
     operator = Scripted(options.answers, clock)
     run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe, operator)
-    return await run.run(TOKEN)
+    run.controls.drafts = drafts_of(job, threaded=False)
+    commanding = asyncio.create_task(_command(run.controls, options, clock, clock.now_ns()), name="commands")
+    try:
+        return await run.run(TOKEN)
+    finally:
+        commanding.cancel()
+        await asyncio.gather(commanding, return_exceptions=True)
+
+
+async def _command(controls: Controls, options: Options, clock: Clock, origin_ns: int) -> None:
+    """The simulated operator's requests, one after another; what is refused is told as well."""
+    for command in options.commands:
+        await clock.sleep_until(origin_ns + command.at_ns)
+        words: dict[str, Any] = {"operator": "simulated", **command.data}
+        request = Request(command.kind, **words)
+        try:
+            told = Told(command, await controls.carry_out(request))
+        except PackbenchError as error:
+            told = Told(command, None, str(error))
+        options.told(told)
 
 
 def _meta(job: Job, options: Options, clock: Clock) -> RunMeta:

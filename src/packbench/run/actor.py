@@ -99,6 +99,8 @@ class Actor:
         self._origin_ns: int | None = None
         self._effects: deque[Effect] = deque()
         self._news = asyncio.Event()
+        self._off_wanted = asyncio.Event()
+        """An output-off waits: what is about to switch on must not, however long the disk takes."""
         self._driven_a = 0.0
         """The current last commanded; 0: the output is off."""
         self._working: asyncio.Task[None] | None = None
@@ -123,14 +125,18 @@ class Actor:
         self._starting = starting
 
     def effects(self, effects: tuple[Effect, ...]) -> None:
-        """Queue effects. An output-off goes ahead of everything else in its batch."""
+        """Queue effects. An output-off goes ahead of everything that waits, and what would switch on is dropped."""
         if any(isinstance(effect, Finish) for effect in effects):
             self._unask()
         if self._stopping is not None:
             effects = tuple(effect for effect in effects if isinstance(effect, _WORDS))
         first = [effect for effect in effects if isinstance(effect, OutputOff)]
         rest = [effect for effect in effects if not isinstance(effect, OutputOff)]
-        self._effects.extend([*first, *rest])
+        if first:
+            self._off_wanted.set()
+            waiting = [effect for effect in self._effects if not isinstance(effect, Drive | Launch | OutputOff)]
+            self._effects = deque([*first, *waiting])
+        self._effects.extend(rest)
         self._news.set()
 
     def trip(self, latched: Latched) -> None:
@@ -235,7 +241,8 @@ class Actor:
                 await self._drive(effect)
             case Launch():
                 self.event("launch")
-                await self.durable()
+                if not await self._durable_first():
+                    return
                 await self._cycler.launch()
                 self.event("launch_acknowledged")
             case SetChamber():
@@ -253,7 +260,27 @@ class Actor:
                 if not self.finished.done():
                     self.finished.set_result(effect)
 
+    async def _durable_first(self) -> bool:
+        """Wait for the disk before something is switched on; false: an "off" came meanwhile, and goes first."""
+        durable = asyncio.ensure_future(self.durable())
+        # Whoever cancels this task does not ask how the disk fared.
+        durable.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+        off = asyncio.ensure_future(self._off_wanted.wait())
+        try:
+            await asyncio.wait({durable, off}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            off.cancel()
+            if not durable.done():
+                durable.cancel()
+        if self._off_wanted.is_set():
+            await asyncio.gather(durable, return_exceptions=True)
+            self.event("output_withdrawn")
+            return False
+        await durable
+        return True
+
     async def _off(self) -> None:
+        self._off_wanted.clear()
         await self._cycler.off()
         self._driven_a = 0.0
         self._expect(None, None)
@@ -265,8 +292,8 @@ class Actor:
         same_way = self._driven_a != 0.0 and effect.current_a * self._driven_a >= 0.0
         reduces = same_way and abs(effect.current_a) <= abs(self._driven_a)
         self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
-        if not reduces:
-            await self.durable()
+        if not reduces and not await self._durable_first():
+            return
         await self._cycler.apply(setpoint)
         self._driven_a = effect.current_a
         self._expect(effect.current_a, effect.voltage_v)

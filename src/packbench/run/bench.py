@@ -29,6 +29,7 @@ from packbench.run.actor import DURABLE_WITHIN_S, Actor, Journal
 from packbench.run.arming import Arming
 from packbench.run.channel import Channel, Outbox
 from packbench.run.checkpoints import CHECKPOINT
+from packbench.run.controls import Controls
 from packbench.run.driving import Driving
 from packbench.run.first_questions import FirstQuestions, Stopped
 from packbench.run.operator import Operator
@@ -112,6 +113,8 @@ class BenchRun:
         expected = _expectation(bench, pack, devices)
         self.channel = Channel(clock, plan, limits, expected, bench, devices.cycler, outbox)
         self._actor.attach(self.channel)
+        self.controls = Controls(clock, self.channel, self._actor)
+        """What an operator may ask of the run while it goes on."""
         self._pollers: dict[str, Poller[Any]] = self._make_pollers()
         self._hear_board()
         self._tasks: list[asyncio.Task[None]] = []

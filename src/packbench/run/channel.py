@@ -89,7 +89,8 @@ class Channel:
         """Links that are gone."""
         self.engine: EngineState | None = None
         self._clock = clock
-        self._plan = plan
+        self.plan = plan
+        """What is carried out; an operator may put another one in its place (`edit`)."""
         self._driving = driving
         self._limits = limits
         self._step_limits = StepLimits(limits, plan)
@@ -135,7 +136,7 @@ class Channel:
         """Start the profile where its first questions have led to, on the newest samples."""
         snapshot = self.snapshot()
         self._safety = self._safety._replace(started_ns=snapshot.t_ns)
-        self.engine, effects = self._driving.start(self._plan, snapshot, snapshot.t_ns, begin)
+        self.engine, effects = self._driving.start(self.plan, snapshot, snapshot.t_ns, begin)
         self._went_on(self.engine, snapshot.t_ns)
         self._hand_over(effects)
 
@@ -147,7 +148,7 @@ class Channel:
             # It was paused, and is until somebody says otherwise.
             self.engine, effects = state, (OutputOff(),)
         else:
-            self.engine, effects = reenter(self._plan, state, snapshot, snapshot.t_ns, taper_a)
+            self.engine, effects = reenter(self.plan, state, snapshot, snapshot.t_ns, taper_a)
         self._went_on(self.engine, snapshot.t_ns)
         self._hand_over(effects)
 
@@ -160,7 +161,7 @@ class Channel:
             new = self._cycler is None or sample.t_ns > self._cycler.t_ns
             self._cycler = sample
             if new:
-                self.expected = self._driving.expected(self.expected, self._plan, self.snapshot())
+                self.expected = self._driving.expected(self.expected, self.plan, self.snapshot())
             self._decide(record=new)
 
     def on_bms(self, sample: BmsSample) -> None:
@@ -234,17 +235,17 @@ class Channel:
 
     def jump(self, label: str, *, tried: bool = False) -> None:
         """The running step ends, and the one of that label begins. Raises RequestRefused."""
-        self._intervene(partial(intervening.jump, index=intervening.index_of(self._plan, label)), tried=tried)
+        self._intervene(partial(intervening.jump, index=intervening.index_of(self.plan, label)), tried=tried)
 
     def edit(self, plan: Plan, limits: Limits, *, tried: bool = False) -> None:
         """The test goes on by another plan: from its next step on, and by its limits at once. Raises RequestRefused."""
         engine = self._steerable()
         if loosened := looser_than(limits, self._limits):
             raise RequestRefused(f"limits may become tighter in a running test, not looser: {', '.join(loosened)}")
-        moved = moved_to(self._plan, plan, engine)
+        moved = moved_to(self.plan, plan, engine)
         if tried:
             return
-        self.engine, self._plan, self._limits = moved, plan, limits
+        self.engine, self.plan, self._limits = moved, plan, limits
         self._step_limits = StepLimits(limits, plan)
         self._rows.follow(plan)
         self._checkpoints.follow(plan)
@@ -259,7 +260,7 @@ class Channel:
                 self._outbox.effects((Finish("aborted", reason),))
             return
         snapshot = self.snapshot()
-        self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, reason)
+        self.engine, effects = stop(self.plan, self.engine, snapshot, snapshot.t_ns, reason)
         self._hand_over(effects)
 
     def answer(self, label: str, word: str) -> None:
@@ -272,12 +273,12 @@ class Channel:
         if engine.step.running.label != label:
             return
         snapshot = self.snapshot()
-        self._take(engine, snapshot, answer(self._plan, engine, snapshot, snapshot.t_ns, word))
+        self._take(engine, snapshot, answer(self.plan, engine, snapshot, snapshot.t_ns, word))
 
     def _intervene(self, act: Act, *, tried: bool) -> None:
         """Have an operator's word move the engine, on what is true now. Raises RequestRefused."""
         engine, snapshot = self._steerable(), self.snapshot()
-        outcome = act(self._plan, engine, snapshot, snapshot.t_ns)
+        outcome = act(self.plan, engine, snapshot, snapshot.t_ns)
         if not tried:
             self._take(engine, snapshot, outcome)
 
@@ -324,7 +325,7 @@ class Channel:
             return
         if engine is None or engine.step.finished:
             return
-        after, effects = self._driving.advance(self._plan, engine, snapshot, snapshot.t_ns)
+        after, effects = self._driving.advance(self.plan, engine, snapshot, snapshot.t_ns)
         self.engine = after
         ended = after.step.number != engine.step.number
         # What the engine passed over as no step's own is not recorded either.
@@ -377,7 +378,7 @@ class Channel:
 
     def _look_again_when_due(self, engine: EngineState, now_ns: int) -> None:
         """Have the clock call at the next instant at which time alone ends or changes something."""
-        due_ns = self._driving.due_ns(self._plan, engine, now_ns)
+        due_ns = self._driving.due_ns(self.plan, engine, now_ns)
         if due_ns is not None and due_ns != self._due_ns:
             self._due_ns = due_ns
             self._clock.call_at(due_ns, self._on_due)
@@ -394,5 +395,5 @@ class Channel:
         """Stop the engine where it stands; the actor has already been told to stop the current."""
         self._outbox.trip(latched)
         if self.engine is not None:
-            self.engine, effects = stop(self._plan, self.engine, snapshot, snapshot.t_ns, latched.trip.text_en)
+            self.engine, effects = stop(self.plan, self.engine, snapshot, snapshot.t_ns, latched.trip.text_en)
             self._hand_over(effects)
