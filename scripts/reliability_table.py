@@ -1,6 +1,6 @@
 """Writes the tables of docs/reliability.md from the faults catalogue; a test holds that they are up to date.
 
-    python scripts/reliability_table.py
+python scripts/reliability_table.py
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.scenario.support import ask
-from tests.scenario.test_resume import PROFILE, S, Rig, on_rig
+from tests.scenario.test_resume import PROFILE, Rig, S, on_rig
 
 from packbench.app.job import load_job
 from packbench.store.reader import RunReader

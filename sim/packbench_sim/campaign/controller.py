@@ -103,6 +103,8 @@ class Controller:
         self.recorder = Recorder(store, self.writer, disk.policy)
         self.failing: list[Exception] = []
         """Raised by the next reading of the BMS: an error that nobody foresaw."""
+        self.failed_ns: int | None = None
+        """When it was."""
         devices = bench.devices(lines, clock)
         spec = job.bench
         rules = renewal_rules(spec, job.pack, job.limits)
@@ -110,7 +112,7 @@ class Controller:
         assert not isinstance(board, SupervisedBoard)
         self.board = SupervisedHere(clock, board, rules, period_ns=spec.heartbeat_period_ns, lease_ns=spec.lease_ns)
         """As the channel sees it, with the supervisor behind it."""
-        devices = replace(devices, board=self.board, bms=_Failing(devices.bms, self.failing))
+        devices = replace(devices, board=self.board, bms=_Failing(devices.bms, self._fails))
         who = Beforehand(((QUESTION, GO_ON),), operator, Nobody())
         self.run = BenchRun(
             clock, devices, job.plan, job.limits, spec, job.pack, tap(self.recorder), observe, who, goes_on
@@ -135,6 +137,12 @@ class Controller:
         for line in self.lines.values():
             line.close()
         return Ended(False, outcome, error, self.recorder.durable_seq, sealed=seal and self.recorder.failed is None)
+
+    def _fails(self) -> None:
+        """Raise what waits to be raised."""
+        if self.failing:
+            self.failed_ns = self._clock.now_ns()
+            raise self.failing.pop()
 
     def kill(self) -> None:
         """As kill -9 does: nothing more reaches a device or the disk. Others must hold lines by now."""
@@ -180,14 +188,13 @@ class _Breakable:
 class _Failing:
     """A BMS's driver whose next reading may fail in a way that nobody foresaw."""
 
-    def __init__(self, bms: Bms, failing: list[Exception]) -> None:
+    def __init__(self, bms: Bms, fails: Callable[[], None]) -> None:
         self.identify = bms.identify
         self._bms = bms
-        self._failing = failing
+        self._fails = fails
 
     async def read(self) -> BmsSample:
-        if self._failing:
-            raise self._failing.pop()
+        self._fails()
         return await self._bms.read()
 
 

@@ -65,10 +65,13 @@ class Host:
         """NTP, daylight saving, a person."""
         self._clock.off += timedelta(seconds=seconds)
 
-    def raise_in_loop(self) -> None:
-        """An error that nobody foresaw, in the loop that reads the BMS."""
-        if self._controller is not None:
-            self._controller.failing.append(RuntimeError("an error that nobody foresaw"))
+    def raise_in_loop(self) -> Callable[[], int | None]:
+        """An error that nobody foresaw, in the loop that reads the BMS; when it came up."""
+        controller = self._controller
+        if controller is None:
+            return lambda: None
+        controller.failing.append(RuntimeError("an error that nobody foresaw"))
+        return lambda: controller.failed_ns
 
     def fail_disk(self, *, full: bool) -> None:
         """Writing fails from now on: an error of the device, or no room."""

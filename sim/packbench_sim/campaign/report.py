@@ -70,5 +70,10 @@ def report_from(data: dict[str, Any]) -> TrialReport:
     """The report that `as_dict` gave."""
     values = dict(data)
     values["injections"] = [Injection(**each) for each in data["injections"]]
-    values["violations"] = [Violation(**{**each, "faults": tuple(each["faults"])}) for each in data["violations"]]
+    values["violations"] = [_violation(dict(each)) for each in data["violations"]]
     return TrialReport(**values)
+
+
+def _violation(values: dict[str, Any]) -> Violation:
+    faults: tuple[str, ...] = tuple(values.pop("faults"))
+    return Violation(**values, faults=faults)

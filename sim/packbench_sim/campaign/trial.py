@@ -38,6 +38,7 @@ from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.catalogue import BY_ID
 from packbench_sim.faults.injector import Injected, Injector, state_of
 from packbench_sim.invariants import Monitor, layers_of
+from packbench_sim.invariants.twice import Told
 from packbench_sim.loop import VirtualLoop, run_virtual
 from packbench_sim.world import World, build_parts
 
@@ -78,8 +79,8 @@ class TrialSpec:
         )
 
 
-def run_trial(spec: TrialSpec) -> TrialReport:
-    """Run one seed from its beginning to its end."""
+def run_trial(spec: TrialSpec, commands: list[Told] | None = None) -> TrialReport:
+    """Run one seed from its beginning to its end. `commands`: takes what reached cycler and board."""
     began_s = stopwatch_s()
     report = TrialReport(spec.seed)
     with tempfile.TemporaryDirectory(prefix="packbench-trial-") as folder:
@@ -87,7 +88,10 @@ def run_trial(spec: TrialSpec) -> TrialReport:
         async def main(_clock: object) -> None:
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualLoop)
-            await _Trial(spec, loop, Path(folder), report).run()
+            trial = _Trial(spec, loop, Path(folder), report)
+            await trial.run()
+            if commands is not None:
+                commands.extend(trial.monitor.commands)
 
         try:
             run_virtual(main)
@@ -116,11 +120,11 @@ class _Trial:
         self._world = build_parts(job.bench, job.pack, start_ns=0, seed=spec.seed, boot_tick_us=tick_us)
         self._bench = VirtualBench(job, self._world)
         self._lines = self._bench.lines(loop, self._clock)
-        self._monitor = Monitor(self._world, loop, layers_of(job.plan.limits, job.pack, job.bench), gaps_allowed=True)
+        self.monitor = Monitor(self._world, loop, layers_of(job.plan.limits, job.pack, job.bench), gaps_allowed=True)
         self._watch = Watch()
         self._watch.attach(self._world, loop)
         self._host = Host(self._clock, self._new_lines)
-        self._injector = Injector(self._world, loop, self._host, self._rng)
+        self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
         self._lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
         self._token = 1
         self._run = 0
@@ -138,7 +142,7 @@ class _Trial:
         report.simulated_s = self._clock.now_ns() / S
         report.violations += [
             Violation(found.invariant, found.t_ns / S, found.text, self._spec.seed, self._spec.command())
-            for found in self._monitor.violations
+            for found in self.monitor.violations
         ]
 
     def _wrapped(self) -> None:
@@ -180,8 +184,8 @@ class _Trial:
                 arm.over()
         if any(draw.row in FORGED for draw in draws):
             # A frame that passes its own checks is what the device said, as far as anybody can know.
-            self._monitor.violations = [found for found in self._monitor.violations if found.invariant != "I6"]
-        self._monitor.life_ended()
+            self.monitor.violations = [found for found in self.monitor.violations if found.invariant != "I6"]
+        self.monitor.life_ended()
         if not ended.killed:
             # Whoever comes next holds lines of its own.
             self._new_lines()
@@ -215,11 +219,11 @@ class _Trial:
         self._record = folder
         if goes_on is not None:
             self._report.resumed += 1
-        self._monitor.attach_lines(self._lines)
+        self.monitor.attach_lines(self._lines)
         return controller
 
     def _tap(self, recorder: Recorder) -> Journal:
-        return self._monitor.run_began(f"run-{self._run}", recorder, serial=SERIAL)
+        return self.monitor.run_began(f"run-{self._run}", recorder, serial=SERIAL)
 
     def _meta(self) -> RunMeta:
         job = self._job
@@ -282,7 +286,7 @@ class _Trial:
         if ended.killed:
             self._cut_short = self._record
         else:
-            self._monitor.record(self._record)
+            self.monitor.record(self._record)
 
     def _marked(self, verdict: str, trip: str) -> bool:
         """Whether the record of the life says that something was wrong: a trip, or balancing."""

@@ -17,10 +17,10 @@ State = Literal["connecting", "precharge", "rest", "charge_cc", "charge_cv", "di
 S = 1_000_000_000
 MS = 1_000_000
 
-CURRENT: frozenset[State] = frozenset({"charge_cc", "charge_cv", "discharge"})
-CLOSED: frozenset[State] = CURRENT | {"rest"}
-STARTING: frozenset[State] = frozenset({"connecting", "precharge"})
-ALIVE: frozenset[State] = CLOSED | STARTING | {"stopping"}
+CURRENT: frozenset[str] = frozenset({"charge_cc", "charge_cv", "discharge"})
+CLOSED: frozenset[str] = CURRENT | {"rest"}
+STARTING: frozenset[str] = frozenset({"connecting", "precharge"})
+ALIVE: frozenset[str] = CLOSED | STARTING | {"stopping"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Row:
     reaction: Reaction
     budget_ns: int | None
     """None: a REFUSE where nothing flows yet, or nothing has to be done."""
-    states: frozenset[State]
+    states: frozenset[str]
     """Of the controller, in which it can occur."""
     by: Literal["off", "coil"] = "coil"
     """Which command the budget runs to: a cycler that ignores "off" is stopped by the coil alone."""
@@ -59,7 +59,7 @@ def _row(
     title: str,
     reaction: Reaction,
     budget_s: float | None,
-    states: frozenset[State],
+    states: frozenset[str],
     *rules: str,
     by: Literal["off", "coil"] = "off",
     refuses: bool = False,

@@ -45,8 +45,8 @@ class HostFaults(Protocol):
         """The wall clock jumps."""
         ...
 
-    def raise_in_loop(self) -> None:
-        """An error that nobody foresaw."""
+    def raise_in_loop(self) -> Callable[[], int | None]:
+        """An error that nobody foresaw, at the next occasion; tells when that was."""
         ...
 
     def stall_disk(self, duration_ns: int) -> None:
@@ -124,6 +124,8 @@ class Injector:
             self._world.plant.inject(row)
             self._look_often(row)
             return Injected(row, now_ns, state, shown)
+        if row == "host.exception":
+            return Injected(row, now_ns, state, self._host.raise_in_loop())
         self._others(row, now_ns)
         return Injected(row, now_ns, state, lambda: now_ns)
 
@@ -263,8 +265,6 @@ class Injector:
                 host.jump_wall(rng.choice((-7200.0, -1.5, 1.5, 3600.0, 86_400.0)))
             case "host.reboot":
                 host.reboot()
-            case "host.exception":
-                host.raise_in_loop()
             case "host.mcu_hang":
                 board.hang(now_ns)
                 self._lines["board"].wake()

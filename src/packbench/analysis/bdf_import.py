@@ -20,6 +20,7 @@ import numpy as np
 
 from packbench.analysis import said
 from packbench.analysis.capacity import analyse_run
+from packbench.analysis.interventions import interventions_of
 from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.steptable import StepKind, StepTable, TableStep
 from packbench.analysis.table import SECONDS_PER_HOUR, FloatArray, IntArray, SampleTable, trapezoid
@@ -128,6 +129,9 @@ def run_inputs(path: Path, file: BdfFile) -> RunInputs | None:
         variables=ending.variables,
         answers=said.answers_of(events),
         parameters=parameters,
+        interventions=interventions_of(
+            (int(one.get("t_ns", 0)), one["kind"], one["data"]) for one in ours.get("said", ())
+        ),
         plan=plan,
         pack=pack,
         bench=bench,

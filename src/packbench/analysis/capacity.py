@@ -17,6 +17,7 @@ from packbench.analysis import verdict as rules
 from packbench.analysis.ends import StepEnd, fit_end
 from packbench.analysis.extremes import standard_bound
 from packbench.analysis.gaps import unseen_ah
+from packbench.analysis.interventions import intervention_notes
 from packbench.analysis.run_inputs import NS, Counted, RunInputs
 from packbench.analysis.shape import gap_dict, limits_dict, step_result, trip_dict, variables_dict
 from packbench.analysis.table import SECONDS_PER_HOUR, trapezoid
@@ -282,6 +283,7 @@ def _notes(run: RunInputs, counted: list[Counted]) -> tuple[Note, ...]:
                 "试验读数取试验结束时的值（循环中取最后一轮），未给出不确定度。",
             )
         )
+    notes += intervention_notes(run.interventions)
     for each in counted:
         notes += _end_notes(each)
     return tuple(notes)

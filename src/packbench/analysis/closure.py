@@ -45,6 +45,8 @@ from packbench.core.samples import FloatArray
 
 WITHIN_REL: Final = 1e-3
 TIMING_S: Final = 0.02
+LEAST: Final = 2e-5
+"""Ah and Wh that are not told apart: what a rest of few rows comes to is the noise of one reading (0.07 A s, 0.07 J)."""
 SAME_REL: Final = 1e-7
 """Figures that are copies of each other may differ by the digits that result.json keeps, not more."""
 NOISE_FACTOR, NOISE_QUANTILE = 3.0, 0.95
@@ -229,7 +231,7 @@ def _closed(stored: float, counts: FloatArray, between: Between) -> Closed:
     timing = TIMING_S / SECONDS_PER_HOUR * float(np.abs(between.values).max())
     # Before the first row and behind the last one a single value stands for readings that are not there.
     ends = between.noise * float(between.hours[0] + between.hours[-1])
-    allowed = WITHIN_REL * abs(stored) + unrecorded + timing + ends
+    allowed = WITHIN_REL * abs(stored) + unrecorded + timing + ends + LEAST
     by_rows = float((between.middle * between.hours).sum())
     return Closed(stored, by_rows, unrecorded, allowed, _jump(stored, counts, between, timing))
 

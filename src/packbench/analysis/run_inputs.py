@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from packbench.analysis.interventions import Intervention
 from packbench.analysis.table import SampleTable
 from packbench.analysis.uncertainty import CycleFigures
 from packbench.core.limits import Limits
@@ -50,6 +51,8 @@ class RunInputs:
     answers: tuple[Answered, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
     """Of the profile, as given."""
+    interventions: tuple[Intervention, ...] = ()
+    """What an operator did to the running test."""
     balancing: bool | None = None
     """Whether the BMS balanced at any time of a counted discharge; None: it does not say."""
     operator: str | None = None

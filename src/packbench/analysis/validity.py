@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from packbench.analysis import verdict as rules
 from packbench.analysis.gaps import gap_reasons
+from packbench.analysis.interventions import intervention_reasons
 from packbench.analysis.run_inputs import NS, Counted, RunInputs
 from packbench.analysis.table import charge_ah, energy_wh
 from packbench.analysis.uncertainty import Accuracies
@@ -73,6 +74,7 @@ def reasons_of(
             record.cycle,
         )
         reasons += gap_reasons(run.gaps, record)
+        reasons += intervention_reasons(run.interventions, record)
         reasons += _end_reasons(run, each)
         reasons += _cross_check(each)
     return reasons

@@ -14,9 +14,9 @@ from pathlib import Path
 from packbench import __version__
 from packbench.analysis import said
 from packbench.analysis.capacity import analyse_run
+from packbench.analysis.interventions import interventions_of
 from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.table import SampleTable
-from packbench.app.edits import in_force
 from packbench.app.job import Job, apply_settings, effective_limits
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
@@ -27,6 +27,7 @@ from packbench.report.build import RESULT_NAME, write_report
 from packbench.report.inputs import Columns, ReportInputs
 from packbench.report.json_out import result_to_json
 from packbench.report.texts import Lang
+from packbench.store.edits import in_force
 from packbench.store.reader import RunReader
 from packbench.store.reader import SampleTable as StoredTable
 from packbench.store.sources import library_of, parameters_in
@@ -105,6 +106,7 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
         variables=ending.variables,
         answers=said.answers_of((event.kind, event.data) for event in events),
         parameters=job.parameters,
+        interventions=interventions_of((event.t_ns, event.kind, event.data) for event in events),
         plan=job.plan,
         pack=job.pack,
         bench=job.bench,

@@ -202,7 +202,7 @@ class Buses:
         )
 
 
-def board_driver(job: Job, line: Line, buses: Buses) -> Board:
+def board_driver(job: Job, line: Line, buses: Buses) -> BoardClient[Identity]:
     """The driver of the board on a line of this process; on a live bench the supervisor's process has it."""
     link = buses.port(line).link(
         BoardCodec(), Timing(job.bench.board.reply_timeout_ns), retries=RETRIES, repeatable=repeatable

@@ -1,30 +1,22 @@
-"""A profile that was changed while its test ran: made ready for it, and found again in the record.
+"""A profile that is changed while its test runs, made ready for it.
 
-Owns the form of an edit, in a request and in the record, both ways, and the compiling of one. A changed profile meets
-the same pack, bench, parameters and checker as the first one did. What a step of a test that was edited means is what
-the newest plan says: the engine lets nothing change that has been executed (engine/editing.py).
+Owns the form of an edit in a request, and the compiling of one: a changed profile meets the same pack, bench,
+parameters and checker as the first one did. What may change is the engine's to say (engine/editing.py); how it is found
+again in the record is the store's (store/edits.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from packbench.app.job import Job, Texts, find_beside, job_of_texts
 from packbench.core.errors import InputError, Problem
-from packbench.run.controls import EVENTS, WITHDRAWN, Draft, Drafts
+from packbench.run.controls import Draft, Drafts
 from packbench.store.meta import RunMeta, Source
-from packbench.store.reader import LoggedEvent
-from packbench.store.sources import Remembering, UsedFile, kept, library_of, parameters_in, used_in
-
-
-class InForce(NamedTuple):
-    """The profile that a run ended with, or goes on with."""
-
-    profile: Source
-    files: tuple[UsedFile, ...]
+from packbench.store.sources import Remembering, kept, library_of, parameters_in, used_in
 
 
 def profile_of(job: Job) -> dict[str, Any]:
@@ -48,19 +40,6 @@ def drafted(meta: RunMeta, profile: Source) -> Job:
     settings = tuple(str(word) for word in meta.extra.get("settings", ()))
     texts = Texts(profile, meta.pack, meta.bench, settings, parameters_in(meta.extra))
     return job_of_texts(texts, Remembering(find_beside, profile.name))
-
-
-def in_force(meta: RunMeta, events: Iterable[LoggedEvent]) -> InForce:
-    """The last profile that a run was given, from its events in order."""
-    given = [InForce(meta.profile, used_in(meta.extra))]
-    for event in events:
-        if event.kind == EVENTS["edit"]:
-            profile = event.data["profile"]
-            source = Source(name=str(profile["name"]), text=str(profile["text"]))
-            given.append(InForce(source, used_in(profile)))
-        elif event.kind == WITHDRAWN and event.data.get("request") == "edit":
-            given.pop()
-    return given[-1]
 
 
 def _compiled(job: Job, profile: Mapping[str, Any]) -> Job:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING
 
 from packbench import __version__
 from packbench.app.conclude import DATA_NAME
+from packbench.app.control_link import ControlServer
 from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, load_types
 from packbench.app.disk import reserved
+from packbench.app.edits import drafts_of
 from packbench.app.emulated_world import start_world
 from packbench.app.emulated_world import work_of as world_work
 from packbench.app.job import Job
@@ -66,6 +69,8 @@ class LiveOptions:
     """Go on with the run in the folder, which stood there; None: begin one."""
     world: dict[str, str] | None = None
     """An emulated bench that runs already: its URLs, by line; None: one is started."""
+    heard: Callable[[str], None] = lambda _words: None
+    """Told in words what an operator did from elsewhere."""
     truth: Path | None = None
     """Where an emulated bench that is started says what really happened."""
 
@@ -76,7 +81,7 @@ class Ended:
 
     outcome: RunOutcome
     interrupted: bool
-    """A signal asked for the stop, or the operator went away from a question."""
+    """A signal or an operator's word asked for the stop, or the operator went away from a question."""
 
 
 def is_emulated(spec: DeviceSpec) -> bool:
@@ -97,6 +102,8 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
     """
     job = handed_over_in(folder, job)
     async with AsyncExitStack() as stack:
+        # Left last: a signal that comes while the record is being sealed does not stop that.
+        signals = stack.enter_context(_Signals())
         reserve = stack.enter_context(reserved(job, folder))
         urls = await _urls(job, options, stack)
         recorder = Recorder(_store(job, options, folder / DATA_NAME, clock), ThreadWriter())
@@ -115,27 +122,55 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who, goes_on)
         run.tell("supervisor_ready", **supervision.ready)
         await stack.enter_async_context(reserve.watched(clock, run.abort))
-        signals: list[int] = []
-        _stop_on_signals(run, signals, stack)
+        signals.stop(run, options.operator)
+        await _controlled(run, job, options, folder, stack)
         token = clock.now_ns() // 1_000_000 % 0xFFFF_FFFF + 1
         try:
             outcome = await run.run(token)
         finally:
             closing.seals = run.began
-        return Ended(outcome, bool(signals) or outcome.finish.reason == INPUT_ENDED)
+        interrupted = signals.received or run.controls.aborted or outcome.finish.reason == INPUT_ENDED
+        return Ended(outcome, interrupted)
 
 
-def _stop_on_signals(run: BenchRun, received: list[int], stack: AsyncExitStack) -> None:
-    """Have every signal that ends programs end this one by way of a safe stop."""
-    loop = asyncio.get_running_loop()
+class _Signals:
+    """Every signal that ends programs ends this one by way of a safe stop, and no later one cuts that short."""
 
-    def on_signal(number: int) -> None:
-        received.append(number)
-        run.abort(INTERRUPTED)
+    def __init__(self) -> None:
+        self.received = False
+        self._handled: list[int] = []
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal, number)
-        stack.callback(loop.remove_signal_handler, number)
+    def stop(self, run: BenchRun, operator: str) -> None:
+        """This is what is to be stopped, in the name of whoever answers for it."""
+        loop = asyncio.get_running_loop()
+
+        def on_signal(number: int) -> None:
+            self.received = True
+            run.controls.abort_now(operator or "nobody", f"signal {signal.Signals(number).name}", INTERRUPTED)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, on_signal, number)
+            self._handled.append(number)
+
+    def __enter__(self) -> _Signals:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in self._handled:
+            loop.remove_signal_handler(number)
+
+
+async def _controlled(run: BenchRun, job: Job, options: LiveOptions, folder: Path, stack: AsyncExitStack) -> None:
+    """Let an operator ask things of the run while it goes on; it goes on without that where there is no way to it."""
+    run.controls.drafts = drafts_of(job, threaded=True)
+    run.controls.heard = options.heard
+    server = ControlServer(run.controls, folder)
+    stack.push_async_callback(server.close)
+    try:
+        await server.start()
+    except OSError as error:
+        run.tell("control_unavailable", reason=str(error))
 
 
 @dataclass(slots=True)

@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from packbench.app.conclude import DATA_NAME
-from packbench.app.edits import in_force
 from packbench.app.job import Job, Texts, job_of_texts
 from packbench.clock import Clock
 from packbench.core.errors import InputError
 from packbench.run.resuming import Resumption, Stood, stood
+from packbench.store.edits import in_force
 from packbench.store.meta import RunMeta
 from packbench.store.reader import RunReader
 from packbench.store.sources import Remembering, library_of, parameters_in

@@ -32,12 +32,18 @@ COMMANDS = (
     "report",
     "export",
     "runs",
+    "pause",
+    "continue",
+    "jump",
+    "edit",
+    "abort",
     "backup",
     "restore",
     "doctor",
     "schema",
 )
-"""Each is the module of that name in this package."""
+"""Each is the module of that name in this package, or of the name in `_TOGETHER`."""
+_TOGETHER: dict[str, str] = dict.fromkeys(("pause", "continue", "jump", "edit", "abort"), "control")
 
 
 class _Usage(Exception):
@@ -60,8 +66,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     named = [word for word in words[:1] if word in COMMANDS]
-    for name in named or COMMANDS:
-        import_module(f"packbench.cli.{name}").add(subparsers)
+    for module in dict.fromkeys(_TOGETHER.get(name, name) for name in named or COMMANDS):
+        import_module(f"packbench.cli.{module}").add(subparsers)
     return parser
 
 

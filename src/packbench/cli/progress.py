@@ -37,6 +37,7 @@ class Progress:
         self._share = 0.0
         self._newest: tuple[Snapshot, EngineState] | None = None
         self._asked: deque[Text] = deque()
+        self._said: deque[Text] = deque()
         self._asking = False
         """A question stands: the live line makes room for it."""
         self._over = threading.Event()
@@ -62,9 +63,15 @@ class Progress:
             self._asked.append(question)
         self._asking = question is not None
 
+    def say(self, words: str) -> None:
+        """Have it shown what an operator did from elsewhere."""
+        self._said.append(Text(words, style="bold"))
+
     def _show(self) -> None:
         with self._view:
             while not self._over.wait(LOOK_S):
+                while self._said:
+                    self._view.ask(self._said.popleft())
                 if self._asking:
                     while self._asked:
                         self._view.ask(self._asked.popleft())
@@ -80,7 +87,8 @@ class Progress:
         # The expectation may be wrong; the bar may slow down then, but never goes back or claims the end.
         self._share = max(self._share, min(bench_s / self._expected_s, 0.99))
         return LiveState(
-            step_label=self._job.plan.steps[step.index].label,
+            # By what runs: a profile that was edited has other steps than the one that was begun with.
+            step_label="" if step.running is None else step.running.label,
             step_number=step.number,
             steps_total_label=self._total,
             voltage_v=snapshot.pack_voltage_v,
@@ -93,4 +101,8 @@ class Progress:
             bench_time_s=bench_s,
             speedup=bench_s / wall_s if wall_s > 0 else None,
             progress=self._share,
+            message="" if step.hold is None else _PAUSED[self._view.lang],
         )
+
+
+_PAUSED = {"en": "PAUSED", "zh": "已暂停"}

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
         run_id = new_run_id(MonotonicClock(), job)
         told = (args.serial, args.operator, args.seed, faults, answers, vouched, asked)
-        return LiveOptions(run_id, *told, world=world_of(args.world))
+        return LiveOptions(run_id, *told, world=world_of(args.world), heard=progress.say)
 
     return run_and_tell(job, options, args.out, terminal, with_report=not args.no_report)
 

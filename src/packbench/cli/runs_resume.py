@@ -56,7 +56,7 @@ def resume(args: argparse.Namespace, terminal: Terminal) -> Done:
         asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
         vouches, seed = (*vouched, *word), meta.seed or 1
         told = (meta.run_id, meta.serial, args.operator, seed, (), answers, vouches, asked, where)
-        return LiveOptions(*told, world=world_of(args.world))
+        return LiveOptions(*told, world=world_of(args.world), heard=progress.say)
 
     return run_and_tell(job, options, folder, terminal, with_report=not args.no_report)
 

@@ -74,7 +74,7 @@ def _drawn(value: Any, plan: Plan, name: str) -> Iterator[Any]:
     if name in _POINTERS and isinstance(value, int):
         if name == "loop" and isinstance(end := plan.steps[value], LoopEnd):
             value = end.start
-        yield plan.steps[value].label if value < len(plan.steps) else "the end"
+        yield _aim(plan.steps[value]) if value < len(plan.steps) else "the end"
     elif isinstance(value, tuple):
         yield "("
         for one in cast("tuple[Any, ...]", value):
@@ -86,6 +86,11 @@ def _drawn(value: Any, plan: Plan, name: str) -> Iterator[Any]:
             yield from _drawn(getattr(value, field.name), plan, field.name)
     else:
         yield value
+
+
+def _aim(step: AnyStep) -> Any:
+    """What a jump leads to: a step by its label, an end by its word, for most ends are called after their place."""
+    return (step.verdict, step.reason_en, step.reason_zh) if isinstance(step, End) else step.label
 
 
 _POINTERS = frozenset({"goto", "target", "start", "loop", "step", "capacity_step"})

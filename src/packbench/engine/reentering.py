@@ -42,12 +42,17 @@ def reenter(
     if drive is not None and (reason := beyond(drive, plan.most)) is not None:
         return stop(plan, state, snapshot, now_ns, f"step {running.label} cannot go on: {reason}")
     effects: list[Effect] = [OutputOff() if drive is None else drive, *beginning.effects]
+    began_ns, started_ns = step.began_ns, step.started_ns
     if isinstance(running, Waveform):
+        # Its own time with it: a train begun anew would else be too long for it.
+        began_ns, started_ns = step.first_ns, now_ns
         effects.append(Note("step_begun_anew", f"step {running.label}: its waveform begins at its first piece"))
     if drive is not None:
         state = state._replace(meter=meter.commanded(now_ns, drive.current_a))
     step = replace(
         step,
+        started_ns=started_ns,
+        began_ns=began_ns,
         drive=drive,
         fresh_ns=now_ns + SETTLE_NS,
         held_since_ns=(NOT_HELD,) * len(running.until),

@@ -96,6 +96,7 @@ _ENDS: Final[dict[str, tuple[str, str]]] = {
     "safety": ("a safety rule stopped the test", "安全规则触发，测试停止"),
     "interrupted by the operator": ("the operator stopped the test", "操作员停止了测试"),
     "the operator's input ended": ("the operator's terminal was closed", "操作员的终端已断开"),
+    "operator jump": ("an operator went on to another step", "操作员跳转到其他工步"),
     "the waveform's end": ("the waveform ran to its end", "波形执行完毕"),
     "a clamp of the waveform": ("the waveform met a voltage clamp", "波形达到电压钳位值"),
     "the record ends before the run did": ("the record ends before the run did", "记录在测试结束前中断"),
@@ -151,6 +152,18 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
         "所有传感器在 {at} °C ± {band} 内保持 {time}",
     ),
     (re.compile(r"^answered (?P<word>\S+)$"), "the operator answered “{word}”", "操作员回答“{word}”"),
+    (
+        re.compile(r"^step (?P<step>.+) cannot go on: (?P<why>.+)$"),
+        "step {step} could not go on: {why}",
+        "工步 {step} 无法继续：{why}",
+    ),
+    (
+        re.compile(r"^the pause lasted longer than its (?P<time>\S+ s)$"),
+        "nobody ended the operator's pause within {time}",
+        "操作员暂停超过 {time} 无人恢复",
+    ),
+    (re.compile(r"^aborted by (?P<who>.+?): (?P<why>.+)$"), "{who} stopped the test: {why}", "{who} 停止了测试：{why}"),
+    (re.compile(r"^aborted by (?P<who>.+)$"), "{who} stopped the test", "{who} 停止了测试"),
     (re.compile(r"^manual jump \((?P<word>.*)\)$"), "somebody jumped to the next step ({word})", "人工跳转（{word}）"),
 )
 

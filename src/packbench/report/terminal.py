@@ -128,7 +128,7 @@ class LiveView:
 
     def __init__(self, console: Console, lang: Lang = "en", elapsed_s: Callable[[], float] = stopwatch_s) -> None:
         self._console = console
-        self._lang: Lang = lang
+        self.lang: Lang = lang
         self._elapsed_s = elapsed_s
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._due_s = -math.inf
@@ -172,10 +172,10 @@ class LiveView:
             self._print(state)
         else:
             self._live.start()
-            self._live.update(live_line(state, self._lang, self._console.width), refresh=True)
+            self._live.update(live_line(state, self.lang, self._console.width), refresh=True)
 
     def _print(self, state: LiveState) -> None:
-        self._console.print(plain_line(state, self._lang), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(plain_line(state, self.lang), markup=False, highlight=False, soft_wrap=True)
         self._last = None
 
 

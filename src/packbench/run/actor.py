@@ -255,10 +255,12 @@ class Actor:
             case Note():
                 self.event(effect.kind, text=effect.text)
             case Finish():
+                if self.finished.done():
+                    # Two may say in the same turn that it is over: the first has said so.
+                    return
                 said = {"verdict": effect.verdict, "reason": effect.reason, "reason_zh": effect.reason_zh}
                 self.event("finished", **said, variables=[list(one) for one in effect.variables])
-                if not self.finished.done():
-                    self.finished.set_result(effect)
+                self.finished.set_result(effect)
 
     async def _durable_first(self) -> bool:
         """Wait for the disk before something is switched on; false: an "off" came meanwhile, and goes first."""

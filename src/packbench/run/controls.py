@@ -18,6 +18,7 @@ from packbench.core.errors import InputError, Problem, RequestRefused, StoreErro
 from packbench.core.limits import Limits
 from packbench.profile.plan import Plan
 from packbench.run.channel import Channel
+from packbench.store.edits import EDITED, WITHDRAWN
 
 Kind = Literal["pause", "continue", "jump", "edit", "abort"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -25,12 +26,10 @@ EVENTS: Final[Mapping[Kind, str]] = {
     "pause": "paused",
     "continue": "continued",
     "jump": "jumped",
-    "edit": "profile_edited",
+    "edit": EDITED,
     "abort": "aborted",
 }
 """What each is called in the record."""
-WITHDRAWN: Final = "request_withdrawn"
-"""A request that was recorded, and then could not be carried out any more."""
 REASONED: Final = frozenset({"jump", "edit"})
 """Requests that must say why."""
 OFF_WITHIN_NS: Final = 2_000_000_000
@@ -167,11 +166,12 @@ class Controls:
         """See that it may be done, have it on disk, do it. The run may have gone elsewhere meanwhile."""
         act(tried=True)
         self._log.event(EVENTS[request.kind], **self._said(request), **told)
-        await self._durable()
         try:
+            await self._durable()
             act()
-        except RequestRefused as refused:
-            self._log.event(WITHDRAWN, request=request.kind, operator=request.operator, reason=str(refused))
+        except (RequestRefused, StoreError, asyncio.CancelledError) as gone:
+            reason = str(gone) or "the run was over before"
+            self._log.event(WITHDRAWN, request=request.kind, operator=request.operator, reason=reason)
             raise
         return self._where()
 

@@ -20,10 +20,11 @@ BDF tools, and `extras.packbench`:
     format            "packbench-bdf/1"
     provenance        measured | emulated | simulated | imported
     run_id, serial, started_at (RFC 3339), seed, operator, software_version, log_sha256
-    profile, pack, bench   each {name, sha256, text}
+    profile, pack, bench   each {name, sha256, text}; of a profile that was edited while it ran, the last one
     extra             what the run itself added
     steps, trips, gaps     records with the field names of packbench.core.records; null: no number
-    said              {kind, data} of the events that say how the profile ended, what was asked and answered
+    said              {kind, t_ns, data} of the events that say how the profile ended, what was asked and answered,
+                      and what an operator did to the running test
     series_cells, sensors, rows
     columns_sha256    digest of the table (see `columns_sha256`): ties the metadata to the numbers
 """
@@ -39,7 +40,8 @@ from numpy.typing import NDArray
 
 from packbench.core.records import StepRecord
 from packbench.store.codec import GAP, STEP_ENDED, TRIP
-from packbench.store.reader import RunReader, SampleTable
+from packbench.store.edits import EDITED, WITHDRAWN, extra_of, in_force
+from packbench.store.reader import LoggedEvent, RunReader, SampleTable
 
 FORMAT: Final = "packbench-bdf/1"
 METADATA_SUFFIX: Final = ".metadata.json"
@@ -68,7 +70,9 @@ _OUR_COLUMNS: Final = {
     BMS_SOC: "State of charge as the BMS reports it, as a fraction.",
 }
 
-_SAID: Final = frozenset({"finished", "asked", "answered", "questions_done"})
+_SAID: Final = frozenset(
+    {"finished", "asked", "answered", "questions_done", "paused", "continued", "jumped", "aborted", EDITED, WITHDRAWN}
+)
 
 Columns = dict[str, NDArray[Any]]
 
@@ -124,10 +128,11 @@ def step_counts(table: SampleTable, steps: list[StepRecord]) -> NDArray[np.int64
 
 def bdf_metadata(reader: RunReader, columns: Mapping[str, NDArray[Any]], table: SampleTable) -> dict[str, Any]:
     """The metadata document of a run's export (see the module's text)."""
-    meta = reader.meta
+    meta, events = reader.meta, reader.events()
+    found = in_force(meta, events)
     sources = {
         name: {"name": source.name, "sha256": source.sha256, "text": source.text}
-        for name, source in (("profile", meta.profile), ("pack", meta.pack), ("bench", meta.bench))
+        for name, source in (("profile", found.profile), ("pack", meta.pack), ("bench", meta.bench))
     }
     return {
         "battinfo_dataset": {
@@ -152,11 +157,11 @@ def bdf_metadata(reader: RunReader, columns: Mapping[str, NDArray[Any]], table: 
                 "software_version": meta.software_version,
                 "log_sha256": reader.log_sha256,
                 **sources,
-                "extra": dict(meta.extra),
+                "extra": extra_of(meta, found),
                 "steps": [event.data for event in reader.events(STEP_ENDED)],
                 "trips": [event.data for event in reader.events(TRIP)],
                 "gaps": [event.data for event in reader.events(GAP)],
-                "said": [{"kind": event.kind, "data": event.data} for event in reader.events() if event.kind in _SAID],
+                "said": [_said(event) for event in events if event.kind in _SAID],
                 "series_cells": table.cell_voltages_v.shape[1],
                 "sensors": table.temperatures_c.shape[1],
                 "rows": len(table),
@@ -182,6 +187,12 @@ def columns_sha256(columns: Mapping[str, NDArray[Any]]) -> str:
             numbers[np.isnan(numbers)] = np.nan
             digest.update(numbers.tobytes())
     return digest.hexdigest()
+
+
+def _said(event: LoggedEvent) -> dict[str, Any]:
+    """An event for the metadata; the text of an edited profile is there already."""
+    data = {name: value for name, value in event.data.items() if name != "profile"}
+    return {"kind": event.kind, "t_ns": event.t_ns, "data": data}
 
 
 def _is_ours(label: str) -> bool:

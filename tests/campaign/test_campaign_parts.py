@@ -1,0 +1,168 @@
+"""The campaign's parts: the draw, the sums, the file that it goes on from, shrinking, judging."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from packbench.core.errors import InputError
+from packbench_sim.campaign import runner, shrink
+from packbench_sim.campaign.draw import Draw, drawn, pairs_of
+from packbench_sim.campaign.judged import Life, judged
+from packbench_sim.campaign.report import Injection, TrialReport, Violation, report_from
+from packbench_sim.campaign.tally import Tally
+from packbench_sim.campaign.trial import TrialSpec, run_trial
+from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.catalogue import BY_ID, INJECTABLE
+from packbench_sim.faults.injector import Injected
+from packbench_sim.invariants.twice import Told, same_control
+
+S = 1_000_000_000
+
+
+def as_data(report: TrialReport) -> dict[str, object]:
+    return {**report.as_dict(), "wall_s": 0.0}
+
+
+def test_a_trial_depends_on_its_seed_alone() -> None:
+    spec = TrialSpec(5, 4.0, INJECTABLE)
+    first, second = run_trial(spec), run_trial(spec)
+    assert as_data(first) == as_data(second)
+    assert as_data(run_trial(replace(spec, seed=6))) != as_data(first)
+    assert not first.violations
+
+
+def test_a_wall_clock_that_jumps_changes_no_command() -> None:
+    """I10: the same trial with and without the jump tells cycler and board the same, at the same instants."""
+    told: list[list[Told]] = []
+    for draws in ((), (Draw("host.clock_jump", "charge_cc", 2.0),), (Draw("pack.balancing", "charge_cc", 2.0),)):
+        told.append([])
+        report = run_trial(TrialSpec(3, 4.0, INJECTABLE, only=(draws, ())), told[-1])
+        assert len(report.injections) == 1 + len(draws), "and the tick that wraps"
+        assert not report.violations
+    assert same_control(told[0], told[1]) is None
+    assert len(told[0]) > 30
+    del told[1][20]
+    assert same_control(told[0], told[1]) is not None
+
+
+def test_every_row_comes_up_in_every_state_in_which_it_can_occur() -> None:
+    lives = Counter((draw.row, draw.state) for seed in range(300) for draws in drawn(seed, INJECTABLE, pairs=False)[:5]
+                    for draw in draws)  # fmt: skip
+    assert set(lives) == set(pairs_of(INJECTABLE))
+    assert all(len(draws) == 2 for draws in drawn(1, INJECTABLE, pairs=True))
+
+
+def made_up(seed: int, *, held: bool = True) -> TrialReport:
+    report = TrialReport(seed, simulated_s=600.0, wall_s=2.0, lives=3, resumed=1, ended={"pass": 2}, trips={"x": 1})
+    report.injections.append(Injection("comms.noise", "rest", 1, 5.0, 5.1, 0.2 * seed, held, "borne"))
+    if not held:
+        report.violations.append(Violation("I2", 7.0, "too late", seed, "again", ("comms.noise",)))
+    return report
+
+
+def test_the_sums() -> None:
+    tally = Tally({"comms.noise": 1.0})
+    tally.add_all([made_up(1), made_up(2, held=False), made_up(3)])
+    data = tally.as_dict()
+    assert data["injections"] == {"comms.noise": {"rest": 3}}
+    assert data["held"] == {"comms.noise": 2}
+    assert data["latencies"]["comms.noise"] == {
+        "count": 3, "p99_s": pytest.approx(0.6), "worst_s": pytest.approx(0.6), "budget_s": 1.0,
+    }  # fmt: skip
+    assert data["simulated_hours"] == 0.5
+    assert data["simulated_years_per_cpu_hour"] == pytest.approx(0.5 / 8766 / (6.0 / 3600))
+    assert [each["of"] for each in data["violations"]] == ["I2"]
+
+
+def test_a_report_survives_its_file() -> None:
+    report = made_up(4, held=False)
+    assert report_from(json.loads(json.dumps(report.as_dict()))) == report
+
+
+def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+
+    def run(spec: TrialSpec) -> TrialReport:
+        ran.append(spec.seed)
+        return made_up(spec.seed)
+
+    monkeypatch.setattr(runner, "run_trial", run)
+    specs = [TrialSpec(seed, 1.0, INJECTABLE) for seed in (1, 2, 3)]
+    kept, told = tmp_path / "kept.jsonl", list[int]()
+    runner.run_campaign(specs[:2], 1, kept, lambda report: told.append(report.seed))
+    whole = kept.read_text(encoding="utf-8")
+    kept.write_text(whole + '{"seed": 3, "simul', encoding="utf-8")  # cut short by a power cut
+    runner.run_campaign(specs, 1, kept, lambda report: told.append(report.seed))
+    assert (ran, told) == ([1, 2, 3], [1, 2, 1, 2, 3])
+    assert [json.loads(line).get("seed") for line in kept.read_text(encoding="utf-8").splitlines()] == [None, 1, 2, 3]
+    with pytest.raises(InputError, match="another campaign"):
+        runner.run_campaign([TrialSpec(1, 2.0, INJECTABLE)], 1, kept, lambda _: None)
+
+
+def test_a_violation_is_shrunk_to_the_faults_that_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    guilty = {"comms.noise", "host.clock_jump"}
+    lives = tuple((Draw(row, "rest", 1.0),) for row in ("comms.noise", "pack.hvil", "host.clock_jump", "sensor.scale"))
+
+    def run(spec: TrialSpec) -> TrialReport:
+        report = TrialReport(spec.seed, lives=4)
+        there = {draw.row for draws in spec.only or () for draw in draws}
+        if guilty <= there:
+            report.violations.append(Violation("I1", 1.0, "found", spec.seed, "again"))
+        return report
+
+    monkeypatch.setattr(shrink, "run_trial", run)
+    spec = TrialSpec(1, 1.0, INJECTABLE, only=lives)
+    (found,) = shrink.shrunk([Violation("I1", 1.0, "found", 1, "again")], {1: spec})
+    assert found.faults == ("comms.noise", "host.clock_jump")
+
+
+def life(watch: Watch, *, verdict: str = "aborted", trip: str = "", marked: bool = False) -> Life:
+    return Life(1, 0, 100 * S, verdict, trip, marked, watch)
+
+
+def seen(row: str, state: str = "discharge", shown_ns: int = 10 * S) -> Injected:
+    return Injected(row, 9 * S, state, lambda: shown_ns)
+
+
+def stopped(off_s: float, open_s: float) -> Watch:
+    watch = Watch()
+    watch.coil = [(1 * S, True), (round(open_s * S), False)]
+    watch.ons, watch.offs = [2 * S], [round(off_s * S)]
+    watch.quiet = [(3 * S, False), (round(off_s * S), True)]
+    return watch
+
+
+def test_a_stop_within_its_budget_is_held_and_a_late_one_is_not() -> None:
+    row = BY_ID["comms.cycler_lost"]
+    assert row.budget_ns == 2 * S
+    assert judged(row, seen(row.id), life(stopped(11.9, 12.1)), 0).held
+    late = judged(row, seen(row.id), life(stopped(12.1, 12.2)), 0)
+    assert (late.held, late.latency_s) == (False, pytest.approx(2.1))
+    assert not judged(row, seen(row.id), life(stopped(10.5, 12.6)), 0).held, "the contactor lags"
+
+
+def test_a_contactor_that_closes_again_is_not_held() -> None:
+    row, watch = BY_ID["comms.cycler_lost"], stopped(11.0, 11.1)
+    watch.coil.append((20 * S, True))
+    assert not judged(row, seen(row.id), life(watch), 0).held
+
+
+def test_a_refusal_is_one_only_where_no_current_flowed() -> None:
+    row, watch = BY_ID["sensor.sign"], Watch()
+    assert judged(row, seen(row.id, "connecting"), life(watch, verdict="refused"), 0).held
+    watch.quiet = [(20 * S, False)]
+    assert not judged(row, seen(row.id, "connecting"), life(watch, verdict="refused"), 0).held
+    assert not judged(row, seen(row.id, "connecting"), life(Watch(), verdict="pass"), 0).held
+
+
+def test_what_is_to_be_borne_must_not_trip_and_what_is_to_be_marked_must_be() -> None:
+    noise, weld = BY_ID["comms.noise"], BY_ID["power.weld"]
+    assert judged(noise, seen(noise.id), life(Watch(), verdict="pass"), 0).held
+    assert not judged(noise, seen(noise.id), life(Watch(), trip="comms.noise"), 0).held
+    assert judged(weld, seen(weld.id), life(Watch(), verdict="pass", marked=True), 0).held
+    assert not judged(weld, seen(weld.id), life(Watch(), verdict="pass"), 0).held
