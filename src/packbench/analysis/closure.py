@@ -47,6 +47,8 @@ WITHIN_REL: Final = 1e-3
 TIMING_S: Final = 0.02
 LEAST: Final = 2e-5
 """Ah and Wh that are not told apart: what a rest of few rows comes to is the noise of one reading (0.07 A s, 0.07 J)."""
+EFFECT_NS: Final = 500_000_000
+"""So long after its entry in the log a command may change what flows."""
 SAME_REL: Final = 1e-7
 """Figures that are copies of each other may differ by the digits that result.json keeps, not more."""
 NOISE_FACTOR, NOISE_QUANTILE = 3.0, 0.95
@@ -279,6 +281,9 @@ def _other_currents(
         at = int(np.searchsorted(marks_ns, command.t_ns, side="right")) - 1
         if 0 <= at <= last and command.t_ns <= marks_ns[-1]:
             found.append((at, command.current_a))
+            # It is logged before it is sent: given just before a mark, it changes what flows only behind that.
+            if at < last and marks_ns[at + 1] - command.t_ns < EFFECT_NS:
+                found.append((at + 1, command.current_a))
     for gap in gaps:
         # Before a gap and after it the output may have been off for a while.
         touched = np.flatnonzero((marks_ns[1:] > gap.started_ns) & (marks_ns[:-1] < gap.ended_ns))

@@ -296,6 +296,11 @@ class Actor:
         self.event("set_output", current_a=setpoint.current_a, voltage_v=setpoint.voltage_v)
         if not reduces and not await self._durable_first():
             return
+        assert self._channel is not None
+        expected = self._channel.expected
+        if expected.current_a is None:
+            # A reading may show it before the cycler has acknowledged it: that is no "off" ignored.
+            self._channel.expected = replace(expected, switched_ns=self._clock.now_ns())
         await self._cycler.apply(setpoint)
         self._driven_a = effect.current_a
         self._expect(effect.current_a, effect.voltage_v)

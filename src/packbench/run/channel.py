@@ -113,6 +113,8 @@ class Channel:
         self._checkpoints = Checkpoints(plan)
         self._usual_ns = self._period_ns = bench.cycler.poll_period_ns
         self._fastest_ns = min(bench.cycler.poll_fast_ns, self._usual_ns)
+        self._off_until_ns = 0
+        """Until then it is looked at whether an "off" is obeyed."""
         self._due_ns: int | None = None
         """When the engine is asked again, reading or not."""
 
@@ -202,9 +204,10 @@ class Channel:
 
     def told(self, current_a: float | None, clamp_v: float | None) -> None:
         """The cycler has accepted a command; None: off. Whether an "off" is obeyed is looked at without delay."""
-        now_ns = self._clock.now_ns()
+        now_ns, flowed = self._clock.now_ns(), bool(self.expected.current_a)
         self.expected = self.expected.told(now_ns, current_a, clamp_v)
-        if current_a is None and self.engine is not None:
+        self._off_until_ns = now_ns + OFF_LOOK_NS if flowed and current_a is None else 0
+        if self._off_until_ns and self.engine is not None:
             self._pace(self.engine, now_ns)
 
     def on_lost(self, source: str, reason: str) -> None:
@@ -280,6 +283,9 @@ class Channel:
         engine, snapshot = self._steerable(), self.snapshot()
         outcome = act(self.plan, engine, snapshot, snapshot.t_ns)
         if not tried:
+            # A step that is left has a last row, as one that ends.
+            if outcome[0].step.number != engine.step.number:
+                self._rows.reading(engine, snapshot, outcome[0], force=True)
             self._take(engine, snapshot, outcome)
 
     def _steerable(self) -> EngineState:
@@ -369,7 +375,7 @@ class Channel:
     def _pace(self, engine: EngineState, now_ns: int) -> None:
         """Have the cycler read as often as the running step wants, between its fastest and its usual period."""
         wanted_ns = wanted_poll_ns(engine, now_ns)
-        if self.expected.current_a is None and now_ns - self.expected.switched_ns < OFF_LOOK_NS:
+        if now_ns < self._off_until_ns:
             wanted_ns = 0
         period_ns = self._usual_ns if wanted_ns is None else max(min(wanted_ns, self._usual_ns), self._fastest_ns)
         if period_ns != self._period_ns:
