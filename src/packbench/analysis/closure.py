@@ -46,7 +46,7 @@ from packbench.core.samples import FloatArray
 WITHIN_REL: Final = 1e-3
 TIMING_S: Final = 0.02
 LEAST: Final = 2e-5
-"""Ah and Wh that are not told apart: what a rest of few rows comes to is the noise of one reading (0.07 A s, 0.07 J)."""
+"""Ah and Wh that are not told apart: what a rest of few rows comes to is the noise of one reading (0.07 A s)."""
 EFFECT_NS: Final = 500_000_000
 """So long after its entry in the log a command may change what flows."""
 SAME_REL: Final = 1e-7

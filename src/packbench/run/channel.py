@@ -283,7 +283,6 @@ class Channel:
         engine, snapshot = self._steerable(), self.snapshot()
         outcome = act(self.plan, engine, snapshot, snapshot.t_ns)
         if not tried:
-            # A step that is left has a last row, as one that ends.
             if outcome[0].step.number != engine.step.number:
                 self._rows.reading(engine, snapshot, outcome[0], force=True)
             self._take(engine, snapshot, outcome)
