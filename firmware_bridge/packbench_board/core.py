@@ -108,6 +108,11 @@ class HostCore:
         """The state after the newest step, a value of `codes.State`."""
         return self._view[self._state_at]
 
+    @property
+    def phase(self) -> int:
+        """How far the arm sequence is, a value of `codes.Phase`: the byte behind the state (pb_core.h)."""
+        return self._view[self._state_at + 1]
+
     def set_temperatures(self, readings_c: Sequence[float | None]) -> None:
         """What the board's own sensors read from now on, in degC; None: no reading. Missing ones give none."""
         readings = [*readings_c, *[None] * TEMPERATURES][:TEMPERATURES]

@@ -20,7 +20,7 @@ from packbench.core.samples import BoardSample
 from packbench.drivers.protocols import Identity
 from packbench_board.client import check_hello, operator_bytes, require_untripped
 from packbench_board.clock_fit import ClockFit
-from packbench_board.codes import IDLE_US, Flag, Input, Output, Refusal, ResetCause, State
+from packbench_board.codes import IDLE_US, Flag, Input, Output, Phase, Refusal, ResetCause, State
 from packbench_board.core import HostCore, Measured
 from packbench_board.frames import (
     FIRMWARE_HASH,
@@ -139,6 +139,11 @@ class SimBoard:
         """As the core has it; its own account, not what it says on the wire."""
         return State(self._core.state)
 
+    @property
+    def phase(self) -> Phase:
+        """How far the arm sequence is, likewise."""
+        return Phase(self._core.phase)
+
     def set_input(self, which: Input, level: bool) -> None:
         """Turn the key, press the emergency stop (estop_ok False), open the door; seen at once."""
         self.inputs = self.inputs | which if level else self.inputs & ~which
@@ -174,10 +179,15 @@ class SimBoard:
         self._due_ns = 0
         self._tell_earlier()
 
-    def _reboot(self, t_ns: int) -> None:
-        """The watchdog has bitten: a core that has just been switched on, and knows nothing."""
+    def power_cycle(self, t_ns: int) -> None:
+        """Somebody switches it off and on: it has forgotten its configuration, and its latch."""
+        self._reboot(t_ns, ResetCause.POWER_ON)
+        self._tell_earlier()
+
+    def _reboot(self, t_ns: int, cause: ResetCause = ResetCause.WATCHDOG) -> None:
+        """A core that has just been switched on, and knows nothing."""
         self.halted = False
-        self._core = HostCore((t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, reset_cause=ResetCause.WATCHDOG)
+        self._core = HostCore((t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, reset_cause=cause)
         self._temperatures_ns = 0
         self._outputs = 0
         self._due_ns = t_ns + NS_PER_US

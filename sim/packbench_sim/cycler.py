@@ -89,6 +89,8 @@ class CyclerModel:
         self.set_voltage_v = 0.0
         self.set_source_a = 0.0
         self.set_sink_a = 0.0
+        self.off_again = False
+        """The newest command said "off" to an output that was off, and nothing else: whoever does that is stopping."""
         self._u = self._low = self._high = 0.0
         self._live = False
         self._settled = True
@@ -113,6 +115,9 @@ class CyclerModel:
         self._advance(t_ns)
         if self.on_command is not None:
             self.on_command(t_ns, output_on, voltage_v, source_current_a, sink_current_a)
+        before = (self.set_voltage_v, self.set_source_a, self.set_sink_a)
+        same = before == (voltage_v, source_current_a, sink_current_a)
+        self.off_again = same and not output_on and not self.output_on
         if self._faults.ignores_off and not output_on:
             return
         self._obey(output_on, voltage_v, source_current_a, sink_current_a)
@@ -290,6 +295,11 @@ class CyclerModel:
         if self.on_meters is not None:
             self.on_meters(t_ns, voltage_v, current_a)
         return voltage_v, current_a
+
+    @property
+    def holds_voltage(self) -> bool:
+        """Whether its voltage is what it regulates by: a ramp on the way to a current is none of that."""
+        return self._settled and self.regulation() == "cv"
 
     def regulation(self) -> str:
         """Which quantity is held right now: "cc", "cv" or "off"."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from packbench.app.edits import drafts_of
 from packbench.app.job import Job
 from packbench.app.resuming import recorded
 from packbench.app.virtual import Command, NoJournal, Options, Told, run_unrecorded
+from packbench.core.errors import InputError
 from packbench.core.records import Event
 from packbench.run.bench import RunOutcome
 from packbench.run.controls import Request
@@ -144,7 +146,7 @@ async def life(rig: Rig, *words: tuple[float, Request], kill_s: float | None = N
         began_ns = rig.clock.now_ns()
         for after_s, request in words:
             await rig.clock.sleep_until(began_ns + round(after_s * S))
-            made[0].run.controls.drafts = drafts_of(rig.job, threaded=False)
+            made[0].run.controls.drafts = drafts_of(rig.job)
             await made[0].run.controls.carry_out(request)
         return await living
 
@@ -200,3 +202,19 @@ def test_an_edited_run_s_export_is_read_back_with_its_profile(job: Job, tmp_path
     result = analyze_file(path)
     assert [step.label for step in result.steps][-1] == "more"
     assert [note.key for note in result.notes].count("edited") == 1
+
+
+def test_an_edit_that_the_disk_has_no_room_for_is_refused(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = PROFILE.replace("  - end\n", "  - rest: {label: more, for: 300 h, max_time: 301 h}\n  - end\n")
+    usage = shutil.disk_usage(tmp_path)
+
+    async def last(text: str) -> str:
+        return (await drafts_of(job, tmp_path)(edit_of(job, text))).plan.steps[-2].label
+
+    assert asyncio.run(last(longer)) == "more"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=10_000_000))
+    assert asyncio.run(last(PROFILE)) == "down", "no more than is held for it already"
+    with pytest.raises(InputError, match="does not fit on the disk"):
+        asyncio.run(last(longer))

@@ -94,18 +94,6 @@ def test_a_run_is_paused_edited_continued_left_and_aborted(
     assert ask(capsys, "runs", "verify", str(run.out)).code == 0
 
 
-def test_a_socket_that_a_dead_controller_left_is_told_apart(
-    live: Callable[..., Live], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = live(LONG)
-    run.wait_for("output_acknowledged")
-    run.process.send_signal(signal.SIGKILL)
-    run.process.communicate(timeout=PATIENCE_S)
-    assert (run.out / SOCKET_NAME).is_socket()
-    answer = ask(capsys, "abort", str(run.out), *WORDS)
-    assert answer.code == 1 and "controller is gone" in answer.data["errors"][0]["message"]
-
-
 def test_a_run_in_a_folder_with_a_long_path_is_heard_too(
     live: Callable[..., Live], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -75,7 +75,8 @@ class Bench:
         self.seen: list[Expectation] = []
         self.disk = Disk(disk_s)
         stale = MappingProxyType({"cycler": S, "bms": S})
-        self.channel = Watched(Expectation(4, 1, stale, None, None, 0, 0.5, S, contactor_closed=True, ignored_alarms=frozenset()), clock)  # fmt: skip
+        closed: dict[str, Any] = {"contactor_closed": True, "ignored_alarms": frozenset[str]()}
+        self.channel = Watched(Expectation(4, 1, stale, None, None, 0, 0.5, S, **closed), clock)
         bench = load_job("quick-check", "lfp-16s", "sim-lv").bench
         driving = cast("Driving", Cycler(self))
         self.actor = Actor(clock, bench, driving, cast("Stopper", None), self.disk)

@@ -8,6 +8,7 @@ consulted at byte level (by the wire devices) and at object level (by the direct
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from packbench.core.errors import InputError, Problem
@@ -136,14 +137,12 @@ class Injection:
     """From the start of the run."""
 
 
-def parse_injection(text: str) -> Injection:
-    """Read `ID@TIME` (`comms.bms_lost@90`, `@90 s`, `@10 min`, `@2 h`). Raises InputError."""
+def parse_injection(text: str, allowed: Collection[str] = FAULT_FLAGS) -> Injection:
+    """Read `ID@TIME` (`comms.bms_lost@90`, `@90 s`, `@10 min`, `@2 h`) of an allowed fault. Raises InputError."""
     fault_id, at, when = text.partition("@")
     fault_id = fault_id.strip()
-    if fault_id not in FAULT_FLAGS:
-        raise InputError(
-            Problem("", field="--fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
-        )
+    if fault_id not in allowed:
+        raise InputError(Problem("", field="--fault", found=repr(fault_id), expected=f"one of {', '.join(allowed)}"))
     match = _AT.fullmatch(when.strip())
     if not at or match is None:
         raise InputError(

@@ -38,6 +38,8 @@ class Row:
     """Which command the budget runs to: a cycler that ignores "off" is stopped by the coil alone."""
     rules: tuple[str, ...] = ()
     """Fault ids by which a run may report it besides its own."""
+    along: tuple[str, ...] = ()
+    """Fault ids of stops that may come along with one that is to be borne."""
     pending: str = ""
     """Why it cannot be made true yet."""
     refuses: bool = False
@@ -62,11 +64,12 @@ def _row(
     states: frozenset[str],
     *rules: str,
     by: Literal["off", "coil"] = "off",
+    along: tuple[str, ...] = (),
     refuses: bool = False,
     not_held: Mapping[str, str] = NOTHING,
 ) -> Row:
     budget_ns = None if budget_s is None else round(budget_s * S)
-    return Row(name, title, reaction, budget_ns, states, by, rules, refuses=refuses, not_held=not_held)
+    return Row(name, title, reaction, budget_ns, states, by, rules, along, refuses=refuses, not_held=not_held)
 
 
 def _pending(name: str, title: str, reaction: Reaction, why: str) -> Row:
@@ -85,22 +88,51 @@ NO_CAN = "the campaign's bench has no CAN bus; tests/scenario/test_gbt27930_run.
 BY_HAND = "a person's word is the command line's: tests/contract/test_cli_resume.py"
 BY_TESTS = "every byte of a record is changed in tests/unit/test_store.py"
 
+TRIPPED = ("power.board_tripped",)
+CYCLER_GONE = ("comms.cycler_lost", "comms.link_lost")
+BOARD_GONE = ("power.board_tripped", "comms.board_lost")
+NONSENSE = (
+    "comms.bms_lost",
+    "sensor.thermo_open",
+    "sensor.weak_cell",
+    "sensor.cells_missing",
+    "sensor.scale",
+    "pack.bms_alarm",
+)
+"""What values that are none may be reported as: some are plausible by chance."""
+
 ROWS: tuple[Row, ...] = (
     _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE, by="coil"),
-    _row("comms.loop_stuck", "the control loop stands still, its supervisor lives", "S0", 0.9, CLOSED, by="coil"),
+    _row(
+        "comms.loop_stuck",
+        "the control loop stands still, its supervisor lives",
+        "S0",
+        0.9,
+        CLOSED,
+        "comms.board_lost",
+        *CYCLER_GONE,
+        by="coil",
+    ),
     _row("comms.nuisance", "a slow disk must not trip the board", "NONE", None, CLOSED),
-    _row("comms.cycler_lost", "the cycler's link is lost", "S0", 2.0, ALIVE),
+    _row("comms.cycler_lost", "the cycler's link is lost", "S0", 2.0, ALIVE, "comms.link_lost"),
     _row("comms.bms_lost", "the BMS's link is lost", "S1", 3.5, ALIVE),
-    _row("comms.late_reply", "a reply comes after its time-out", "DISCARD", None, CLOSED, "comms.cycler_lost"),
+    _row("comms.late_reply", "a reply comes after its time-out", "DISCARD", None, CLOSED),
     _row("comms.wrong_unit", "a reply names another unit", "DISCARD", None, CLOSED),
     _row("comms.noise", "a reply arrives damaged, with noise before it", "DISCARD", None, ALIVE),
-    _row("comms.reconnect", "the cycler's link is lost and comes back", "S0", 2.0, CURRENT, "comms.cycler_lost"),
-    _row("comms.half_write", "a command to the cycler is lost or doubled", "DISCARD", None, CLOSED),
+    _row("comms.reconnect", "the cycler's link is lost and comes back", "S0", 2.0, CURRENT, *CYCLER_GONE),
+    _row(
+        "comms.half_write",
+        "a command to the cycler is lost, doubled or half done",
+        "DISCARD",
+        None,
+        CLOSED,
+        along=("comms.link_lost",),
+    ),
     _pending("comms.can_off", "CAN bus-off", "S1", NO_CAN),
     _row("sensor.frozen", "the BMS repeats its values with fresh stamps", "S1", 48.0, CURRENT, "sensor.scale"),
     _row("sensor.sentinel", "a cell reads 65.535 V", "S1", 3.5, ALIVE, "comms.bms_lost"),
     _row("sensor.sign", "the board's shunt is reversed", "REFUSE", None, frozenset({"connecting"})),
-    _row("sensor.word_order", "the BMS's registers come with their bytes swapped", "S1", 3.5, ALIVE, "comms.bms_lost"),
+    _row("sensor.word_order", "the BMS's registers come with their bytes swapped", "S1", 3.5, ALIVE, *NONSENSE),
     _row(
         "sensor.scale",
         "the cycler's voltage is off by a factor of ten",
@@ -127,9 +159,11 @@ ROWS: tuple[Row, ...] = (
         STARTING,
         not_held=dict.fromkeys(STARTING, MATCHED),
     ),
-    _row("power.load_dump", "the pack opens its contactor", "S1", 2.5, CURRENT, "power.setpoint"),
+    _row("power.load_dump", "the pack opens its contactor", "S1", 3.0, CURRENT, "power.setpoint"),
     _row("power.reversed", "the pack is connected the wrong way round", "REFUSE", None, frozenset({"connecting"})),
-    _row("power.reclose", "old frames are sent to the board again", "NONE", None, frozenset({"tripped"})),
+    _row(
+        "power.reclose", "old frames are sent to the board again", "NONE", None, frozenset({"tripped"}), along=TRIPPED
+    ),
     _row(
         "power.overcurrent",
         "the cycler delivers more than the shunt's limit",
@@ -138,7 +172,7 @@ ROWS: tuple[Row, ...] = (
         CURRENT,
         "power.board_tripped",
     ),
-    _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "comms.cycler_lost"),
+    _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "sensor.scale", *CYCLER_GONE),
     _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway"),
     _row(
         "power.setpoint",
@@ -159,7 +193,7 @@ ROWS: tuple[Row, ...] = (
     _row("host.reboot", "the machine restarts", "S0", 0.6, CLOSED, by="coil"),
     _row("host.port_swap", "the system swaps the names of two ports", "REFUSE", None, frozenset({"connecting"})),
     _row("host.exception", "an error that nobody foresaw", "S0", 0.9, CLOSED, by="coil"),
-    _row("host.mcu_hang", "the board's microcontroller hangs", "S0", 0.25, CLOSED, "power.board_tripped", by="coil"),
+    _row("host.mcu_hang", "the board's microcontroller hangs", "S0", 0.25, CLOSED, *BOARD_GONE, by="coil"),
     _row("store.power_cut", "the power fails during a write", "S0", 0.6, CLOSED, by="coil"),
     _row("store.fsync", "the disk reports an error", "S1", 6.0, CLOSED, "comms.link_lost"),
     _row("store.full", "the disk is full", "S1", 60.0, CLOSED, "comms.link_lost"),

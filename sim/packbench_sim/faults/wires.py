@@ -10,19 +10,27 @@ from collections.abc import Callable
 from random import Random
 
 from packbench.wire.modbus import crc16
+from packbench_sim.faults.seen import MODBUS_READS, is_write
 from packbench_sim.wire import Mangle, MemoryLink, unchanged
 
-READS = (3, 4)
-WRITES = (5, 6, 15, 16)
+Change = Callable[[bytes], bytes]
+WRITE_BLOCK = 16
 
 
 class LineFault:
-    """A fault of one line. `seen_ns`: when it first touched a message that then differed; None: not yet."""
+    """A fault of one line. `seen_ns`: when it first touched a message that then differed; None: not yet.
+
+    Several may be on a line: one that is put on gets what those before it let through, and one that is taken off
+    leaves the others where they are.
+    """
 
     def __init__(self, link: MemoryLink, now_ns: Callable[[], int]) -> None:
         self.link = link
         self.seen_ns: int | None = None
         self._now_ns = now_ns
+        self._on = True
+        self._put: list[tuple[str, Mangle, Mangle]] = []
+        """Direction, what is there now, what was there before."""
 
     def seen(self) -> None:
         """A message differs from what it would have been."""
@@ -31,12 +39,27 @@ class LineFault:
 
     def put_on(self, *, to_device: Mangle | None = None, from_device: Mangle | None = None) -> None:
         """Take over a direction."""
-        self.link.to_device = to_device or self.link.to_device
-        self.link.from_device = from_device or self.link.from_device
+        for direction, mangle in (("to_device", to_device), ("from_device", from_device)):
+            if mangle is not None:
+                before: Mangle = getattr(self.link, direction)
+                both = self._behind(before, mangle)
+                self._put.append((direction, both, before))
+                setattr(self.link, direction, both)
+
+    def _behind(self, before: Mangle, mangle: Mangle) -> Mangle:
+        def both(t_ns: int, data: bytes) -> bytes:
+            if before is not unchanged:
+                data = before(t_ns, data)
+            return mangle(t_ns, data) if self._on and data else data
+
+        return both
 
     def take_off(self) -> None:
-        """The line carries what it is given again."""
-        self.link.to_device = self.link.from_device = unchanged
+        """The line carries what it is given again, as far as others let it."""
+        self._on = False
+        for direction, both, before in self._put:
+            if getattr(self.link, direction) is both:
+                setattr(self.link, direction, before)
 
 
 class Dead(LineFault):
@@ -55,7 +78,7 @@ class Dead(LineFault):
 class OneReply(LineFault):
     """The next reply is changed, once."""
 
-    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Callable[[bytes], bytes]) -> None:
+    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Change) -> None:
         super().__init__(link, now_ns)
 
         def once(_t_ns: int, data: bytes) -> bytes:
@@ -70,7 +93,7 @@ class OneReply(LineFault):
 class EveryReply(LineFault):
     """Each reply is changed."""
 
-    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Callable[[bytes], bytes]) -> None:
+    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Change) -> None:
         super().__init__(link, now_ns)
 
         def always(_t_ns: int, data: bytes) -> bytes:
@@ -98,39 +121,80 @@ class Late(LineFault):
 
 
 class HalfWrite(LineFault):
-    """The next write is lost or comes twice."""
+    """The next write is lost, comes twice, or is done by half: a block of which the first half alone arrives.
+
+    Whoever asked is told that all of it did, as by a device that drops what it has no time for.
+    """
 
     def __init__(self, link: MemoryLink, now_ns: Callable[[], int], rng: Random, *, tcp: bool) -> None:
         super().__init__(link, now_ns)
-        doubled = rng.random() < 0.5
+        self.how = rng.choice(("lost", "doubled", "halved"))
+        asked = b""
 
-        def once(_t_ns: int, data: bytes) -> bytes:
-            function = data[7] if tcp and len(data) > 7 else data[1] if len(data) > 1 else 0
-            if function not in WRITES:
+        def there(_t_ns: int, data: bytes) -> bytes:
+            nonlocal asked
+            if asked or not is_write(data, tcp=tcp) or (self.how == "halved" and not _is_block(data, tcp=tcp)):
                 return data
             self.seen()
+            asked = data
+            if self.how != "halved":
+                self.take_off()
+                return data + data if self.how == "doubled" else b""
+            return halved(data, tcp=tcp)
+
+        def back(_t_ns: int, data: bytes) -> bytes:
+            if not asked:
+                return data
             self.take_off()
-            return data + data if doubled else b""
+            return acknowledged(data, asked, tcp=tcp)
 
-        self.put_on(to_device=once)
+        self.put_on(to_device=there, from_device=back)
 
 
-def damaged(rng: Random, *, tcp: bool) -> Callable[[bytes], bytes]:
-    """A noise byte before it and, where the frame has a check of its own, a bit that flipped.
+def _is_block(data: bytes, *, tcp: bool) -> bool:
+    """A write of several registers."""
+    at = 7 if tcp else 1
+    return data[at] == WRITE_BLOCK and int.from_bytes(data[at + 3 : at + 5], "big") > 1
+
+
+def halved(data: bytes, *, tcp: bool) -> bytes:
+    """A write of the first half of its registers."""
+    at = 7 if tcp else 1
+    count = int.from_bytes(data[at + 3 : at + 5], "big") // 2
+    body = data[at : at + 3] + count.to_bytes(2, "big") + bytes([2 * count]) + data[at + 6 : at + 6 + 2 * count]
+    if tcp:
+        return data[:4] + (len(body) + 1).to_bytes(2, "big") + data[6:7] + body
+    return with_crc(bytearray(data[:1] + body))
+
+
+def acknowledged(reply: bytes, asked: bytes, *, tcp: bool) -> bytes:
+    """The reply to a halved write as it would be to the whole one; another one is left as it is."""
+    at = 7 if tcp else 1
+    if len(reply) < at + 5 or reply[at] != WRITE_BLOCK:
+        return reply
+    whole = reply[: at + 3] + asked[at + 3 : at + 5]
+    return whole + reply[at + 5 :] if tcp else with_crc(bytearray(whole))
+
+
+def damaged(rng: Random, *, tcp: bool) -> Change:
+    """A noise byte before it and, where the frame has a check of its own, a bit that flipped or an end that is missing.
 
     Over TCP the transport's checksum is what finds that; a frame of Modbus TCP has none.
     """
+    short = rng.random() < 0.3
 
     def change(data: bytes) -> bytes:
         changed = bytearray(data)
-        if not tcp:
+        if not tcp and short:
+            del changed[rng.randrange(len(changed)) :]
+        elif not tcp:
             changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
         return bytes([rng.randrange(1, 256)]) + bytes(changed)
 
     return change
 
 
-def of_another_unit(*, tcp: bool) -> Callable[[bytes], bytes]:
+def of_another_unit(*, tcp: bool) -> Change:
     """A whole and correct reply that names another unit."""
 
     def change(data: bytes) -> bytes:
@@ -143,12 +207,12 @@ def of_another_unit(*, tcp: bool) -> Callable[[bytes], bytes]:
     return change
 
 
-def swapped(*, tcp: bool) -> Callable[[bytes], bytes]:
+def swapped(*, tcp: bool) -> Change:
     """Each register of a read's reply with its two bytes the wrong way round."""
 
     def change(data: bytes) -> bytes:
         at = 7 if tcp else 1
-        if len(data) <= at + 2 or data[at] not in READS:
+        if len(data) <= at + 2 or data[at] not in MODBUS_READS:
             return data
         count = data[at + 1]
         changed = bytearray(data)

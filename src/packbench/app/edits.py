@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from packbench.app.disk import room_for
 from packbench.app.job import Job, Texts, find_beside, job_of_texts
 from packbench.core.errors import InputError, Problem
 from packbench.run.controls import Draft, Drafts
@@ -25,11 +27,18 @@ def profile_of(job: Job) -> dict[str, Any]:
     return {"name": source.name, "text": source.text, **kept(job.files, ())}
 
 
-def drafts_of(job: Job, *, threaded: bool) -> Drafts:
-    """Compiles edits for a run of this job. `threaded`: beside the loop, which has a pack to watch meanwhile."""
+def drafts_of(job: Job, folder: Path | None = None) -> Drafts:
+    """Compiles edits for a run of this job.
+
+    `folder`: of a run on the wall clock, which has a pack to watch meanwhile and a disk that may be too small.
+    """
 
     async def draft(profile: Mapping[str, Any]) -> Draft:
-        edited = await asyncio.to_thread(_compiled, job, profile) if threaded else _compiled(job, profile)
+        if folder is None:
+            edited = _compiled(job, profile)
+        else:
+            edited = await asyncio.to_thread(_compiled, job, profile)
+            _require_more_room(job, edited, folder)
         return Draft(edited.plan, edited.limits, {"profile": profile_of(edited)})
 
     return draft
@@ -40,6 +49,14 @@ def drafted(meta: RunMeta, profile: Source) -> Job:
     settings = tuple(str(word) for word in meta.extra.get("settings", ()))
     texts = Texts(profile, meta.pack, meta.bench, settings, parameters_in(meta.extra))
     return job_of_texts(texts, Remembering(find_beside, profile.name))
+
+
+def _require_more_room(job: Job, edited: Job, folder: Path) -> None:
+    """Raises InputError when what the changed profile may record more than the first one does not fit on the disk."""
+    room = room_for(edited, folder)
+    more = replace(room, needed_bytes=room.needed_bytes - room_for(job, folder).needed_bytes)
+    if not more.fits:
+        raise InputError(more.problem())
 
 
 def _compiled(job: Job, profile: Mapping[str, Any]) -> Job:

@@ -163,7 +163,7 @@ class _Signals:
 
 async def _controlled(run: BenchRun, job: Job, options: LiveOptions, folder: Path, stack: AsyncExitStack) -> None:
     """Let an operator ask things of the run while it goes on; it goes on without that where there is no way to it."""
-    run.controls.drafts = drafts_of(job, threaded=True)
+    run.controls.drafts = drafts_of(job, folder)
     run.controls.heard = options.heard
     server = ControlServer(run.controls, folder)
     stack.push_async_callback(server.close)

@@ -241,6 +241,8 @@ async def _execute(
     observe: Observer,
     look_at: Callable[[Plant], None] | None = None,
 ) -> RunOutcome:
+    from packbench_sim.faults import FAULT_FLAGS
+    from packbench_sim.faults.injector import break_later
     from packbench_sim.loop import VirtualLoop
     from packbench_sim.world import build_parts, direct_devices
 
@@ -254,18 +256,20 @@ async def _execute(
         start_ns=clock.now_ns(),
         seed=options.seed,
         perfect=options.perfect,
-        injections=options.injections,
+        injections=[each for each in options.injections if each.fault_id in FAULT_FLAGS],
     )
     if look_at is not None:
         look_at(world.plant)
     if options.level == "bytes":
         bench = VirtualBench(job, world)
-        devices = bench.devices(bench.lines(loop, clock), clock)
+        lines = bench.lines(loop, clock)
+        devices = bench.devices(lines, clock)
+        break_later(world, loop, lines, options.injections, options.seed)
     else:
         devices = direct_devices(world, clock, job.limits)
     operator = Scripted(options.answers, clock)
     run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, journal, observe, operator)
-    run.controls.drafts = drafts_of(job, threaded=False)
+    run.controls.drafts = drafts_of(job)
     commanding = asyncio.create_task(_command(run.controls, options, clock, clock.now_ns()), name="commands")
     try:
         return await run.run(TOKEN)

@@ -13,7 +13,7 @@ from packbench.app.disk import require_room
 from packbench.app.job import Job, load_job
 from packbench.app.operators import SIMULATED_OPERATOR, answers_of
 from packbench.app.places import run_folder, runs_home
-from packbench.app.virtual import Options, Simulated, Truth, find_truth, run_id_of, simulate
+from packbench.app.virtual import Level, Options, Simulated, Truth, find_truth, run_id_of, simulate
 from packbench.cli.console import STOPPED, Done, Terminal
 from packbench.cli.progress import Progress
 from packbench.cli.words import (
@@ -55,7 +55,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Simulate, conclude, and say how it went."""
-    injections = tuple(_injection(word) for word in args.fault)
+    injections = tuple(_injection(word, args.level) for word in args.fault)
     job = load_job(args.profile, args.pack, args.bench, tuple(args.set), parameters_of(args))
     options = Options(
         seed=args.seed,
@@ -108,10 +108,12 @@ def simulate_and_conclude(
     return simulated, concluded
 
 
-def _injection(word: str) -> Injection:
-    from packbench_sim.faults import parse_injection
+def _injection(word: str, level: Level) -> Injection:
+    from packbench_sim.faults import FAULT_FLAGS, parse_injection
+    from packbench_sim.faults.injector import OF_THE_BENCH
 
-    return parse_injection(word)
+    # Without bytes there are no lines to break.
+    return parse_injection(word, (*FAULT_FLAGS, *OF_THE_BENCH) if level == "bytes" else FAULT_FLAGS)
 
 
 def _json(simulated: Simulated, concluded: Concluded, truth: Truth | None) -> dict[str, Any]:

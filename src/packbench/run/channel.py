@@ -95,7 +95,6 @@ class Channel:
         self._limits = limits
         self._step_limits = StepLimits(limits, plan)
         self._most_held_ns = bench.max_hold_ns
-        self._aborted = False
         self._outbox = outbox
         self._safety = SafetyState(clock.now_ns())
         # Positive current charges: the cycler's terminals then stand above the pack's.
@@ -258,9 +257,7 @@ class Channel:
     def abort(self, reason: str) -> None:
         """End the run by an operator's word: output off first, then the profile's end. Once is enough."""
         if self.engine is None:
-            if not self._aborted:
-                self._aborted = True
-                self._outbox.effects((Finish("aborted", reason),))
+            self._outbox.effects((Finish("aborted", reason),))
             return
         snapshot = self.snapshot()
         self.engine, effects = stop(self.plan, self.engine, snapshot, snapshot.t_ns, reason)

@@ -1,0 +1,215 @@
+"""What a world shows: the controller's state, and the first instant at which a fault could be seen.
+
+Owns both, as seen from outside: by board, coil, cycler and what goes over the lines, never by the host's own account.
+Must not break anything. It exists because a promise is measured from the first message or sample that shows the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from packbench_board.codes import Phase
+from packbench_board.codes import State as BoardState
+from packbench_sim.faults.catalogue import MS, S, State
+from packbench_sim.loop import VirtualLoop
+from packbench_sim.wire import MemoryLink
+from packbench_sim.world import World
+
+Shown = Callable[[], int | None]
+"""When a fault could first be seen; None: not yet."""
+
+RATE_NS = 60 * S
+"""A rate over a minute is known a minute after it began."""
+LOOKS_NS = 1 * MS
+FLOWS_A = 1.0
+PULSE_A = 5.0
+"""The pulse that shows the current's sign is smaller, and what a test asks for is larger."""
+PAUSE_NS = 40 * MS
+"""Between two polls of a cycler there is at least so much; within one there is less. A BMS's are three times that."""
+MODBUS_READS = (3, 4)
+MODBUS_WRITES = (5, 6, 15, 16)
+
+
+def state_of(world: World) -> State:
+    """The controller's state: by board, coil and cycler.
+
+    "precharge" is the whole arm sequence, from the word to arm until the pulse has shown the sign of the current: its
+    rests and its pulse are none of the test's. "stopping" is from an "off" that goes unused, or is not yet obeyed,
+    until the coil is off.
+    """
+    plant, board = world.plant, world.board
+    state, cycler = board.state, plant.cycler
+    if state is BoardState.TRIPPED:
+        return "tripped"
+    if state is BoardState.PRECHARGE:
+        return "precharge"
+    if state is BoardState.OPENING:
+        return "stopping"
+    if not plant.contactor.coil:
+        return "connecting"
+    if board.phase is not Phase.DONE:
+        return "precharge"
+    if not cycler.output_on:
+        return "stopping" if cycler.off_again or abs(cycler.current_a) > FLOWS_A else "rest"
+    asked_a = max(cycler.set_source_a, cycler.set_sink_a)
+    if 0.0 < asked_a < PULSE_A:
+        return "precharge"
+    if cycler.set_sink_a:
+        return "discharge"
+    if not cycler.set_source_a:
+        return "rest"
+    return "charge_cv" if cycler.holds_voltage else "charge_cc"
+
+
+class Sights:
+    """Finds the first instant at which a fault shows, in one world."""
+
+    def __init__(self, world: World, loop: VirtualLoop) -> None:
+        self._world, self._loop = world, loop
+        self._lines: Mapping[str, MemoryLink] = {}
+        self._asked_ns: dict[str, int] = {}
+        """When the host wrote last, by role."""
+
+    def attach_lines(self, lines: Mapping[str, MemoryLink]) -> None:
+        """The lines that the host holds now."""
+        self._lines = lines
+        self._asked_ns.clear()
+        for role in ("cycler", "bms", "meter"):
+            if role in lines:
+                self._note_asking(role, lines[role])
+
+    def _note_asking(self, role: str, link: MemoryLink) -> None:
+        asked_ns, before = self._asked_ns, link.on_written
+
+        def on_written(t_ns: int, data: bytes) -> None:
+            asked_ns[role] = t_ns
+            if before is not None:
+                before(t_ns, data)
+
+        link.on_written = on_written
+
+    def of(self, row: str, now_ns: int) -> Shown:
+        """When a fault of the plant that becomes true now can first be seen."""
+        match row:
+            case "power.cooling":
+                return lambda: now_ns + RATE_NS if self._loop.now_ns() >= now_ns + RATE_NS else None
+            case "power.ignores_off":
+                return self._first_off(now_ns)
+            case "power.overcurrent":
+                return self._first_over(now_ns)
+            case "power.opened_hot":
+                return self._first_opening(now_ns)
+            case "power.mains":
+                return self._first_question("cycler")
+            case _:
+                source = _SHOWN_BY.get(row)
+                return self._first_reading(source, now_ns) if source is not None else lambda: now_ns
+
+    def _first_question(self, role: str) -> Shown:
+        """The first message that is not answered."""
+        seen: list[int] = []
+        link = self._lines[role]
+        before = link.on_written
+
+        def on_written(t_ns: int, data: bytes) -> None:
+            if not seen:
+                seen.append(t_ns)
+            if before is not None:
+                before(t_ns, data)
+
+        link.on_written = on_written
+        return lambda: seen[0] if seen else None
+
+    def _first_reading(self, role: str, now_ns: int) -> Shown:
+        """The first reply of the first poll that begins from now on: one that is under way may have read before."""
+        seen: list[int] = []
+        link = self._lines.get(role)
+        if link is None:
+            return lambda: now_ns
+        contactor = self._world.plant.contactor
+        pause_ns = PAUSE_NS if role == "cycler" else 3 * PAUSE_NS
+        asked_ns, begun_ns = self._asked_ns.get(role, now_ns), -1
+        before_written, before_delivered = link.on_written, link.on_delivered
+
+        def on_written(t_ns: int, data: bytes) -> None:
+            nonlocal asked_ns, begun_ns
+            if begun_ns < 0 and t_ns - asked_ns > pause_ns:
+                begun_ns = t_ns
+            asked_ns = t_ns
+            if before_written is not None:
+                before_written(t_ns, data)
+
+        def on_delivered(t_ns: int, data: bytes) -> None:
+            if not seen and begun_ns >= 0 and (role != "cycler" or contactor.closed):
+                seen.append(t_ns)
+            if before_delivered is not None:
+                before_delivered(t_ns, data)
+
+        link.on_written, link.on_delivered = on_written, on_delivered
+        return lambda: seen[0] if seen else None
+
+    def _first_over(self, now_ns: int) -> Shown:
+        """The first instant at which more flows than the board allows."""
+        seen: list[int] = []
+        cycler, limits = self._world.plant.cycler, self._world.plant.bench.limits["board"]
+        most_a = max(limits.charge_current_max_a or 0.0, limits.discharge_current_max_a or 0.0)
+
+        def look(times: int) -> None:
+            if abs(cycler.current_a) > most_a:
+                seen.append(self._loop.now_ns())
+            elif times:
+                self._loop.at_ns(self._loop.now_ns() + LOOKS_NS, look, times - 1)
+
+        self._loop.at_ns(now_ns + LOOKS_NS, look, 2000)
+        return lambda: seen[0] if seen else None
+
+    def _first_off(self, now_ns: int) -> Shown:
+        """The first "off" that is not obeyed although current flows."""
+        seen: list[int] = []
+        cycler = self._world.plant.cycler
+        before = cycler.on_command
+
+        def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
+            if not seen and not output_on and t_ns >= now_ns and abs(cycler.current_a) > FLOWS_A:
+                seen.append(t_ns)
+            if before is not None:
+                before(t_ns, output_on, voltage_v, source_a, sink_a)
+
+        cycler.on_command = on_command
+        return lambda: seen[0] if seen else None
+
+    def _first_opening(self, now_ns: int) -> Shown:
+        """When the contact has moved: its auxiliary contact says so from then on."""
+        seen: list[int] = []
+        contactor = self._world.plant.contactor
+        before = contactor.on_move
+
+        def on_move(t_ns: int, closes: bool, across_v: float, current_a: float) -> None:
+            if not seen and not closes and t_ns >= now_ns:
+                seen.append(t_ns)
+            if before is not None:
+                before(t_ns, closes, across_v, current_a)
+
+        contactor.on_move = on_move
+        return lambda: seen[0] if seen else None
+
+
+def is_write(data: bytes, *, tcp: bool) -> bool:
+    """Whether a request of Modbus changes something."""
+    at = 7 if tcp else 1
+    return len(data) > at and data[at] in MODBUS_WRITES
+
+
+_SHOWN_BY: dict[str, str] = {
+    "sensor.frozen": "bms",
+    "sensor.sentinel": "bms",
+    "sensor.scale": "cycler",
+    "sensor.thermo_open": "bms",
+    "sensor.sense_lead": "cycler",
+    "sensor.cells_missing": "bms",
+    "sensor.weak_cell": "bms",
+    "power.load_dump": "cycler",
+    "power.setpoint": "cycler",
+    "pack.insulation": "meter",
+}
+"""Which device's next reading shows it; others are there at once."""
