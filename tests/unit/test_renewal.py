@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from packbench.run.renewal import NEVER_NS, Feed, RenewalRules, refusal
+from packbench.core.samples import CyclerSample, Snapshot, bms_sample
+from packbench.run.renewal import NEVER_NS, Feed, RenewalRules, feed_of, refusal
 
 S = 1_000_000_000
 NOW = 100 * S
@@ -89,3 +91,11 @@ def test_each_reason_alone_withholds_the_lease(change: dict[str, float], words: 
 def test_a_pack_without_sensors_is_not_asked_for_temperatures() -> None:
     feed = GOOD._replace(sensors=0, temperature_min_c=NAN, temperature_max_c=NAN)
     assert refusal(feed, RULES._replace(sensors=0), NOW) == ""
+
+
+@pytest.mark.parametrize("temperatures_c", [(25.0, NAN), (NAN, 25.0), (NAN, NAN)])
+def test_a_temperature_that_is_no_number_is_no_temperature(temperatures_c: tuple[float, ...]) -> None:
+    cycler = CyclerSample(NOW - S, 52.0, 20.0, True, "cc")
+    bms = bms_sample(NOW - S, np.full(16, 3.25), temperatures_c)
+    feed = feed_of(Snapshot(NOW, cycler, bms, None, 52.0), latched=False, connected=True)
+    assert "temperatures, 2 expected" in refusal(feed, RULES, NOW)

@@ -267,13 +267,13 @@ async def test_the_proof_is_timed_from_the_last_renewal() -> None:
     beats = both.board.beats
     both.board.sample = CLOSED._replace(state="opening")
     await asyncio.sleep(0.05)
+    assert both.board.beats == beats, "nothing was renewed meanwhile"
     both.board.sample = CLOSED._replace(state="safe", contactor_closed=False)
     proof = await proving
     assert both.board.told == ["prove"]
     assert isinstance(proof, ProofTest)
     assert proof.opened
     assert 0 < proof.lease_ns < proof.open_ns < S // 2
-    assert both.board.beats == beats, "nothing was renewed meanwhile"
     await both.end()
 
 
@@ -325,3 +325,18 @@ def test_gaps_are_counted_but_for_those_made_on_purpose() -> None:
     told = gaps.as_dict()
     assert (told["renewed"], told["gap_p50_s"], told["gap_p99_s"], told["gap_max_s"]) == (102, 0.2, 0.25, 0.4)
     assert told["gaps_ms"] == {"200": 98, "250": 1, "400": 1}
+
+
+@KINDS
+async def test_a_board_that_says_nothing_is_told_to_trip_all_the_same(kind: str) -> None:
+    both = await pair(kind)
+    await both.near.begin()
+
+    async def silent() -> BoardSample:
+        raise ReplyTimeout("no reply")
+
+    both.board.read = silent  # type: ignore[method-assign]
+    both.near._end.close()
+    assert await asyncio.wait_for(both.supervisor.ended, 2.0)
+    assert both.board.told == [("trip", TRIP_HOST_GONE)]
+    await both.end()

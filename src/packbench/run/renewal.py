@@ -85,7 +85,7 @@ def feed_of(snapshot: Snapshot, *, latched: bool, connected: bool) -> Feed:
         0 if bms is None else len(bms.cell_voltages_v),
         none if bms is None else bms.cell_min_v,
         none if bms is None else bms.cell_max_v,
-        0 if bms is None else len(bms.temperatures_c),
+        0 if bms is None else sum(map(isfinite, bms.temperatures_c)),
         none if bms is None else bms.temperature_min_c,
         none if bms is None else bms.temperature_max_c,
     )

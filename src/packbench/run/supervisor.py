@@ -59,6 +59,8 @@ class Supervisor:
         self._pong: Pong | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._proving = False
+        self._beating = asyncio.Lock()
+        """Held while a renewal is under way, from its ping to the board's answer."""
         self._renewed_ns = 0
         self._reason = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,8 +96,12 @@ class Supervisor:
 
     async def _close_up(self, reason: str) -> None:
         """Nobody is there any more who could stop the current: the board does, now and not at the end of its lease."""
-        with suppress(DeviceError):
-            if (await self._board.read()).state in ("precharge", "closed"):
+        try:
+            energised = (await self._board.read()).state in ("precharge", "closed")
+        except DeviceError:
+            energised = True  # for all that is known
+        if energised:
+            with suppress(DeviceError):
                 await self._board.trip(TRIP_HOST_GONE)
         if not self.ended.done():
             self.ended.set_result(reason)
@@ -132,7 +138,8 @@ class Supervisor:
             if not self._renewing:
                 return
             if not self._proving:
-                await self._beat(due_ns + self._period_ns)
+                async with self._beating:
+                    await self._beat(due_ns + self._period_ns)
             due_ns = max(due_ns + self._period_ns, self._clock.now_ns())
 
     async def _beat(self, until_ns: int) -> None:
@@ -170,10 +177,12 @@ class Supervisor:
 
     async def _prove(self) -> ProofTest:
         """Withhold the lease once, and watch the board open by itself."""
-        await self._board.prove()
         self._proving = True
-        self._gaps.pause()
         try:
+            # A renewal that reached the board behind the word would make its opening a trip, and latch it.
+            async with self._beating:
+                await self._board.prove()
+            self._gaps.pause()
             return await self._watched(self._renewed_ns)
         finally:
             self._proving = False
