@@ -1,16 +1,19 @@
 """What can be on a disk after the power went: every state that the operations so far allow.
 
 Owns the model. It is the weakest that file systems give (ALICE, OSDI 2014): what was synced is there; what was not is
-there, or not, or in part, sector by sector and in any order. A new file's name is there for sure once the file or its
-folder was synced (SQLite syncs the folder of a journal with the journal); a deletion once the folder was. Must not know
-what the files mean.
+there, or not, or in part, sector by sector and in any order. A new file's name is there for sure once its folder was
+synced, and a deletion gone through; a new folder's name once the folder above it was. What a failed sync was to make
+durable may be lost for good, however many later syncs go well (fsyncgate, PostgreSQL 2018). Must not know what the
+files mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from typing import Literal
 
 from packbench_sim.disk import Operation
 
@@ -20,8 +23,17 @@ SUBSETS = 2
 
 Contents = dict[str, bytes]
 """Files by name."""
-_Chosen = Callable[[str, Sequence[Operation]], list[Operation]]
-"""Which of a file's unsynced operations have happened: (name, operations) to a list."""
+_Chosen = Callable[[str, Sequence[Operation]], list[list[Operation]]]
+"""What of each of a file's uncertain operations has happened: (name, operations) to as many lists."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A write or truncation that is not simply durable."""
+
+    operation: Operation
+    state: Literal["unsynced", "doubtful", "certain"]
+    """Doubtful: a sync of it failed. Certain: synced since, but behind one that is doubtful."""
 
 
 @dataclass(slots=True)
@@ -33,10 +45,32 @@ class _Known:
     """Its name is certain."""
     deleted: bool = False
     """Asked for, and not certain."""
-    pending: list[Operation] = field(default_factory=list[Operation])
-    """Writes and truncations since it was synced."""
+    asked: list[_Asked] = field(default_factory=list[_Asked])
     before: _Known | None = None
     """What had this name before it was deleted and made anew, while neither is certain."""
+
+    def synced(self) -> None:
+        for asked in self.asked:
+            if asked.state == "unsynced":
+                asked.state = "certain"
+        while self.asked and self.asked[0].state == "certain":
+            self.durable = _applied(self.durable, [self.asked.pop(0).operation])
+
+    def sync_failed(self) -> None:
+        for asked in self.asked:
+            if asked.state == "unsynced":
+                asked.state = "doubtful"
+
+    def uncertain(self) -> list[Operation]:
+        return [asked.operation for asked in self.asked if asked.state != "certain"]
+
+    def with_(self, chosen: list[list[Operation]]) -> bytes:
+        """The contents when this has happened of what is uncertain."""
+        left = iter(chosen)
+        happened: list[Operation] = []
+        for asked in self.asked:
+            happened += [asked.operation] if asked.state == "certain" else next(left)
+        return _applied(self.durable, happened)
 
 
 class Cut:
@@ -44,36 +78,45 @@ class Cut:
 
     def __init__(self) -> None:
         self._files: dict[str, _Known] = {}
+        self._new_folders: set[str] = set()
+        self._latest = ""
         self.acknowledged = -1
         """What somebody had been told to be durable; -1: nothing yet."""
 
     def apply(self, operation: Operation) -> None:
         """Go on by one operation."""
+        name = operation.name
         match operation.kind:
             case "acknowledged":
                 self.acknowledged = max(self.acknowledged, operation.offset)
+            case "made":
+                self._new_folders.add(name)
+            case "folder" if name:
+                self._new_folders -= {made for made in self._new_folders if str(Path(made).parent) == name}
             case "folder":
-                for name in list(self._files):
-                    self._name_is_certain(name)
+                for each in list(self._files):
+                    self._name_is_certain(each)
             case "open":
-                self._made_anew(operation.name)
+                self._made_anew(name)
             case "delete":
-                if operation.name in self._files:
-                    self._files[operation.name].deleted = True
+                if name in self._files:
+                    self._files[name].deleted = True
             case "sync":
-                known = self._files.setdefault(operation.name, _Known())
-                known.durable = _applied(known.durable, known.pending)
-                known.pending.clear()
-                known.there, known.before = True, None
+                self._files.setdefault(name, _Known()).synced()
+            case "sync_failed":
+                self._files.setdefault(name, _Known()).sync_failed()
             case "write" | "truncate":
-                if operation.name in self._files and self._files[operation.name].deleted:
+                if name in self._files and self._files[name].deleted:
                     # A reader had made it anew, empty.
-                    self._made_anew(operation.name)
-                self._files.setdefault(operation.name, _Known()).pending.append(operation)
+                    self._made_anew(name)
+                self._files.setdefault(name, _Known()).asked.append(_Asked(operation, "unsynced"))
+                self._latest = name
 
     def _made_anew(self, name: str) -> None:
         before = self._files.get(name)
-        self._files[name] = _Known(before=before if before is not None and before.there else None)
+        while before is not None and not before.there:
+            before = before.before
+        self._files[name] = _Known(before=before)
 
     def _name_is_certain(self, name: str) -> None:
         known = self._files[name]
@@ -84,31 +127,40 @@ class Cut:
 
     def states(self, rng: Random) -> Iterator[tuple[str, Contents]]:
         """(kind, files) that the disk may hold now."""
-        yield "nothing unsynced", self._made(lambda _name, _pending: [])
-        yield "everything", self._made(lambda _name, pending: list(pending), names=True)
-        last = self._last()
-        if last is not None:
+        yield "nothing unsynced", self._made(lambda _name, asked: [[] for _ in asked])
+        yield "everything", self._made(lambda _name, asked: [[each] for each in asked], names=True)
+        if self._latest in self._files and self._files[self._latest].uncertain():
             for sector in SECTORS:
-                yield f"torn at {sector}", self._made(lambda name, pending, s=sector: _torn(pending, s, name == last))
+                torn = self._torn_at(sector, rng)
+                yield f"torn at {sector}", self._made(torn, names=True)
         for _ in range(SUBSETS if self._unsynced() else 0):
-            yield "any sectors", self._made(lambda _name, pending: _some(pending, rng), names=rng.random() < 0.5)
+            yield "any sectors", self._made(lambda _name, asked: _some(asked, rng), names=rng.random() < 0.5)
+
+    def _torn_at(self, sector: int, rng: Random) -> _Chosen:
+        def chosen(name: str, asked: Sequence[Operation]) -> list[list[Operation]]:
+            whole = [[each] for each in asked]
+            if name == self._latest and asked[-1].kind == "write":
+                whole[-1] = [_torn(asked[-1], sector, rng)]
+            return whole
+
+        return chosen
 
     def _unsynced(self) -> bool:
-        return any(known.pending or not known.there or known.deleted for known in self._files.values())
-
-    def _last(self) -> str | None:
-        found = [name for name, known in self._files.items() if known.pending]
-        return found[-1] if found else None
+        return bool(self._new_folders) or any(
+            known.uncertain() or not known.there or known.deleted for known in self._files.values()
+        )
 
     def _made(self, chosen: _Chosen, *, names: bool = False) -> Contents:
         """`names`: changes of names that are not certain have happened."""
         contents: Contents = {}
+        if self._new_folders and not names:
+            return contents
         for name, known in self._files.items():
             if (known.deleted and names) or not (known.there or names):
                 if known.before is not None and not names:
                     contents[name] = known.before.durable
                 continue
-            contents[name] = _applied(known.durable, chosen(name, known.pending))
+            contents[name] = known.with_(chosen(name, known.uncertain()))
         return contents
 
 
@@ -128,33 +180,27 @@ def _applied(before: bytes, operations: Sequence[Operation]) -> bytes:
     return bytes(data)
 
 
-def _torn(pending: Sequence[Operation], sector: int, is_last: bool) -> list[Operation]:
-    """Everything, but of the last write no more than its first half, in whole sectors."""
-    if not is_last or not pending or pending[-1].kind != "write":
-        return list(pending)
-    last = pending[-1]
-    first_end = (last.offset // sector + 1) * sector
-    half = max(first_end, (last.offset + len(last.data) // 2) // sector * sector)
-    kept = last.data[: max(half - last.offset, 0)]
-    if len(kept) == len(last.data):
-        kept = kept[: len(kept) // 2]
-    return [*pending[:-1], Operation("write", last.name, last.offset, kept)]
+def _torn(last: Operation, sector: int, rng: Random) -> Operation:
+    """Of a write only its first sectors, at least one too few."""
+    ends = range((last.offset // sector + 1) * sector, last.offset + len(last.data), sector)
+    kept = rng.choice(ends) - last.offset if ends else 0
+    return Operation("write", last.name, last.offset, last.data[:kept])
 
 
-def _some(pending: Sequence[Operation], rng: Random) -> list[Operation]:
+def _some(asked: Sequence[Operation], rng: Random) -> list[list[Operation]]:
     """Any of the operations, and of a write any of its sectors."""
+    return [_sectors(each, rng) for each in asked]
+
+
+def _sectors(asked: Operation, rng: Random) -> list[Operation]:
+    if asked.kind == "truncate":
+        return [asked] if rng.random() < 0.5 else []
     kept: list[Operation] = []
-    for operation in pending:
-        if operation.kind == "truncate":
-            kept += [operation] if rng.random() < 0.5 else []
-            continue
-        sector = rng.choice(SECTORS)
-        at = operation.offset
-        end = at + len(operation.data)
-        while at < end:
-            upto = min((at // sector + 1) * sector, end)
-            if rng.random() < 0.5:
-                part = operation.data[at - operation.offset : upto - operation.offset]
-                kept.append(Operation("write", operation.name, at, part))
-            at = upto
+    sector = rng.choice(SECTORS)
+    at, end = asked.offset, asked.offset + len(asked.data)
+    while at < end:
+        upto = min((at // sector + 1) * sector, end)
+        if rng.random() < 0.5:
+            kept.append(Operation("write", asked.name, at, asked.data[at - asked.offset : upto - asked.offset]))
+        at = upto
     return kept

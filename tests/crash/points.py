@@ -26,10 +26,12 @@ from packbench.store.writer import RunStore
 from packbench_sim.disk import Disk, Operation
 from packbench_sim.disk_states import Contents, Cut
 
-NAME = "run.db"
+FOLDER, NAME = "run", "run.db"
 HASHES = "SELECT seq, hash FROM events UNION ALL SELECT seq, hash FROM samples ORDER BY seq"
-RECOVERIES = 40
-"""Of a workload's states, so many are cut a second time."""
+SECOND_EVERY = 12
+"""Of a workload's states, one in so many is cut a second time."""
+STALE_EVERY = 5
+"""In one state of so many, what the log's index had been is left on the disk, too: SQLite never syncs it."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Found:
     """By kind; each distinct disk once for a point."""
     second: int = 0
     """States of a second cut, in recovery."""
+    revived: int = 0
+    """Of these, those with a record of the first life which the recovery had not found."""
     problems: list[str] = field(default_factory=list[str])
 
     @property
@@ -47,11 +51,11 @@ class Found:
         return sum(self.states.values()) + self.second
 
 
-def recorded(workload: Workload, folder: Path, name: str, durability: Durability) -> list[Operation]:
+def recorded(workload: Workload, base: Path, name: str, durability: Durability) -> list[Operation]:
     """What the workload asks of its disk."""
-    folder.mkdir(parents=True, exist_ok=True)
+    base.mkdir(parents=True, exist_ok=True)
     with Disk(f"crash-{name}") as disk:
-        workload(folder / NAME, disk, durability)
+        workload(base / FOLDER / NAME, disk, durability)
     return disk.operations
 
 
@@ -72,30 +76,32 @@ def crash_points(
     """Cut the power at every `every`-th operation of a workload, and look at what is left."""
     whole = base / "whole"
     operations = recorded(workload, whole, name, durability)
-    hashes = written(whole)
+    hashes = written(whole / FOLDER)
     rng, found = Random(f"{name} {seed}"), Found()
-    due = {round(RECOVERIES * number) for number in range(10_000)}
-    for index, (kind, contents, acknowledged) in enumerate(_states(operations, rng, every)):
+    folder = base / "cut"
+    for index, (kind, contents, acknowledged) in enumerate(distinct_states(Cut(), operations, rng, every)):
         found.states[kind] += 1
-        folder = base / "cut"
-        problem = _judged(folder, contents, acknowledged, hashes)
+        stale = {"run.db-shm": rng.randbytes(32_768)} if "run.db-wal" in contents and index % STALE_EVERY == 0 else {}
+        problem = judged(folder, contents | stale, acknowledged, hashes)
         if problem:
             found.problems.append(f"{name}, {kind}, state {index}: {problem}")
-        elif index in due and acknowledged >= 0:
-            found.second += _second(folder, contents, hashes, rng, found, f"{name}, state {index}")
+        elif index % SECOND_EVERY == 0 and acknowledged >= 0:
+            _second(folder, contents, hashes, rng, found, f"{name}, state {index}")
     shutil.rmtree(base)
     return found
 
 
-def _states(operations: list[Operation], rng: Random, every: int) -> Iterator[tuple[str, Contents, int]]:
-    cut, seen = Cut(), set[bytes]()
+def distinct_states(
+    cut: Cut, operations: list[Operation], rng: Random, every: int = 1
+) -> Iterator[tuple[str, Contents, int]]:
+    """(kind, files, number acknowledged) at every `every`-th operation, each but once."""
+    seen = set[bytes]()
     for number, operation in enumerate(operations):
         cut.apply(operation)
         if number % every:
             continue
         for kind, contents in cut.states(rng):
-            digest = hashlib.sha256()
-            digest.update(str(cut.acknowledged).encode())
+            digest = hashlib.sha256(str(cut.acknowledged).encode())
             for file, data in sorted(contents.items()):
                 digest.update(file.encode() + b"\0" + hashlib.sha256(data).digest())
             if digest.digest() not in seen:
@@ -103,16 +109,21 @@ def _states(operations: list[Operation], rng: Random, every: int) -> Iterator[tu
                 yield kind, contents, cut.acknowledged
 
 
-def _lay_out(folder: Path, contents: Contents) -> None:
+def lay_out(folder: Path, contents: Contents) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, data in contents.items():
         (folder / name).write_bytes(data)
 
 
-def _judged(folder: Path, contents: Contents, acknowledged: int, hashes: list[bytes]) -> str:
-    """What is wrong with a state; empty: nothing."""
-    _lay_out(folder, contents)
+def judged(folder: Path, contents: Contents, acknowledged: int, hashes: list[bytes]) -> str:
+    """What is wrong with a state; empty: nothing. Below zero acknowledged: not even that there is a run."""
+    lay_out(folder, contents)
+    return looked_at(folder, acknowledged, hashes)
+
+
+def looked_at(folder: Path, acknowledged: int, hashes: list[bytes]) -> str:
+    """What is wrong with a run that is there; empty: nothing."""
     try:
         with RunReader.open(folder / NAME) as reader:
             verified = reader.verify()
@@ -149,34 +160,41 @@ def _gone_on_with(folder: Path, here: list[bytes]) -> str:
     return "" if after[: len(here)] == here and len(after) == len(here) + 2 else "going on changed what was there"
 
 
-def _second(folder: Path, contents: Contents, hashes: list[bytes], rng: Random, found: Found, what: str) -> int:
-    """Cut the power again while the run is being resumed; how many states were looked at."""
-    _lay_out(folder, contents)
-    count = 0
+def _second(folder: Path, contents: Contents, hashes: list[bytes], rng: Random, found: Found, what: str) -> None:
+    """Cut the power again while the run is being recovered."""
+    lay_out(folder, contents)
+    cut = Cut()
+    for name, data in contents.items():
+        # After a restart, what is on the disk is on the disk.
+        cut.apply(Operation("open", name))
+        cut.apply(Operation("write", name, 0, data))
+        cut.apply(Operation("sync", name))
+    cut.apply(Operation("folder", ""))
     with Disk("crash-second") as disk:
-        cut = Cut()
-        for name, data in contents.items():
-            # After a restart, what is on the disk is on the disk.
-            cut.apply(Operation("open", name))
-            cut.apply(Operation("write", name, 0, data))
-            cut.apply(Operation("sync", name))
-        cut.apply(Operation("folder", ""))
-        try:
-            store = RunStore.resume(folder / NAME, Durability.POWER_SAFE, vfs=disk.vfs)
-        except InputError:
-            return 0  # sealed: nothing to go on with
-        before = store.durable_seq
-        cut.acknowledged = before
-        store.append([encode_event(make_event(1))])
-        disk.acknowledged(store.commit())
-        store.close()
+        before = cut.acknowledged = _recovered(folder, disk)
     longer = written(folder)
-    for operation in disk.operations:
-        cut.apply(operation)
-        for kind, left in cut.states(rng):
-            count += 1
-            problem = _judged(folder, left, cut.acknowledged, longer)
-            if problem:
-                found.problems.append(f"{what}, second cut, {kind}: {problem}")
     assert longer[:before] == hashes[:before]
-    return count
+    for kind, left, acknowledged in distinct_states(cut, disk.operations, rng):
+        found.second += 1
+        problem = judged(folder, left, acknowledged, longer)
+        if problem and acknowledged == before:
+            # Half of the new record's frame over half of the old one's, of neither of which anybody was told, can make
+            # the old one whole that the recovery had found torn: still what was written, in its order.
+            problem = judged(folder, left, acknowledged, hashes)
+            found.revived += not problem
+        if problem:
+            found.problems.append(f"{what}, second cut, {kind}: {problem}")
+
+
+def _recovered(folder: Path, disk: Disk) -> int:
+    """Open a run as somebody would after a power cut, and go on with it; how many records it had."""
+    with RunReader.open(folder / NAME, vfs=disk.vfs) as reader:
+        before = reader.verify().records
+        if reader.sealed:
+            return before
+    store = RunStore.resume(folder / NAME, Durability.POWER_SAFE, vfs=disk.vfs)
+    for number in (1, 2):
+        store.append([encode_event(make_event(number))])
+        disk.acknowledged(store.commit())
+    store.close()
+    return before

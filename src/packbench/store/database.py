@@ -8,7 +8,7 @@ check keeps clear of the WAL-reset corruption of SQLite 3.7.0 to 3.51.2.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,9 @@ from packbench.core.errors import InputError, StoreError
 
 PAGE_SIZE_BYTES: Final = 8192
 """A row with 96 cells takes about 1 kB; a page of 8 kB wastes less of it than one of 4 kB."""
+
+CHECKPOINT_PAGES: Final = 1_000
+"""So long may the write-ahead log be before it is folded into the file."""
 
 _FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
@@ -72,6 +75,10 @@ class Database(Protocol):
         """Set a connection option."""
         ...
 
+    def set_wal_hook(self, callable: Callable[[apsw.Connection, str, int], int] | None, /) -> None:
+        """What is called after each commit: (connection, database, pages in the log)."""
+        ...
+
     def set_busy_timeout(self, milliseconds: int, /) -> None:
         """How long to wait for another connection's lock."""
         ...
@@ -115,17 +122,27 @@ def open_writer(path: Path, durability: Durability, *, create: bool, vfs: str | 
         db = cast("Database", apsw.Connection(str(path), flags=flags, vfs=vfs))
         db.set_busy_timeout(2_000)
         db.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != ("wal",):
+        # To the end: SQLite answers before it commits the change, and what fails then is said to the last step alone.
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchall()
+        if mode != [("wal",)]:
             raise StoreError(f"{path.name}: the file system does not allow a write-ahead log")
         db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+        db.set_wal_hook(_checkpoint)
     except apsw.Error as error:
         raise StoreError(f"{path.name}: cannot be opened for writing: {error}") from error
     return db
 
 
-def open_reader(path: Path) -> Database:
-    """A connection that reads, and never checkpoints.
+def _checkpoint(db: apsw.Connection, name: str, pages: int) -> int:
+    """Fold the log into the file when it has grown. SQLite's own way of doing this says nothing when the disk fails."""
+    if pages >= CHECKPOINT_PAGES:
+        with suppress(apsw.BusyError):  # a reader holds it up; later, then
+            db.wal_checkpoint(name)
+    return apsw.SQLITE_OK
+
+
+def open_reader(path: Path, *, vfs: str | None = None) -> Database:
+    """A connection that reads, and never checkpoints. `vfs` names another SQLite file layer.
 
     A file in a folder that cannot be written to is opened as immutable: nobody can be writing it.
     Raises InputError when there is no such file or it is no database.
@@ -134,33 +151,33 @@ def open_reader(path: Path) -> Database:
     if not path.is_file():
         raise InputError(f"{path}: no such run file")
     try:
-        return _opened(path)
+        return _opened(path, vfs)
     except apsw.ReadOnlyError:
         # The power went while the record was sealed: what was begun is to be undone first, which takes a writer.
-        _undo_what_was_begun(path)
+        _undo_what_was_begun(path, vfs)
     except apsw.Error as error:
         raise InputError(f"{path} cannot be read as a run file: {error}") from error
     try:
-        return _opened(path)
+        return _opened(path, vfs)
     except apsw.Error as error:
         raise InputError(f"{path} cannot be read as a run file: {error}") from error
 
 
-def _opened(path: Path) -> Database:
+def _opened(path: Path, vfs: str | None) -> Database:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     frozen = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
     uri = path.resolve().as_uri() + ("?immutable=1" if frozen else "")
-    db = cast("Database", apsw.Connection(uri, flags=flags))
+    db = cast("Database", apsw.Connection(uri, flags=flags, vfs=vfs))
     db.set_busy_timeout(2_000)
     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return db
 
 
-def _undo_what_was_begun(path: Path) -> None:
+def _undo_what_was_begun(path: Path, vfs: str | None) -> None:
     """Roll a transaction back that nobody will end any more; nothing else is written."""
     with suppress(apsw.Error):
-        db = cast("Database", apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE))
+        db = cast("Database", apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs))
         try:
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         finally:

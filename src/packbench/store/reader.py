@@ -112,9 +112,12 @@ class RunReader:
         self._meta, self._sealed = read_meta(db)
 
     @classmethod
-    def open(cls, path: Path) -> RunReader:
-        """Open a run file. Raises InputError when it is none, or of an unknown version."""
-        db = open_reader(path)
+    def open(cls, path: Path, *, vfs: str | None = None) -> RunReader:
+        """Open a run file. Raises InputError when it is none, or of an unknown version.
+
+        `vfs` names a SQLite file layer to read through; None is the system's own.
+        """
+        db = open_reader(path, vfs=vfs)
         with ExitStack() as undo:
             undo.callback(db.close)
             try:

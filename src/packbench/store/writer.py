@@ -70,7 +70,7 @@ class RunStore:
             raise StoreError(f"{path.parent}: cannot be created: {error}") from error
         db = open_writer(path, durability, create=True, vfs=vfs)
         with ExitStack() as undo:
-            undo.callback(db.close)
+            undo.callback(_let_go, db)
             try:
                 migrate(db, meta.software_version)
                 _insert_meta(db, meta)
@@ -89,14 +89,14 @@ class RunStore:
         It trusts the stored hashes: verify the file first. Raises InputError when it is not a run
         file or is sealed, StoreError when it cannot be written.
         """
-        reader = open_reader(path)  # refuses a missing or foreign file before anything is written
+        reader = open_reader(path, vfs=vfs)  # refuses a missing or foreign file before anything is written
         try:
             require_run_file(reader, str(path))
         finally:
-            reader.close()
+            _let_go(reader)
         db = open_writer(path, durability, create=False, vfs=vfs)
         with ExitStack() as undo:
-            undo.callback(db.close)
+            undo.callback(_let_go, db)
             try:
                 meta, sealed = read_meta(db)
                 if sealed is not None:
@@ -193,15 +193,14 @@ class RunStore:
             # file open at this moment keeps it in WAL mode, which is as sound.
             with suppress(apsw.BusyError):
                 self._db.set_busy_timeout(0)
-                self._db.execute("PRAGMA journal_mode = DELETE")
+                self._db.execute("PRAGMA journal_mode = DELETE").fetchall()  # to the end, or errors are not said
         except apsw.Error as error:
             raise self._break(f"sealing failed: {error}") from error
         return self.log_sha256
 
     def close(self) -> None:
         """Let go of the file; what was not committed is dropped. Idempotent."""
-        with suppress(apsw.Error):
-            self._db.close()
+        _let_go(self._db)
         if self._broken is None:
             self._broken = StoreError("the run file has been closed")
 
@@ -220,6 +219,12 @@ class RunStore:
             if self._in_transaction and self._db.in_transaction:
                 self._db.execute("ROLLBACK")
         return self._broken
+
+
+def _let_go(db: Database) -> None:
+    """Close; a disk that fails even then has been complained of already, or loses nothing that was promised."""
+    with suppress(apsw.Error):
+        db.close()
 
 
 def _insert_meta(db: Database, meta: RunMeta) -> None:
