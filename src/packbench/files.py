@@ -17,7 +17,7 @@ import platformdirs
 
 from packbench.core.errors import InputError, Problem
 
-ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading"]
+ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading", "codes"]
 
 _ONE: dict[str, str] = {
     "benches": "bench",
@@ -26,6 +26,7 @@ _ONE: dict[str, str] = {
     "profiles": "profile",
     "columns": "column map",
     "grading": "grading scheme",
+    "codes": "code table",
 }
 _SUFFIXES = (".yaml", ".yml")
 _PACKAGE = Path(__file__).resolve().parent

@@ -39,6 +39,7 @@ COMMANDS = (
     "abort",
     "backup",
     "restore",
+    "code",
     "doctor",
     "schema",
 )
