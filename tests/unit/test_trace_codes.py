@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,13 @@ def test_make_then_parse_is_the_identity(
     manufacturer: str, kind: str, chemistry: str, spec: str, trace: str, made: date, serial: str, echelon: int | None
 ) -> None:
     trace_or_none = trace if echelon is None else None
-    fields = {"manufacturer": manufacturer, "type": kind, "chemistry": chemistry, "spec": spec, "serial": serial}
+    fields: dict[str, Any] = {
+        "manufacturer": manufacturer,
+        "type": kind,
+        "chemistry": chemistry,
+        "spec": spec,
+        "serial": serial,
+    }
     code = make(**fields, made=made, trace=trace_or_none, echelon=echelon)
     assert parse(code.text) == code
     assert len(code.text) == (echelon or 24)
