@@ -29,6 +29,7 @@ COMMANDS = (
     "devices",
     "board",
     "analyze",
+    "estimate",
     "report",
     "export",
     "runs",
