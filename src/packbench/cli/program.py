@@ -41,6 +41,7 @@ COMMANDS = (
     "backup",
     "restore",
     "code",
+    "ledger",
     "doctor",
     "schema",
 )
