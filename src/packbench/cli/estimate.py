@@ -15,6 +15,7 @@ from packbench.analysis.estimate.outcome import CellEstimate, Estimate, Estimate
 from packbench.analysis.estimate.pulse_json import write_model
 from packbench.analysis.estimate.pulse_table import is_pulse_table
 from packbench.analysis.estimate.pulses import estimate_pulses
+from packbench.analysis.estimate.session_file import estimate_log, is_can_log
 from packbench.analysis.estimate.training import train_from
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
@@ -31,8 +32,8 @@ def add(subparsers: Subparsers) -> None:
     parser = make_command(
         subparsers,
         "estimate",
-        "Estimate capacity from pulse tests (a table with U1..U21), with a prediction interval or the reason for none. "
-        "`estimate train FILE...` trains a model on measured cells.",
+        "Estimate capacity, with a prediction interval or the reason for none: from pulse tests (a table of U1..U21), "
+        "or from the recorded CAN of a GB/T 27930 charging session. `estimate train FILE...` trains a model of pulses.",
         "packbench estimate pulses.xlsx\n  packbench estimate train LMO_10Ah_W_5000.xlsx --out lmo.json --licence MIT",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="what to estimate from; or `train` and the data")
@@ -78,7 +79,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
 def _estimate(args: argparse.Namespace, path: Path) -> Estimate:
     if is_pulse_table(path):
         return estimate_pulses(path, model=args.model, counted=args.counted, rated_ah=args.rated)
-    expected = "a table of pulse tests (columns U1 to U21)"
+    if is_can_log(path):
+        return estimate_log(path)
+    expected = "a table of pulse tests (U1 to U21), or a recorded CAN of a charging session (candump, tap)"
     raise InputError(Problem("nothing to estimate from", file=str(path), found="another kind", expected=expected))
 
 
