@@ -276,7 +276,7 @@ def _notes(heard: Overheard, counted: Counted | None) -> tuple[Note, ...]:
         Note(
             "soc_is_an_opinion",
             f"The BMS's SOC is an opinion: ± {SOC_ERROR:.0%} at either end is assumed, ± {GAUGE_REL:.0%} for the "
-            "charger (house assumptions). A BMS that believes in its rated capacity makes this estimate believe it too.",
+            "charger (house assumptions). A BMS that believes in the rated capacity makes this estimate believe it.",
             f"BMS 的 SOC 只是其自身的判断：假定两端各有 ± {SOC_ERROR:.0%} 的误差，充电机 ± {GAUGE_REL:.0%}"
             "（本项目的假定）。若 BMS 仍按额定容量计算 SOC，本估计也会随之偏向额定容量。",
         )
