@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from tests.scenario.support import ask
 
+from packbench.app.signing import sign_record
 from packbench.cli.program import main
 from packbench.core.records import Event, Row
 from packbench.core.samples import Provenance
@@ -88,6 +89,7 @@ def rewritten(source: Path, folder: Path, change: Callable[[list[Record]], list[
     store.append(change(records))
     store.seal()
     store.close()
+    sign_record(folder, told.started_at, durable=False)
     return folder
 
 
@@ -169,7 +171,7 @@ def test_backup_and_restore(name: str, simulated: Path, tmp_path: Path, capsys: 
     assert made.code == 0
     assert (made.data["ok"], made.data["target"]) == (True, str(target))
     (run,) = made.data["runs"]
-    assert (run["folder"], run["provenance"], run["sealed"], run["files"]) == ("out", "simulated", True, 2)
+    assert (run["folder"], run["provenance"], run["sealed"], run["files"]) == ("out", "simulated", True, 3)
     assert datetime.fromisoformat(made.data["made_at"]).tzinfo is not None
     restored = ask(capsys, "restore", str(target), "--to", str(tmp_path / "back"))
     assert restored.code == 0

@@ -40,6 +40,7 @@ DISTRIBUTION_OF_IMPORT = {
     "serial": "pymodbus",  # its [serial] extra
     "pydantic_core": "pydantic",
     "python_calamine": "python-calamine",
+    "zxingcpp": "zxing-cpp",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.scenario.support import ask
 
-from packbench.analysis.verdict import may_release
+from packbench.analysis.verdict import Signature, may_enter, may_release
 from packbench.app.job import Job, load_job
 from packbench.app.live import LiveOptions, _meta
 from packbench.clock import MonotonicClock
@@ -53,8 +53,17 @@ def test_a_run_is_measured_only_when_no_device_is_played(emulated: tuple[str, ..
 @pytest.mark.parametrize("provenance", list(Provenance))
 def test_only_a_measured_pass_releases(provenance: Provenance, verdict: str) -> None:
     passed = provenance is Provenance.MEASURED and verdict == "PASS"
-    assert may_release(str(provenance), verdict, capacity=True) is passed
-    assert may_release(str(provenance), verdict, capacity=False) is False
+    bench = Signature("kid", by_bench=True)
+    assert may_release(str(provenance), verdict, capacity=True, signature=bench) is passed
+    assert may_release(str(provenance), verdict, capacity=False, signature=bench) is False
+    for unsigned in (None, Signature("kid"), Signature("kid", by_bench=True, problem_en="revoked")):
+        assert may_release(str(provenance), verdict, capacity=True, signature=unsigned) is False
+
+
+@pytest.mark.parametrize("provenance", list(Provenance))
+def test_only_what_was_measured_enters_a_real_ledger(provenance: Provenance) -> None:
+    assert may_enter("real", str(provenance)) is (provenance is Provenance.MEASURED)
+    assert may_enter("test", str(provenance)) is True
 
 
 def test_a_simulated_pass_releases_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.scenario.support import ask, fresh, one_object
 
 LEVELS = ("object", "bytes")
-OF_THE_MACHINE = ("wall_seconds", "speedup", "paths")
+OF_THE_MACHINE = ("wall_seconds", "speedup", "paths", "ledger")
 """What may differ between two equal runs."""
 
 
@@ -58,6 +58,8 @@ def test_the_same_seed_in_two_processes_gives_the_same_bytes(
     assert one.code == two.code == (3 if fault else 0)
     assert one.answer["log_sha256"] == two.answer["log_sha256"]
     assert one.answer == two.answer
+    # The signature beside the record, too: its key follows from the seed.
+    assert (tmp_path / "one/run.sig.json").read_bytes() == (tmp_path / "two/run.sig.json").read_bytes()
     assert set(one.tables) >= {"run", "events", "samples"}
     for name, rows in one.tables.items():
         assert rows == two.tables[name], name

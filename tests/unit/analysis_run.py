@@ -9,6 +9,7 @@ import numpy as np
 from packbench.analysis.capacity import analyse_run
 from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.table import SampleTable, charge_ah, energy_wh
+from packbench.analysis.verdict import Signature
 from packbench.core.limits import Limits, LimitSet
 from packbench.core.records import StepRecord
 from packbench.core.specs import Accuracy, BenchSpec, DeviceSpec, Instrument, PackSpec
@@ -163,6 +164,6 @@ def made_up_run(capacities_ah=CAPACITIES_AH, **changes):
         run_id="run-1", serial="001PB005000001D7B0500007", provenance="measured", seed=None,
         started_at="2026-11-23T08:00:00+00:00", ended_at="2026-11-23T20:00:00+00:00",
         end_reason="the profile's end", completed=True, plan=plan(), pack=PACK, bench=bench(), limits=LIMITS,
-        steps=tuple(steps), rows=joined(parts), balancing=False,
+        steps=tuple(steps), rows=joined(parts), balancing=False, signature=Signature("key-1", by_bench=True),
     )  # fmt: skip
     return replace(base, **changes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.unit import analysis_run as made
 
+from packbench.analysis.verdict import Signature
 from packbench.core.records import Gap, Trip
 from packbench.profile.plan import Condition, Test
 
@@ -90,6 +91,15 @@ def test_only_a_measured_pass_releases():
         assert result.verdict == "PASS"
         assert not result.releasing
     assert not made.analysed(made.made_up_run(plan=made.plan(min_soh=0.9))).releasing
+    # A test key is anybody's: what it signed is whole, and releases nothing.
+    by_test_key = made.analysed(made.made_up_run(signature=Signature("key-2")))
+    assert (by_test_key.verdict, by_test_key.releasing) == ("PASS", False)
+
+
+def test_a_record_without_a_valid_signature_is_no_pass():
+    for problem in ("the record is not signed", "the key was revoked"):
+        signature = Signature("key-1", by_bench=True, problem_en=problem, problem_zh="签名无效")
+        invalid(made.made_up_run(signature=signature), problem)
 
 
 def test_a_health_below_the_profiles_bound_fails_and_is_valid():

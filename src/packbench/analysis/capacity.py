@@ -93,7 +93,7 @@ def analyse_run(run: RunInputs) -> Result:
         bench=run.bench.name,
         capacities_ah=tuple(abs(record.charge_ah) for record in discharges),
         agreeing_cycles=tuple(record.cycle for record in chosen) if agreed else (),
-        releasing=rules.may_release(run.provenance, decided, capacity=capacity is not None),
+        releasing=rules.may_release(run.provenance, decided, capacity=capacity is not None, signature=run.signature),
         invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
         notes=_notes(run, counted),
         end_reason_zh=run.end_reason_zh,

@@ -116,7 +116,7 @@ def result_from_steps(
         hashes={"file": table.sha256} if table.sha256 else {},
         capacities_ah=() if capacity is None else (capacity.value,),
         agreeing_cycles=() if counted is None else (1,),
-        releasing=may_release(provenance, decided, capacity=capacity is not None),
+        releasing=may_release(provenance, decided, capacity=capacity is not None, signature=None),
         invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
         notes=(*notes, *_notes(table, pack, chosen, len(found_gaps))),
     )

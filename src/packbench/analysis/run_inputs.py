@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from packbench.analysis.interventions import Intervention
 from packbench.analysis.table import SampleTable
 from packbench.analysis.uncertainty import CycleFigures
+from packbench.analysis.verdict import Signature
 from packbench.core.limits import Limits
 from packbench.core.records import Gap, StepRecord, Trip
 from packbench.core.result import Answered
@@ -56,6 +57,8 @@ class RunInputs:
     balancing: bool | None = None
     """Whether the BMS balanced at any time of a counted discharge; None: it does not say."""
     operator: str | None = None
+    signature: Signature | None = None
+    """Of the record; None: a foreign file, which has no record."""
     hashes: dict[str, str] = field(default_factory=dict[str, str])
     paths: dict[str, str] = field(default_factory=dict[str, str])
 

@@ -35,6 +35,7 @@ def reasons_of(
     if run.failed and not run.steps:
         return []
     reasons = rules.stop_reasons(run.trips, run.end_reason) if stopped else []
+    reasons += rules.signature_reasons(run.signature)
     reasons += rules.certificate_reasons(run.bench.instruments, run.ended_at)
     if run.bench.instruments and stated is None:
         reasons.append(

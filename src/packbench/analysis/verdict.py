@@ -1,8 +1,8 @@
 """Whether a result counts, and whether it may release a pack.
 
-Owns the verdict and the release gate. `may_release` is the only function of the analysis that
-looks at a provenance (DESIGN 1): a run that nobody measured can be a PASS of the test, shown as
-such with its watermark, and never releases a pack. Everything else here is the same for all.
+Owns the verdict and the release gates. `may_release` and `may_enter` are the only functions that look at a
+provenance (DESIGN 1): a run that nobody measured can be a PASS of the test, shown as such with its watermark; it
+never releases a pack, and enters only a ledger marked test. Everything else here is the same for all.
 """
 
 from __future__ import annotations
@@ -27,12 +27,37 @@ class Reason:
     text_zh: str
 
 
-def may_release(provenance: str, verdict: str, *, capacity: bool) -> bool:
-    """The release gate: only a PASS of a measured run that determined the capacity may release a pack.
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the signature over a run's record is worth."""
+
+    key_id: str | None = None
+    by_bench: bool = False
+    """Made with a key of this bench, or of one that is trusted here, that is not revoked."""
+    problem_en: str | None = None
+    """Why the record cannot be relied on; None: it is whole."""
+    problem_zh: str = ""
+
+
+def signature_reasons(signature: Signature | None) -> list[Reason]:
+    """A record without a valid signature proves nothing; a foreign file has none to have (None)."""
+    if signature is None or signature.problem_en is None:
+        return []
+    return [Reason(signature.problem_en, signature.problem_zh)]
+
+
+def may_enter(purpose: str, provenance: str) -> bool:
+    """Whether a run may enter a ledger of this purpose: one marked test takes all, a real one what was measured."""
+    return purpose == "test" or provenance == Provenance.MEASURED
+
+
+def may_release(provenance: str, verdict: str, *, capacity: bool, signature: Signature | None) -> bool:
+    """The release gate: only a PASS of a measured run, signed by a bench, that determined the capacity may release.
 
     A profile without a `result:` may pass by its own word; whoever releases a pack must know what it holds.
     """
-    return provenance == Provenance.MEASURED and verdict == "PASS" and capacity
+    signed = signature is not None and signature.by_bench and signature.problem_en is None
+    return provenance == Provenance.MEASURED and verdict == "PASS" and capacity and signed
 
 
 def decide(

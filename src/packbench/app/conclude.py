@@ -17,7 +17,10 @@ from packbench.analysis.capacity import analyse_run
 from packbench.analysis.interventions import interventions_of
 from packbench.analysis.run_inputs import RunInputs
 from packbench.analysis.table import SampleTable
+from packbench.analysis.verdict import Signature
 from packbench.app.job import Job, apply_settings, effective_limits
+from packbench.app.places import DATA_NAME
+from packbench.app.signing import judge_signature
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.records import Gap
@@ -31,8 +34,6 @@ from packbench.store.edits import in_force
 from packbench.store.reader import RunReader
 from packbench.store.reader import SampleTable as StoredTable
 from packbench.store.sources import library_of, parameters_in
-
-DATA_NAME = "run.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def conclude(out_dir: Path, lang: Lang, *, with_report: bool = True, wall_second
         verified = reader.verify()
         job = job_of(reader)
         stored = reader.rows()
-        result = _analyse(reader, job, stored)
+        signature = judge_signature(out_dir, reader.meta, verified.log_sha256)
+        result = _analyse(reader, job, stored, signature)
     paths = {"data": str(out_dir / DATA_NAME), "result": str(out_dir / RESULT_NAME)}
     if with_report:
         inputs = _report_inputs(result, job, stored, wall_seconds, lang)
@@ -81,7 +83,7 @@ def job_of(reader: RunReader) -> Job:
     return Job(plan, pack, bench, limits, (), *sources, settings, parameters=parameters, files=used)
 
 
-def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
+def _analyse(reader: RunReader, job: Job, stored: StoredTable, signature: Signature) -> Result:
     meta = reader.meta
     events = reader.events()
     finished = [event.data for event in events if event.kind == said.FINISHED]
@@ -117,11 +119,13 @@ def _analyse(reader: RunReader, job: Job, stored: StoredTable) -> Result:
         gaps=gaps,
         balancing=any(balancing) if balancing else None,
         operator=meta.operator,
+        signature=signature,
         hashes={
             "log_sha256": reader.log_sha256,
             "profile_sha256": meta.profile.sha256,
             "pack_sha256": meta.pack.sha256,
             "bench_sha256": meta.bench.sha256,
+            **({} if signature.key_id is None else {"signed_by": signature.key_id}),
             **_edited(job, meta.profile.sha256),
             **{Path(used.file.name).name: used.file.sha256 for used in job.files},
         },

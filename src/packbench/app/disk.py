@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from packbench.app.conclude import DATA_NAME
 from packbench.app.job import Job
+from packbench.app.places import DATA_NAME
 from packbench.clock import Clock
 from packbench.core.errors import InputError, Problem
 from packbench.profile.checking.estimate import estimate_plan

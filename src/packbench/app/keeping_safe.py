@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from packbench import __version__
-from packbench.app.conclude import DATA_NAME
 from packbench.app.job import read_text
-from packbench.app.places import runs_home
+from packbench.app.places import DATA_NAME, runs_home
 from packbench.app.records import find_run, list_runs
 from packbench.config.retention import RetentionRules, load_retention
 from packbench.core.errors import InputError, PackbenchError, Problem

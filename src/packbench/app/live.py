@@ -11,13 +11,12 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packbench import __version__
-from packbench.app.conclude import DATA_NAME
 from packbench.app.control_link import ControlServer
 from packbench.app.devices import EMULATED, Buses, Line, connect, line_names, load_types
 from packbench.app.disk import reserved
@@ -26,11 +25,14 @@ from packbench.app.emulated_world import start_world
 from packbench.app.emulated_world import work_of as world_work
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
+from packbench.app.places import DATA_NAME
 from packbench.app.programmed import handed_over_in
 from packbench.app.resuming import resumption
+from packbench.app.signing import sign_record, signing_key
 from packbench.app.supervising import start_supervisor, work_of
 from packbench.app.virtual import Observer
 from packbench.clock import Clock, MonotonicClock
+from packbench.core.errors import PackbenchError
 from packbench.core.samples import Provenance
 from packbench.core.specs import DeviceSpec
 from packbench.run.bench import BenchRun, RunOutcome
@@ -243,4 +245,16 @@ def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
 
 def run_to_end(job: Job, options: LiveOptions, folder: Path, observe: Observer) -> Ended:
     """Run on the wall clock; how it ended."""
-    return asyncio.run(run_live(job, options, folder, observe, MonotonicClock()))
+    clock = MonotonicClock()
+    if not any(is_emulated(spec) for spec in job.bench.devices.values()):
+        # A key that cannot sign at the end refuses the run before anything is switched on.
+        signing_key(None, clock.wall())
+    try:
+        ended = asyncio.run(run_live(job, options, folder, observe, clock))
+    except BaseException:
+        # What there is of a record is signed, too; what went wrong is what the operator has to hear.
+        with suppress(PackbenchError, OSError):
+            sign_record(folder, clock.wall(), durable=True)
+        raise
+    sign_record(folder, clock.wall(), durable=True)
+    return ended

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from packbench.app.conclude import DATA_NAME
 from packbench.files import data_home
 from packbench.report.build import HTML_NAME, PDF_NAME, RESULT_NAME
+from packbench.trace.signatures import SIGNATURE_NAME
 
-RUN_FILES = (DATA_NAME, f"{DATA_NAME}-wal", f"{DATA_NAME}-shm", RESULT_NAME, HTML_NAME, PDF_NAME)
+DATA_NAME = "run.db"
+RUN_FILES = (
+    DATA_NAME,
+    f"{DATA_NAME}-wal",
+    f"{DATA_NAME}-shm",
+    SIGNATURE_NAME,
+    RESULT_NAME,
+    HTML_NAME,
+    PDF_NAME,
+)
 
 
 def runs_home() -> Path:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from packbench.app.conclude import DATA_NAME
-from packbench.app.places import runs_home
+from packbench.app.places import DATA_NAME, runs_home
 from packbench.core.errors import InputError, PackbenchError, Problem
 from packbench.core.result import Result
 from packbench.report.build import RESULT_NAME

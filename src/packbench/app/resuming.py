@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from packbench.app.conclude import DATA_NAME
 from packbench.app.job import Job, Texts, job_of_texts
+from packbench.app.places import DATA_NAME
 from packbench.clock import Clock
 from packbench.core.errors import InputError
 from packbench.run.resuming import Resumption, Stood, stood

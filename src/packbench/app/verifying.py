@@ -15,13 +15,17 @@ import numpy as np
 
 from packbench.analysis.closure import Closure, Command, RowValues, check_closure
 from packbench.analysis.continuity import Began, Continuity, Finding, Pace, RowTimes, check_continuity
-from packbench.app.conclude import DATA_NAME, job_of
+from packbench.analysis.verdict import Signature
+from packbench.app.conclude import job_of
 from packbench.app.job import Job
+from packbench.app.places import DATA_NAME
 from packbench.app.records import read_result
+from packbench.app.signing import judge_signature
 from packbench.core.errors import InputError
 from packbench.core.result import Result
 from packbench.profile.plan import End, InstantStep
 from packbench.store.reader import LoggedEvent, RunReader, Verified
+from packbench.trace.signatures import SIGNATURE_NAME
 
 _NO_PACE = Pace(0, 0)
 
@@ -33,13 +37,17 @@ class Whole:
     chain: Verified
     continuity: Continuity
     closure: Closure
+    signature: Signature
+    """What the signature over the record is worth; a problem of it is a finding."""
     unchecked: str | None
     """Why the rows' spacing could not be judged; None: it was."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything that does not hold."""
-        return (*self.continuity.findings, *self.closure.findings)
+        problem = self.signature.problem_en
+        signed = () if problem is None else (Finding("signature", SIGNATURE_NAME, problem),)
+        return (*signed, *self.continuity.findings, *self.closure.findings)
 
 
 def verify_run(folder: Path) -> Whole:
@@ -51,10 +59,11 @@ def verify_run(folder: Path) -> Whole:
     result = read_result(folder)
     with RunReader.open(folder / DATA_NAME) as reader:
         chain = reader.verify(None if result is None else result.hashes.get("log_sha256"))
-        return _judged(reader, chain, result)
+        signature = judge_signature(folder, reader.meta, chain.log_sha256)
+        return _judged(reader, chain, signature, result)
 
 
-def _judged(reader: RunReader, chain: Verified, result: Result | None) -> Whole:
+def _judged(reader: RunReader, chain: Verified, signature: Signature, result: Result | None) -> Whole:
     table, steps, gaps, events = reader.rows(), reader.steps(), reader.gaps(), reader.events()
     job, unchecked = _job(reader)
     times = RowTimes(table.seq, table.t_ns, table.step)
@@ -65,13 +74,13 @@ def _judged(reader: RunReader, chain: Verified, result: Result | None) -> Whole:
     continuity = check_continuity(times, began, steps, gaps, _rule(job, events), pace)
     if np.any(np.diff(table.t_ns) <= 0):
         # Nothing can be added up over rows that are in no order.
-        return Whole(chain, continuity, Closure((), ()), unchecked)
+        return Whole(chain, continuity, Closure((), ()), signature, unchecked)
     counted = None if job is None or job.plan.result is None else job.plan.result.capacity_step + 1
     values = RowValues(times, table.voltage_v, table.current_a, table.step_ah, table.step_wh)
     if job is None:
         result = None
     closure = check_closure(values, steps, gaps, _commands(events), result, counted)
-    return Whole(chain, continuity, closure, unchecked)
+    return Whole(chain, continuity, closure, signature, unchecked)
 
 
 def _job(reader: RunReader) -> tuple[Job | None, str | None]:
@@ -104,9 +113,14 @@ def _commands(events: list[LoggedEvent]) -> list[Command]:
 
 
 def whole_to_dict(whole: Whole) -> dict[str, Any]:
-    """The JSON of a verification: figures of every step, and what does not hold."""
+    """The JSON of a verification: signature, figures of every step, and what does not hold."""
     spacing = {one.number: one for one in whole.continuity.spacing}
     return {
+        "signature": {
+            "kid": whole.signature.key_id,
+            "by_bench": whole.signature.by_bench,
+            "problem": whole.signature.problem_en,
+        },
         "continuity": {
             "steps": [
                 {

@@ -17,13 +17,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from packbench import __version__
-from packbench.app.conclude import DATA_NAME
 from packbench.app.edits import drafts_of
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Scripted
+from packbench.app.places import DATA_NAME
 from packbench.app.programmed import handed_over_in, stepped
+from packbench.app.signing import sign_record
 from packbench.app.virtual_bench import VirtualBench
-from packbench.clock import Clock, stopwatch_s
+from packbench.clock import Clock, MonotonicClock, stopwatch_s
 from packbench.core.errors import PackbenchError
 from packbench.core.records import Event, Gap, Row, StepRecord, Trip
 from packbench.core.samples import Provenance, Snapshot
@@ -144,7 +145,9 @@ def simulate(job: Job, options: Options, folder: Path, observe: Observer) -> Sim
         return outcome, log_sha256
 
     outcome, log_sha256 = run_virtual(main)
-    return Simulated(outcome, stopwatch_s() - began_s, log_sha256)
+    wall_seconds = stopwatch_s() - began_s
+    sign_record(folder, MonotonicClock().wall(), durable=False)
+    return Simulated(outcome, wall_seconds, log_sha256)
 
 
 def find_truth(job: Job, options: Options) -> Truth:

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
-from packbench.app.conclude import DATA_NAME
 from packbench.app.control_link import ask
 from packbench.app.edits import drafted, profile_of
 from packbench.app.job import read_source
+from packbench.app.places import DATA_NAME
 from packbench.app.records import find_run
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers

@@ -53,6 +53,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         operator=args.operator or "demo",
         answers=answers_of(job.plan, args.answers),
     )
-    simulated, concluded = simulate.simulate_and_conclude(job, options, args, terminal)
+    simulated, concluded, entered = simulate.simulate_and_conclude(job, options, args, terminal)
     truth = find_truth(job, options)
-    return simulate.done(simulated, concluded, truth, terminal)
+    return simulate.done(simulated, concluded, entered, truth, terminal)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from packbench.app.conclude import DATA_NAME
+from packbench.app.places import DATA_NAME
 from packbench.app.records import find_run
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers

@@ -285,6 +285,10 @@ def _said(body: Any) -> str:
 
 
 def _rest(body: Any) -> str:
+    if body["action"] == states.RUN:
+        capacity = body["result"].get("capacity_ah")
+        shown = "" if capacity is None else f", {capacity['value']:.2f} {capacity['unit']}"
+        return f"{body['run_id']}: {body['profile']}, {body['verdict']}{shown}"
     return ", ".join(f"{name} {_short(value)}" for name, value in body.items() if name not in _HIDDEN)[:160]
 
 

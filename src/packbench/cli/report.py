@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 
 from packbench.app.conclude import conclude
+from packbench.app.entering import enter_run, entered_to_dict
 from packbench.app.records import find_run
 from packbench.cli.console import Done, Terminal
-from packbench.cli.words import Subparsers, paths_text
+from packbench.cli.words import Subparsers, entered_text, paths_text
 from packbench.cli.words import command as make_command
+from packbench.clock import MonotonicClock
 from packbench.report.terminal import summary
 from packbench.report.texts import Lang
 
@@ -29,6 +31,10 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Conclude the run again."""
     lang: Lang = args.lang or terminal.lang
-    concluded = conclude(find_run(args.run), lang)
-    data = {"ok": True, "run_id": concluded.result.run_id, "paths": concluded.paths}
-    return Done(data, (summary(concluded.result, lang), paths_text(concluded.paths, lang)))
+    folder = find_run(args.run)
+    concluded = conclude(folder, lang)
+    # A run whose controller did not live to its end enters the ledger here; one that is there is found again.
+    entered = enter_run(concluded.result, folder, MonotonicClock().wall())
+    data = {"ok": True, "run_id": concluded.result.run_id, "paths": concluded.paths, "ledger": entered_to_dict(entered)}
+    shown = (summary(concluded.result, lang), paths_text(concluded.paths, lang), entered_text(entered, lang))
+    return Done(data, shown)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packbench.app.conclude import conclude
 from packbench.app.disk import require_room
+from packbench.app.entering import enter_run, entered_to_dict
 from packbench.app.job import Job, load_job
 from packbench.app.live import LiveOptions, new_run_id, run_to_end
 from packbench.app.operators import Answers, answers_of, unanswered, vouched_for
@@ -23,6 +24,7 @@ from packbench.cli.words import (
     add_answer_option,
     add_parameter_option,
     add_run_options,
+    entered_text,
     parameters_of,
     paths_text,
 )
@@ -95,6 +97,7 @@ def run_and_tell(
         folder = out if told.resumed is not None and out is not None else run_folder(out, told.run_id)
         ended = run_to_end(job, told, folder, progress)
     concluded = conclude(folder, terminal.lang, with_report=with_report)
+    entered = enter_run(concluded.result, folder, MonotonicClock().wall())
     result = result_to_dict(concluded.result)
     outcome = ended.outcome
     stopped = outcome.trip is not None or (outcome.finish.verdict == "aborted" and not ended.interrupted)
@@ -105,11 +108,13 @@ def run_and_tell(
         "trips": result["trips"],
         "result": result,
         "paths": concluded.paths,
+        "ledger": entered_to_dict(entered),
     }
     shown = (
         summary(concluded.result, terminal.lang),
         step_table(concluded.result, terminal.lang),
         paths_text(concluded.paths, terminal.lang),
+        entered_text(entered, terminal.lang),
     )
     return Done(data, shown, STOPPED if stopped else INTERRUPTED if ended.interrupted else 0)
 

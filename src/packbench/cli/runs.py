@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from packbench.app.conclude import DATA_NAME
+from packbench.app.places import DATA_NAME
 from packbench.app.records import find_run, list_runs, read_result
 from packbench.app.verifying import verify_run, whole_to_dict
 from packbench.cli.console import Done, Terminal, error_object

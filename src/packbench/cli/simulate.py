@@ -10,6 +10,7 @@ from rich.text import Text
 
 from packbench.app.conclude import Concluded, conclude
 from packbench.app.disk import require_room
+from packbench.app.entering import Entered, enter_run, entered_to_dict
 from packbench.app.job import Job, load_job
 from packbench.app.operators import SIMULATED_OPERATOR, answers_of
 from packbench.app.places import run_folder, runs_home
@@ -21,10 +22,12 @@ from packbench.cli.words import (
     add_answer_option,
     add_parameter_option,
     add_run_options,
+    entered_text,
     parameters_of,
     paths_text,
 )
 from packbench.cli.words import command as make_command
+from packbench.clock import MonotonicClock
 from packbench.profile.checking.estimate import estimate_plan
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import LiveView, step_table, summary
@@ -66,13 +69,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         perfect=args.perfect,
         answers=answers_of(job.plan, args.answers),
     )
-    simulated, concluded = simulate_and_conclude(job, options, args, terminal)
+    simulated, concluded, entered = simulate_and_conclude(job, options, args, terminal)
     # The truth of a run that a fault stopped is not what the profile asks for.
     truth = None if _stopped(simulated) else find_truth(job, options)
-    return done(simulated, concluded, truth, terminal)
+    return done(simulated, concluded, entered, truth, terminal)
 
 
-def done(simulated: Simulated, concluded: Concluded, truth: Truth | None, terminal: Terminal) -> Done:
+def done(simulated: Simulated, concluded: Concluded, entered: Entered, truth: Truth | None, terminal: Terminal) -> Done:
     """What a simulated run comes to, for a person and for a program."""
     speed = simulated.outcome.bench_ns / 1e9 / simulated.wall_seconds
     shown: list[RenderableType] = [
@@ -86,8 +89,9 @@ def done(simulated: Simulated, concluded: Concluded, truth: Truth | None, termin
         shown.append(Text(_speed_line(simulated, speed, terminal.lang)))
     if truth is not None and truth.capacity_ah is not None:
         shown.append(Text(_TRUTH[terminal.lang].format(ah=truth.capacity_ah)))
-    shown += [Text(""), paths_text(concluded.paths, terminal.lang)]
-    return Done(_json(simulated, concluded, truth), tuple(shown), STOPPED if _stopped(simulated) else 0)
+    shown += [Text(""), paths_text(concluded.paths, terminal.lang), entered_text(entered, terminal.lang)]
+    data = {**_json(simulated, concluded, truth), "ledger": entered_to_dict(entered)}
+    return Done(data, tuple(shown), STOPPED if _stopped(simulated) else 0)
 
 
 def _stopped(simulated: Simulated) -> bool:
@@ -97,7 +101,7 @@ def _stopped(simulated: Simulated) -> bool:
 
 def simulate_and_conclude(
     job: Job, options: Options, args: argparse.Namespace, terminal: Terminal
-) -> tuple[Simulated, Concluded]:
+) -> tuple[Simulated, Concluded, Entered]:
     """What demo and simulate share: the run with its live line, then result and report."""
     require_room(job, args.out or runs_home())
     folder = run_folder(args.out, run_id_of(job, options))
@@ -105,7 +109,8 @@ def simulate_and_conclude(
     with Progress(LiveView(terminal.err, terminal.lang), job, expected_s) as progress:
         simulated = simulate(job, options, folder, progress)
     concluded = conclude(folder, terminal.lang, with_report=not args.no_report, wall_seconds=simulated.wall_seconds)
-    return simulated, concluded
+    entered = enter_run(concluded.result, folder, MonotonicClock().wall())
+    return simulated, concluded, entered
 
 
 def _injection(word: str, level: Level) -> Injection:

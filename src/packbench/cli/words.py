@@ -11,7 +11,9 @@ from textwrap import fill
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
+from packbench.app.entering import Entered
 from packbench.core.errors import InputError, Problem
 from packbench.store.sources import Parameters
 
@@ -102,6 +104,21 @@ def paths_text(paths: dict[str, str], lang: str) -> Table:
     return table
 
 
+def entered_text(entered: Entered, lang: str) -> Text:
+    """Where a run is in the ledger, or why it is not."""
+    if entered.problem is not None:
+        return Text(_NOT_ENTERED[lang].format(file=entered.ledger, problem=entered.problem), style="yellow")
+    return Text(_ENTERED[lang][entered.purpose].format(seq=entered.seq, file=entered.ledger), style="dim")
+
+
+_ENTERED = {
+    "en": {"real": "Entry {seq} of the ledger {file}", "test": "Entry {seq} of the ledger marked test, {file}"},
+    "zh": {"real": "已记入台账，第 {seq} 条：{file}", "test": "已记入测试台账，第 {seq} 条：{file}"},
+}
+_NOT_ENTERED = {
+    "en": "The run is not in the ledger {file}: {problem}",
+    "zh": "本次试验未能记入台账 {file}：{problem}",
+}
 _PATH_NAMES = {
     "en": {"report_html": "Report (HTML)", "report_pdf": "Report (PDF)", "data": "Data", "result": "Result"},
     "zh": {"report_html": "报告（HTML）", "report_pdf": "报告（PDF）", "data": "数据", "result": "结果"},

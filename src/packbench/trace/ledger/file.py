@@ -18,6 +18,7 @@ from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from typing import Any, Final
 
+from packbench.analysis.verdict import may_enter
 from packbench.core.errors import InputError, Problem, StoreError, VerificationFailed
 from packbench.trace.keys import PublicKey, SigningKey
 from packbench.trace.ledger import states
@@ -131,6 +132,7 @@ class Ledger:
                 self._require_successor(tail, key)
             entries: list[Entry] = []
             at = tail.end
+            self._require_right_runs(bodies)
             self.index.begin()
             try:
                 seq, prev = tail.seq, tail.hash
@@ -157,6 +159,15 @@ class Ledger:
         if problems:
             raise InputError(problems)
         return self.append(bodies, key, now)
+
+    def _require_right_runs(self, bodies: Sequence[Mapping[str, Any]]) -> None:
+        """The release gate: what nobody measured stays in a ledger marked test."""
+        purpose = self.purpose
+        for body in bodies:
+            stated = str(body.get("provenance", ""))
+            if body.get("action") == states.RUN and not may_enter(purpose, stated):
+                expected = "a measured run: others enter the ledger marked test"
+                raise InputError(Problem("", file=str(self.path), field="provenance", found=stated, expected=expected))
 
     def _require_successor(self, tail: Tail, key: SigningKey) -> None:
         """The key that signs is the one that the last rotation named."""

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from packbench.core.errors import InputError, StoreError
+from packbench.trace.ledger import states
 from packbench.trace.ledger.assets import Asset, asset_from_json, asset_to_json
 from packbench.trace.ledger.book import Book
 from packbench.trace.ledger.entry import Entry
@@ -59,6 +60,11 @@ class Tail(NamedTuple):
 
 
 NOTHING: Final = Tail(0, "", 0, "", "", "", 0)
+
+
+def run_key(run_id: str) -> str:
+    """What a run is looked up by; no code has a line feed."""
+    return f"run\n{run_id}"
 
 
 class DictAssets:
@@ -135,6 +141,8 @@ class Index:
             (*fields, at, len(entry.line), leaf_hash(entry.line)),
         )
         self._run("INSERT OR IGNORE INTO ledgers VALUES(?)", (entry.ledger,))
+        if entry.body.get("action") == states.RUN:
+            codes = (*codes, run_key(str(entry.body.get("run_id"))))
         for code in codes:
             if code:
                 self._run("INSERT OR IGNORE INTO codes VALUES(?, ?)", (code, line))
