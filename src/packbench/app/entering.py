@@ -17,7 +17,8 @@ from packbench.analysis.verdict import may_enter
 from packbench.app.ledgers import own_ledger
 from packbench.app.signing import signature_in
 from packbench.core.errors import PackbenchError
-from packbench.core.result import Measured, Result
+from packbench.core.result import Result
+from packbench.report.json_out import result_to_dict
 from packbench.trace.ledger import states
 from packbench.trace.ledger.home import REAL, TEST, ledger_path
 from packbench.trace.ledger.index import run_key
@@ -54,9 +55,9 @@ def run_body(result: Result, folder: Path) -> dict[str, Any]:
     """What the ledger keeps of a run."""
     found = signature_in(folder)
     statement: Mapping[str, Any] = {} if found is None else found.statement
-    figures = {
-        name: _figure(getattr(result, name)) for name in ("capacity_ah", "energy_wh", "soh", "soce", "cell_spread_v")
-    }
+    # As result.json has them, so that the two can be compared letter by letter.
+    written = result_to_dict(result)
+    figures = {name: _figure(written[name]) for name in ("capacity_ah", "energy_wh", "soh", "soce", "cell_spread_v")}
     body: dict[str, Any] = {
         "action": states.RUN,
         "code": result.serial,
@@ -89,7 +90,5 @@ def entered_to_dict(entered: Entered) -> dict[str, Any]:
     return {"file": entered.ledger, "purpose": entered.purpose, "seq": entered.seq, "problem": entered.problem}
 
 
-def _figure(measured: Measured | None) -> dict[str, Any] | None:
-    if measured is None:
-        return None
-    return {"value": measured.value, "U": measured.U, "k": measured.k, "p": measured.p, "unit": measured.unit}
+def _figure(measured: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if measured is None else {name: measured[name] for name in ("value", "U", "k", "p", "unit")}
