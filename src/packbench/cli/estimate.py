@@ -17,9 +17,12 @@ from packbench.analysis.estimate.pulse_table import is_pulse_table
 from packbench.analysis.estimate.pulses import estimate_pulses
 from packbench.analysis.estimate.session_file import estimate_log, is_can_log
 from packbench.analysis.estimate.training import train_from
+from packbench.analysis.estimate.window_file import SUFFIXES, estimate_window_file
+from packbench.app.job import read_source
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
+from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 
 TRAIN = "train"
@@ -33,8 +36,11 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "estimate",
         "Estimate capacity, with a prediction interval or the reason for none: from pulse tests (a table of U1..U21), "
-        "or from the recorded CAN of a GB/T 27930 charging session. `estimate train FILE...` trains a model of pulses.",
-        "packbench estimate pulses.xlsx\n  packbench estimate train LMO_10Ah_W_5000.xlsx --out lmo.json --licence MIT",
+        "from a piece of a charge with the cells' voltages (BDF), or from the recorded CAN of a GB/T 27930 session. "
+        "`estimate train FILE...` trains a model of pulses.",
+        "packbench estimate pulses.xlsx\n"
+        "  packbench estimate charge.bdf.csv --pack nmc-96s --reference new.bdf.csv --reference-ah 148.2\n"
+        "  packbench estimate train LMO_10Ah_W_5000.xlsx --out lmo.json --licence MIT",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="what to estimate from; or `train` and the data")
     parser.add_argument("--model", metavar="NAME|FILE", help="model of pulse tests (default: by material and capacity)")
@@ -43,6 +49,19 @@ def add(subparsers: Subparsers) -> None:
         "--counted",
         action="store_true",
         help="the file's SOC is charge counted from empty over nominal capacity (never a BMS's SOC): use it",
+    )
+    parser.add_argument("--pack", metavar="P", help="window: pack file or its name, for limits and rated capacity")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FILE",
+        help="window: a whole charge of a healthy sister of the same type (BDF)",
+    )
+    parser.add_argument(
+        "--reference-ah", type=_positive, metavar="AH", help="window: the capacity measured of that sister"
+    )
+    parser.add_argument(
+        "--from-full", action="store_true", help="window: a discharge that began at full; the reference is one, too"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="train: where the model goes (.json)")
     parser.add_argument("--licence", default="", metavar="TEXT", help="train: licence of the data")
@@ -81,7 +100,11 @@ def _estimate(args: argparse.Namespace, path: Path) -> Estimate:
         return estimate_pulses(path, model=args.model, counted=args.counted, rated_ah=args.rated)
     if is_can_log(path):
         return estimate_log(path)
-    expected = "a table of pulse tests (U1 to U21), or a recorded CAN of a charging session (candump, tap)"
+    if path.suffix.lower() in SUFFIXES:
+        source = None if args.pack is None else read_source("packs", args.pack)
+        pack = None if source is None else load_pack(source.text, source.name)
+        return estimate_window_file(path, pack, args.reference, args.reference_ah, from_full=args.from_full)
+    expected = "a table of pulse tests (U1 to U21), a BDF table of a charge, or a recorded CAN (candump, tap)"
     raise InputError(Problem("nothing to estimate from", file=str(path), found="another kind", expected=expected))
 
 

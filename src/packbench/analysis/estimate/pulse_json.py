@@ -138,7 +138,7 @@ def _rebuilt(tests: PulseTests, data: dict[str, Any], *, counted: bool) -> Head:
 def model_paths() -> dict[str, Path]:
     """Name to file of the models that came with packbench."""
     folder = packaged_configs() / FOLDER
-    return {path.stem: path for path in sorted(folder.glob("*.json"))} if folder.is_dir() else {}
+    return {path.stem: path for path in sorted(folder.glob("pulse-*.json"))} if folder.is_dir() else {}
 
 
 def about_of(path: Path) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""Capacity from a window of a charge, on packs of another model family (PyBaMM's SPMe and DFN, aged).
+
+The electrodes of Chen2020, Mohtat2020 and Prada2013 are among the known ones; kinetics, electrolyte and age are what
+the fit does not know. ORegan2022 and Ai2020 are strangers. More windows: tests/benchmarks/estimate_window.py.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.estimate_cells import can_charge, cells_of, write_pack, write_reference, write_window
+
+from packbench.cli import main
+
+WIDTH = 0.3
+
+
+def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    code = main(["estimate", *words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def estimated(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, cells: list[dict[str, Any]], starts: list[float]
+) -> dict[str, Any]:
+    write_pack(folder / "pack.yaml", name, len(cells))
+    measured_ah = write_reference(folder / "reference.csv", name, len(cells))
+    write_window(folder / "window.csv", cells, starts, WIDTH)
+    words = ["--reference", str(folder / "reference.csv"), "--reference-ah", f"{measured_ah:.4f}"]
+    code, said = ask(capsys, str(folder / "window.csv"), "--pack", str(folder / "pack.yaml"), *words)
+    assert code == 0
+    assert (said["kind"], said["basis"], said["provenance"]) == ("window", "estimate", "imported")
+    return said
+
+
+@pytest.mark.parametrize("start", [0.1, 0.3])
+@pytest.mark.parametrize("name", ["Chen2020", "Mohtat2020"])
+def test_a_window_of_a_charge_gives_the_capacity_within_one_and_a_half_per_cent_or_says_why_not(
+    name: str, start: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [cell for cell in cells_of(name)[1:] if can_charge(cell, start, WIDTH + 0.05)]
+    said = estimated(tmp_path, capsys, name, cells, [start] * len(cells))
+    kept = [(one["capacity_ah"], cell) for one, cell in zip(said["cells"], cells, strict=True) if one["capacity_ah"]]
+    assert len(kept) >= (7 if start == 0.1 else 1)
+    errors = [abs(figure["value"] / cell["capacity_third_ah"] - 1.0) for figure, cell in kept]
+    assert np.mean(errors) < 0.015
+    inside = [figure["interval"][0] <= cell["capacity_third_ah"] <= figure["interval"][1] for figure, cell in kept]
+    assert np.mean(inside) >= 0.9
+    for one in said["cells"]:
+        if one["capacity_ah"] is None:
+            assert {note["key"] for note in one["refusals"]} <= {"little_information", "unlike_type"}
+
+
+def test_cells_in_series_make_a_pack_of_the_first_one_empty_to_the_first_one_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells, starts = list(cells_of("Chen2020")[1:5]), [0.10, 0.13, 0.16, 0.12]
+    said = estimated(tmp_path, capsys, "Chen2020", cells, starts)
+    capacities = np.array([cell["capacity_third_ah"] for cell in cells])
+    below, above = capacities * starts, capacities * (1.0 - np.array(starts))
+    pack = said["pack"]["capacity_ah"]
+    assert pack["value"] == pytest.approx(below.min() + above.min(), rel=0.025)
+    assert pack["value"] < min(one["capacity_ah"]["value"] for one in said["cells"]) + 0.01
+
+
+def test_an_lfp_plateau_is_refused_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = list(cells_of("Prada2013")[1:5])
+    said = estimated(tmp_path, capsys, "Prada2013", cells, [0.35] * 4)
+    assert said["refused"] is True
+    notes = [note for one in (*said["cells"], said["pack"]) for note in one["refusals"]]
+    assert any("plateau" in note["text_en"] or "electrodes" in note["text_en"] for note in notes)
+    assert all(note["text_zh"] for note in notes)
+
+
+@pytest.mark.parametrize("name", ["ORegan2022", "Ai2020"])
+def test_a_type_of_unknown_electrodes_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = estimated(tmp_path, capsys, name, list(cells_of(name)[1:3]), [0.2, 0.2])
+    assert said["refused"] is True
+    assert {note["key"] for note in said["pack"]["refusals"]} <= {"unknown_electrodes", "reference_does_not_close"}
+
+
+def test_without_a_reference_or_with_too_little_there_is_no_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pack(tmp_path / "pack.yaml", "Chen2020", 1)
+    write_window(tmp_path / "window.csv", [cells_of("Chen2020")[1]], [0.2], 0.08)
+    words = [str(tmp_path / "window.csv"), "--pack", str(tmp_path / "pack.yaml")]
+    code, said = ask(capsys, *words)
+    assert code == 0
+    assert [note["key"] for note in said["pack"]["refusals"]] == ["no_reference"]
+    measured_ah = write_reference(tmp_path / "reference.csv", "Chen2020", 1)
+    code, said = ask(capsys, *words, "--reference", str(tmp_path / "reference.csv"), "--reference-ah", str(measured_ah))
+    assert [note["key"] for note in said["pack"]["refusals"]] == ["short_window"]
+    code, said = ask(capsys, *words, "--reference", str(tmp_path / "reference.csv"), "--reference-ah", "4.0")
+    assert [note["key"] for note in said["pack"]["refusals"]] == ["reference_does_not_close"]
+
+
+def test_what_is_missing_or_wrong_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_window(tmp_path / "window.csv", [cells_of("Chen2020")[1]], [0.2], 0.3)
+    code, said = ask(capsys, str(tmp_path / "window.csv"))
+    assert (code, said["errors"][0]["field"]) == (2, "--pack")
+    write_pack(tmp_path / "pack.yaml", "Chen2020", 2)
+    code, said = ask(capsys, str(tmp_path / "window.csv"), "--pack", str(tmp_path / "pack.yaml"))
+    assert (code, said["errors"][0]["found"]) == (2, "1 cells")
