@@ -32,8 +32,8 @@ def stretch(
 def known_type(name: str, kind: str) -> Type | str:
     """What the fresh cell teaches; or why nothing."""
     cell = cells_of(name)[0]
-    charge, v, rate, rested = stretch(cell, kind, SETTLED_S, cell[f"{kind}_s"], 160)
-    course_of = Stretch(charge, v, rate, rested if kind == "half" else None)
+    charge, v, rate, _ = stretch(cell, kind, SETTLED_S, cell[f"{kind}_s"], 160)
+    course_of = Stretch(charge, v, rate)
     found = learn(
         half_cells()[0], course_of, cell["capacity_third_ah"] / cell["rated_ah"], (cell["low_v"], cell["high_v"])
     )
@@ -55,33 +55,24 @@ def main() -> None:
     draw = np.random.default_rng(1)
 
     def window_of(cell: dict, kind: str, low_s: float, high_s: float) -> Window:
-        charge, v, rate, rested = stretch(cell, kind, low_s, high_s, 60)
+        charge, v, rate, _ = stretch(cell, kind, low_s, high_s, 60)
         noisy = (v + NOISE_V * draw.normal(size=v.size))[:, None]
-        return Window(charge, noisy, rate, rested if kind == "half" else None)
+        return Window(charge, noisy, rate)
 
     for name in SETS:
         aged = cells_of(name)[1:]
-        for kind in ("charge", "half"):
-            found = known_type(name, kind)
-            if isinstance(found, str):
-                print(f"{name:12s}{kind:24s} refused: {found}")
-                continue
-            if kind == "half":
-                line(
-                    name,
-                    "discharge, 30 min",
-                    found,
-                    [(cell, window_of(cell, kind, SETTLED_S, 1800.0)) for cell in aged],
-                )
-                continue
-            for start in STARTS:
-                ah_to_s = [
-                    (cell, cell["capacity_slow_ah"] / cell["charge_a"] * 3600.0)
-                    for cell in aged
-                    if can_charge(cell, start, 0.3)
-                ]
-                windows = [(cell, window_of(cell, kind, start * s, (start + 0.3) * s)) for cell, s in ah_to_s]
-                line(name, f"charge, {start:.0%} to {start + 0.3:.0%}", found, windows)
+        found = known_type(name, "charge")
+        if isinstance(found, str):
+            print(f"{name:12s}{'charge':24s} refused: {found}")
+            continue
+        for start in STARTS:
+            able = [cell for cell in aged if can_charge(cell, start, 0.3)]
+            whole_s = [cell["capacity_slow_ah"] / cell["charge_a"] * 3600.0 for cell in able]
+            windows = [
+                (cell, window_of(cell, "charge", start * s, (start + 0.3) * s))
+                for cell, s in zip(able, whole_s, strict=True)
+            ]
+            line(name, f"charge, {start:.0%} to {start + 0.3:.0%}", found, windows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.estimate_cells import can_charge, cells_of, write_pack, write_reference, write_window
+from tests.unit.estimate_cells import can_charge, cells_of, write_discharge, write_pack, write_reference, write_window
 
 from packbench.cli import main
 
@@ -97,6 +97,16 @@ def test_without_a_reference_or_with_too_little_there_is_no_figure(
     assert [note["key"] for note in said["pack"]["refusals"]] == ["short_window"]
     code, said = ask(capsys, *words, "--reference", str(tmp_path / "reference.csv"), "--reference-ah", "4.0")
     assert [note["key"] for note in said["pack"]["refusals"]] == ["reference_does_not_close"]
+
+
+def test_the_first_half_hour_of_a_discharge_is_refused_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pack(tmp_path / "pack.yaml", "Mohtat2020", 1)
+    write_discharge(tmp_path / "window.csv", cells_of("Mohtat2020")[3], 30.0)
+    code, said = ask(capsys, str(tmp_path / "window.csv"), "--pack", str(tmp_path / "pack.yaml"))
+    assert (code, said["refused"]) == (0, True)
+    assert [note["key"] for note in said["pack"]["refusals"]] == ["discharge"]
 
 
 def test_what_is_missing_or_wrong_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

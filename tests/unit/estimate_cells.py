@@ -66,6 +66,14 @@ def write_window(path: Path, cells: list[dict[str, Any]], starts: list[float], w
     write_bdf(path, seconds, cells[0]["charge_a"], np.column_stack(columns))
 
 
+def write_discharge(path: Path, cell: dict[str, Any], minutes: float, seed: int = 0) -> None:
+    """The beginning of a discharge at C/2 from full, of one cell."""
+    t_s, v, current_a = course(cell, "half")
+    seconds = np.arange(0.0, min(minutes * 60.0, cell["half_s"]), 10.0)
+    noisy = np.interp(seconds, t_s, v) + NOISE_V * np.random.default_rng(seed).normal(size=seconds.size)
+    write_bdf(path, seconds, current_a, noisy[:, None])
+
+
 def write_pack(path: Path, name: str, series: int) -> None:
     """A pack file with the set's limits."""
     cell = cells_of(name)[0]

@@ -60,9 +60,6 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--reference-ah", type=_positive, metavar="AH", help="window: the capacity measured of that sister"
     )
-    parser.add_argument(
-        "--from-full", action="store_true", help="window: a discharge that began at full; the reference is one, too"
-    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="train: where the model goes (.json)")
     parser.add_argument("--licence", default="", metavar="TEXT", help="train: licence of the data")
     parser.add_argument("--source", default="", metavar="TEXT", help="train: where the data come from")
@@ -103,7 +100,7 @@ def _estimate(args: argparse.Namespace, path: Path) -> Estimate:
     if path.suffix.lower() in SUFFIXES:
         source = None if args.pack is None else read_source("packs", args.pack)
         pack = None if source is None else load_pack(source.text, source.name)
-        return estimate_window_file(path, pack, args.reference, args.reference_ah, from_full=args.from_full)
+        return estimate_window_file(path, pack, args.reference, args.reference_ah)
     expected = "a table of pulse tests (U1 to U21), a BDF table of a charge, or a recorded CAN (candump, tap)"
     raise InputError(Problem("nothing to estimate from", file=str(path), found="another kind", expected=expected))
 

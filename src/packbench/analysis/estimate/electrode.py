@@ -22,7 +22,6 @@ negative electrode at the start, resistance x rated capacity (ohm Ah), the surfa
 Q_N, Q_P, Q_LI, X_START, R, LEAD_N, LEAD_P, K_N, K_P = range(9)
 POINTS = 1500
 EDGE = 2e-3
-SLOWEST = 15.0 / 20.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,23 +44,12 @@ class Pair:
         y = (theta[Q_LI] - x * np.exp(theta[Q_N])) / np.exp(theta[Q_P])
         return self._of(self.positive_v, y) - self._of(self.negative_v, x) + self._bent(x)
 
-    def voltage(
-        self, theta: FloatArray, charge: FloatArray, rate_c: float, rested_at: float | None = None
-    ) -> FloatArray:
-        """Under a steady current (C; positive charges), at charges since the start.
-
-        `rested_at`: the charge at which the current began after a rest; the surfaces' lead then builds up with the
-        time constant of a sphere's slowest mode (lead = T / 15, time constant = T / 20.2, T = radius^2 / diffusivity).
-        """
+    def voltage(self, theta: FloatArray, charge: FloatArray, rate_c: float) -> FloatArray:
+        """Under a steady current (C; positive charges), at charges since the start."""
         q_n, q_p = np.exp(theta[Q_N]), np.exp(theta[Q_P])
         x = theta[X_START] + charge / q_n
         y = (theta[Q_LI] - x * q_n) / q_p
-        lead_n, lead_p = theta[LEAD_N] * rate_c / q_n, theta[LEAD_P] * rate_c / q_p
-        if rested_at is not None:
-            since_h = (charge - rested_at) / rate_c
-            lead_n *= -np.expm1(-since_h / (SLOWEST * abs(theta[LEAD_N]) + 1e-4))
-            lead_p *= -np.expm1(-since_h / (SLOWEST * abs(theta[LEAD_P]) + 1e-4))
-        at_n, at_p = x + lead_n, y - lead_p
+        at_n, at_p = x + theta[LEAD_N] * rate_c / q_n, y - theta[LEAD_P] * rate_c / q_p
         over_n = np.arcsinh(np.exp(theta[K_N]) * rate_c / q_n / _exchange(at_n))
         over_p = np.arcsinh(np.exp(theta[K_P]) * rate_c / q_p / _exchange(at_p))
         open_v = self._of(self.positive_v, at_p) - self._of(self.negative_v, at_n)

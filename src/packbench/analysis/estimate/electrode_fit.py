@@ -22,8 +22,6 @@ ITERATIONS_MAX = 60
 NEARLY = 16.0
 """Optima whose misfit (twice the negative log) is within this of the best are heard, with their weight."""
 PARAMETERS = 9
-FULL_V = 0.005
-"""How near to the limit a full cell rests."""
 Residuals = Callable[[FloatArray], FloatArray]
 Optimum = tuple[float, FloatArray, FloatArray]
 """Misfit, parameters, curvature."""
@@ -37,8 +35,6 @@ class Stretch:
     """Since its start, over rated capacity; signed."""
     voltage_v: FloatArray
     rate_c: float
-    full_at: float | None = None
-    """Charge (on the same scale) at which the cell was full and at rest and the current began; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,12 +98,8 @@ def fit(
     whitening = np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)), dtype=np.float64)
 
     def residuals(theta: FloatArray) -> FloatArray:
-        off = whitening @ (pair.voltage(theta, stretch.charge, stretch.rate_c, stretch.full_at) - stretch.voltage_v)
-        parts = [off, (theta - prior.mean) / prior.sd]
-        if stretch.full_at is not None:
-            x = np.array([theta[X_START] + stretch.full_at / np.exp(theta[Q_N])])
-            parts.append((pair.ocv(theta, x) - limits_v[1]) / FULL_V)
-        return np.concatenate(parts)
+        off = whitening @ (pair.voltage(theta, stretch.charge, stretch.rate_c) - stretch.voltage_v)
+        return np.concatenate([off, (theta - prior.mean) / prior.sd])
 
     optima = [_descended(residuals, start) for start in starts]
     misfit, theta, curvature = min(optima, key=lambda one: one[0])
@@ -122,7 +114,7 @@ def fit(
     weights = np.array([weight for weight, _ in near])
     others = np.array([pair.capacity(other, *limits_v) for _, other in near])
     variance += float(weights @ (others - best) ** 2 / weights.sum())
-    left = pair.voltage(theta, stretch.charge, stretch.rate_c, stretch.full_at) - stretch.voltage_v
+    left = pair.voltage(theta, stretch.charge, stretch.rate_c) - stretch.voltage_v
     return Fitted(theta, best, float(np.sqrt(max(variance, 0.0))), float(np.sqrt(np.mean(left**2))))
 
 

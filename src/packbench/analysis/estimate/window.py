@@ -1,4 +1,4 @@
-"""Capacity from a piece of a charge or discharge: the electrodes behind it, by way of a healthy sister of the type.
+"""Capacity from a piece of a charge: the electrodes behind it, by way of a healthy sister of the type.
 
 Owns what is asked of the data, what is refused, and what the cells' figures make of the pack. A piece of voltage
 alone does not say what the rest of the curve is; the open-circuit curves of known electrodes do, once a whole course
@@ -23,8 +23,8 @@ from packbench.core.samples import FloatArray
 
 COVERAGE_P = 0.95
 COVERAGE_K = 2.0
-SD_MAX = {False: 0.025, True: 0.025}
-"""Largest relative standard deviation that is told, by whether it is a discharge from full."""
+SD_MAX = 0.025
+"""Largest relative standard deviation that is told."""
 MISFIT_MAX_V = 0.001
 REFERENCE_MISFIT_MAX_V = 0.002
 """A reference that no pair of electrodes explains to this is of another kind of cell."""
@@ -36,8 +36,7 @@ CHARGE_MIN = 0.12
 """Of rated: a shorter window is not even tried."""
 CORRECTION_WIDTH = 0.006
 CHARGE_STARTS = (0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85)
-REFERENCE_STARTS = {True: (0.003, 0.01, 0.02, 0.05, 0.1), False: (0.75, 0.82, 0.88, 0.93)}
-FULL_STARTS = (-0.08, -0.04, 0.0, 0.04)
+REFERENCE_STARTS = (0.003, 0.01, 0.02, 0.05, 0.1)
 ODD_SCORE, ODD_V, ODD_CELLS_MIN = 5.0, 0.003, 6
 MAD_TO_SD = 1.4826
 
@@ -64,7 +63,6 @@ class Window:
     cells_v: FloatArray
     """shape (n, cells)."""
     rate_c: float
-    full_at: float | None = None
 
 
 def learn(
@@ -74,7 +72,7 @@ def learn(
     fits: list[tuple[Fitted, Pair]] = []
     for pair in pairs:
         prior = fresh_prior(pair)
-        starts = [_at(prior.mean, x) for x in REFERENCE_STARTS[course.rate_c > 0.0]]
+        starts = [_at(prior.mean, x) for x in REFERENCE_STARTS]
         fits.append((fit(pair, course, limits_v, prior, starts, noise_v=0.001, model_v=0.001), pair))
     best, pair = min(fits, key=lambda one: one[0].misfit_v)
     if best.misfit_v > REFERENCE_MISFIT_MAX_V:
@@ -89,7 +87,7 @@ def learn(
             ),
         )
     x = best.theta[X_START] + course.charge / np.exp(best.theta[Q_N])
-    left = course.voltage_v - pair.voltage(best.theta, course.charge, course.rate_c, course.full_at)
+    left = course.voltage_v - pair.voltage(best.theta, course.charge, course.rate_c)
     order = np.argsort(x)
     x, left = x[order], left[order]
     near = np.exp(-0.5 * ((x[:, None] - x[None]) / CORRECTION_WIDTH) ** 2)
@@ -146,14 +144,8 @@ def _at(theta: FloatArray, x_start: float) -> FloatArray:
 def _fitted(kind: Type, window: Window, voltage_v: FloatArray, near: Fitted | None) -> Fitted:
     """One cell; from everywhere, or also from where another cell of the pack was found."""
     prior = aged_prior(kind.theta)
-    stretch = Stretch(window.charge, voltage_v, window.rate_c, window.full_at)
-    if window.full_at is not None:
-        _, full = kind.pair.ends(kind.theta, *kind.limits_v)
-        middle = full - 0.03 - window.full_at / np.exp(prior.mean[Q_N])
-        prior.mean[X_START], prior.sd[X_START] = middle, 0.06
-        starts = [_at(prior.mean, middle + offset) for offset in FULL_STARTS]
-    else:
-        starts = [_at(prior.mean, x) for x in CHARGE_STARTS]
+    stretch = Stretch(window.charge, voltage_v, window.rate_c)
+    starts = [_at(prior.mean, x) for x in CHARGE_STARTS]
     if near is not None:
         starts = [
             near.theta,
@@ -193,7 +185,6 @@ def _cell(
 ) -> CellEstimate:
     refusals: list[Note] = []
     relative = fitted.sd / fitted.capacity
-    allowed = SD_MAX[window.full_at is not None]
     if fitted.misfit_v > MISFIT_MAX_V:
         told = f"{fitted.misfit_v * 1000.0:.1f} mV", f"{MISFIT_MAX_V * 1000.0:.0f} mV"
         refusals.append(
@@ -204,14 +195,14 @@ def _cell(
                 f"参考电芯老化后的模型不能解释该电压：残差 {told[0]}（均方根），上限 {told[1]}",
             )
         )
-    if not relative <= allowed:
+    if not relative <= SD_MAX:
         slope = float(np.median(np.abs(np.gradient(window.cells_v.mean(axis=1), np.abs(window.charge))))) * 10.0
         refusals.append(
             Note(
                 "little_information",
                 f"the window says too little (a plateau, or no feature of the electrodes in it): relative standard "
-                f"deviation {relative:.1%}, {allowed:.1%} is the most; slope {slope:.1f} mV a per cent of rated charge",
-                f"该区间信息不足（平台区，或没有电极特征）：相对标准差 {relative:.1%}，上限 {allowed:.1%}；"
+                f"deviation {relative:.1%}, {SD_MAX:.1%} is the most; slope {slope:.1f} mV a per cent of rated charge",
+                f"该区间信息不足（平台区，或没有电极特征）：相对标准差 {relative:.1%}，上限 {SD_MAX:.1%}；"
                 f"斜率中位数为每 1 % 电量 {slope:.1f} mV",
             )
         )

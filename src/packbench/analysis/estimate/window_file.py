@@ -1,4 +1,4 @@
-"""Reading a window and its reference: any BDF table, and the longest stretch of steady current in it.
+"""Reading a window, and its reference: any BDF table, and the longest stretch of steady current in it.
 
 Owns the files, the electrodes' curves (configs/estimate/half-cells.json) and what of a table is a window. What it
 means is `window`'s.
@@ -37,36 +37,35 @@ METHOD = "balance of two known electrodes fitted to the window (lithium and acti
 
 
 def estimate_window_file(
-    path: Path, pack: PackSpec | None, reference: Path | None, reference_ah: float | None, *, from_full: bool
+    path: Path, pack: PackSpec | None, reference: Path | None, reference_ah: float | None
 ) -> Estimate:
     """Capacity of every cell and of the pack from a piece of a charge or discharge.
 
     Args:
         path: BDF table with the window (cells' voltages where it has them).
         pack: Its type: cells in series, rated capacity, limits.
-        reference: BDF table of a whole charge (from empty), or a whole discharge (from full), of a healthy sister.
+        reference: BDF table of a whole charge from empty of a healthy sister.
         reference_ah: The capacity that was measured of that sister, Ah.
-        from_full: The window is a discharge that began at full, after a rest; so is the reference's.
 
     Raises InputError when a file cannot be read or something that is needed is not given.
     """
     table = samples_of(read_table(path).columns)
     if pack is None:
         raise InputError(Problem("the type of pack is needed: its limits and rated capacity", field="--pack"))
-    window = _window(path, table, pack, from_full=from_full)
+    window = _window(path, table, pack)
     rated = pack.rated_capacity_ah
     details: dict[str, Any] = {
         "current_a": window.rate_c * rated,
         "moved_ah": float(np.max(np.abs(window.charge))) * rated,
     }
     model: dict[str, Any] = {}
-    if reference is None or reference_ah is None:
+    if window.rate_c < 0.0:
+        cells, whole = (), CellEstimate("pack", (), None, None, (_discharge(),))
+    elif reference is None or reference_ah is None:
         cells, whole = (), CellEstimate("pack", (), None, None, (_no_reference(),))
     else:
         pairs, about = half_cells()
-        known = learn(
-            pairs, _course(reference, pack, from_full), reference_ah / rated, (pack.cell_cutoff_v, pack.cell_full_v)
-        )
+        known = learn(pairs, _course(reference, pack), reference_ah / rated, (pack.cell_cutoff_v, pack.cell_full_v))
         model = {
             "name": f"{pack.name} by {reference.name}",
             "data": [{"file": reference.name, "sha256": hashlib.sha256(reference.read_bytes()).hexdigest()}],
@@ -164,23 +163,19 @@ def _cells(path: Path, table: SampleTable, pack: PackSpec) -> FloatArray:
     return cells
 
 
-def _window(path: Path, table: SampleTable, pack: PackSpec, *, from_full: bool) -> Window:
+def _window(path: Path, table: SampleTable, pack: PackSpec) -> Window:
+    """Means over equal pieces of charge."""
     rows, current_a, began = _steady(path, table)
     rated = pack.rated_capacity_ah
     moved = np.abs(_moved(table, rows, rated))
     cells = _cells(path, table, pack)[rows]
     rate_c = current_a / rated
-    if from_full and rate_c > 0.0:
-        raise InputError(
-            Problem("--from-full is for a discharge", file=str(path), field="--from-full", found="a charge")
-        )
-    first = abs(rate_c) * SETTLING_S / 3600.0 if began or from_full else 0.0
+    first = abs(rate_c) * SETTLING_S / 3600.0 if began or rate_c < 0.0 else 0.0
     edges = np.linspace(min(first, float(moved[-1])), float(moved[-1]), POINTS + 1)
     middles = 0.5 * (edges[1:] + edges[:-1])
     averaged = np.column_stack([_averaged(moved, cells[:, number], edges) for number in range(cells.shape[1])])
-    start = float(middles[0])
     sign = 1.0 if rate_c > 0.0 else -1.0
-    return Window((middles - start) * sign, averaged, rate_c, -start * sign if from_full else None)
+    return Window((middles - middles[0]) * sign, averaged, rate_c)
 
 
 def _averaged(moved: FloatArray, voltage_v: FloatArray, edges: FloatArray) -> FloatArray:
@@ -189,25 +184,34 @@ def _averaged(moved: FloatArray, voltage_v: FloatArray, edges: FloatArray) -> Fl
     return np.diff(np.interp(edges, moved, total)) / np.diff(edges)
 
 
-def _course(path: Path, pack: PackSpec, from_full: bool) -> Stretch:
-    """The reference's median cell over its whole course."""
+def _course(path: Path, pack: PackSpec) -> Stretch:
+    """The reference's median cell over its whole charge."""
     if not path.is_file():
-        raise InputError(Problem("no such file", file=str(path), field="--reference", found="nothing"))
+        raise InputError(Problem("no such file", file=str(path), found="nothing", expected="a BDF table"))
     table = samples_of(read_table(path).columns)
     rows, current_a, _ = _steady(path, table)
     rated = pack.rated_capacity_ah
     moved = np.abs(_moved(table, rows, rated))
     rate_c = current_a / rated
-    if (rate_c < 0.0) != from_full:
-        expected = "a discharge" if from_full else "a charge from empty (for a discharge, --from-full)"
-        found = "a discharge" if rate_c < 0.0 else "a charge"
-        raise InputError(Problem("another course", file=str(path), field="--reference", found=found, expected=expected))
+    if rate_c < 0.0:
+        raise InputError(
+            Problem(
+                "another course", str(path), field="--reference", found="a discharge", expected="a charge from empty"
+            )
+        )
     voltage_v = np.median(_cells(path, table, pack)[rows], axis=1)
-    first = abs(rate_c) * SETTLING_S / 3600.0
-    charge = np.linspace(first, float(moved[-1]), REFERENCE_POINTS)
-    sign = 1.0 if rate_c > 0.0 else -1.0
-    at = np.interp(charge, moved, voltage_v)
-    return Stretch((charge - first) * sign, at, rate_c, -first * sign if from_full else None)
+    edges = np.linspace(abs(rate_c) * SETTLING_S / 3600.0, float(moved[-1]), REFERENCE_POINTS + 1)
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    return Stretch(middles - middles[0], _averaged(moved, voltage_v, edges), rate_c)
+
+
+def _discharge() -> Note:
+    return Note(
+        "discharge",
+        "a discharge has no figure: its beginning, at the top of the curve, does not pin the balance of the electrodes "
+        "down; charge the pack for a while instead",
+        "放电过程没有结果：放电初段处于曲线顶部，不能确定电极配比；请改用一段充电过程",
+    )
 
 
 def _no_reference() -> Note:
