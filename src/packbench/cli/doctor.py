@@ -13,9 +13,11 @@ from rich.table import Table
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
+from packbench.clock import MonotonicClock
 from packbench.core.errors import PackbenchError
 from packbench.files import data_home, packaged_configs
 from packbench.store.database import require_safe_sqlite
+from packbench.trace.keyring import bench_key
 from packbench_board.core import load
 
 
@@ -38,7 +40,8 @@ def add(subparsers: Subparsers) -> None:
 def run(_args: argparse.Namespace, _terminal: Terminal) -> Done:
     """Look at everything a run, a report and an export need."""
     findings = [_python(), _board(), _sqlite(), _configs(), _data(), _extra("report", "matplotlib", "typst")]
-    findings += [_extra("data", "python_calamine", "pyarrow"), _font()]
+    findings += [_extra("data", "python_calamine", "pyarrow"), _extra("trace", "zxingcpp", "jsonschema", "joserfc")]
+    findings += [_font(), _key()]
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]missing[/]"
@@ -90,6 +93,15 @@ def _extra(extra: str, *modules: str) -> Finding:
     missing = [module for module in modules if find_spec(module) is None]
     mend = f"pip install 'packbench[{extra}]'" if missing else None
     return Finding(f"extra {extra}", not missing, ", ".join(missing or modules), mend)
+
+
+def _key() -> Finding:
+    """The key that signs runs and ledger entries; made here, so that it is there when a run needs it."""
+    try:
+        key = bench_key(MonotonicClock().wall())
+    except (PackbenchError, OSError) as error:
+        return Finding("bench key", False, str(error), "packbench ledger key rotate --revoke --reason TEXT")
+    return Finding("bench key", True, key.key_id)
 
 
 def _font() -> Finding:

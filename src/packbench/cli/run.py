@@ -16,6 +16,7 @@ from packbench.app.job import Job, load_job
 from packbench.app.live import LiveOptions, new_run_id, run_to_end
 from packbench.app.operators import Answers, answers_of, unanswered, vouched_for
 from packbench.app.places import run_folder, runs_home
+from packbench.app.scanning import serial_of
 from packbench.cli.console import INTERRUPTED, STOPPED, Done, Terminal
 from packbench.cli.operator import TerminalOperator
 from packbench.cli.progress import Progress
@@ -64,6 +65,7 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Check, ask, run, conclude."""
     job = load_job(args.profile, args.pack, args.bench, parameters=parameters_of(args))
+    args.serial = serial_of(args.serial, sys.stdin, lambda words: terminal.err.print(words, markup=False))
     _require_names(args)
     require_room(job, args.out or runs_home())
     faults = _faults(args)

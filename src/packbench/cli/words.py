@@ -40,7 +40,9 @@ def add_run_options(parser: argparse.ArgumentParser, *, default_bench: str | Non
     parser.add_argument("--out", type=Path, metavar="DIR", help="where result, report and data go")
     parser.add_argument("--bench", default=default_bench, metavar="B", help="bench file or its name")
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of everything random (default 1)")
-    parser.add_argument("--serial", default="", metavar="CODE", help="serial number or battery code of the pack")
+    parser.add_argument(
+        "--serial", default="", metavar="CODE", help="serial number or battery code of the pack (run: - for a scanner)"
+    )
     parser.add_argument("--operator", default="", metavar="NAME", help="who is responsible for the run")
     parser.add_argument("--no-report", action="store_true", help="leave out the HTML and PDF report")
 
