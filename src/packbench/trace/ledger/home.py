@@ -27,10 +27,9 @@ def open_own(purpose: str, now: datetime) -> Ledger:
     """The bench's ledger for writing; made with its first entry. Raises what `Ledger.open` and the keyring raise."""
     path = ledger_path(purpose)
     if not path.exists():
-        name = os.environ.get("PACKBENCH_BENCH") or socket.gethostname()
         aside = path.with_name(f"{path.name}.new-{os.getpid()}")
         aside.unlink(missing_ok=True)
-        Ledger.create(aside, purpose, name, bench_key(now), now).close()
+        Ledger.create(aside, purpose, socket.gethostname(), bench_key(now), now).close()
         aside.with_name(aside.name + ".index").unlink(missing_ok=True)
         try:
             # A link fails when the name is taken: of two processes that begin together one makes the ledger.

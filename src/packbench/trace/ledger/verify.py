@@ -10,7 +10,9 @@ the key wrote anew, are found only against a checkpoint that was held elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from fcntl import LOCK_SH, flock
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -245,6 +247,9 @@ def verify_ledger(path: Path, keys: Sequence[PublicKey], notes: Sequence[tuple[s
     number = byte = 0
     try:
         with path.open("rb") as file:
+            # A writer that is at it finishes its line first; where the file system has no locks, it may be seen torn.
+            with suppress(OSError):
+                flock(file, LOCK_SH)
             for number, raw in enumerate(_lines(file), 1):
                 judge.take(number, byte, raw)
                 byte += len(raw)
