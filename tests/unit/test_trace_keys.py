@@ -70,6 +70,10 @@ def test_pem_and_jwk_are_read_by_an_independent_library_under_the_same_id() -> N
     assert public_from_text(json.dumps(key.public.jwk()), "j") == key.public
 
 
+def test_no_keys_id_looks_like_an_option() -> None:
+    assert not any(SigningKey.new().key_id.startswith("-") for _ in range(400))
+
+
 def test_signatures_hold_for_the_very_bytes() -> None:
     key = SigningKey.new()
     signature = key.sign(b"entry")

@@ -86,8 +86,10 @@ class SigningKey:
 
     @classmethod
     def new(cls) -> SigningKey:
-        """A fresh key from the system's randomness."""
-        return cls(Ed25519PrivateKey.generate())
+        """A fresh key from the system's randomness, whose id can be typed: "-..." would be an option."""
+        while (key := cls(Ed25519PrivateKey.generate())).key_id.startswith("-"):
+            pass
+        return key
 
     @property
     def key_id(self) -> str:
