@@ -53,6 +53,8 @@ def test_a_window_of_a_charge_gives_the_capacity_within_one_and_a_half_per_cent_
     for one in said["cells"]:
         if one["capacity_ah"] is None:
             assert {note["key"] for note in one["refusals"]} <= {"little_information", "unlike_type"}
+    if (name, start) == ("Mohtat2020", 0.3):  # graphite's plateau: too little in it for most cells
+        assert sum(one["capacity_ah"] is None for one in said["cells"]) >= 5
 
 
 def test_cells_in_series_make_a_pack_of_the_first_one_empty_to_the_first_one_full(
