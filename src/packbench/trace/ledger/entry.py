@@ -27,6 +27,7 @@ NOTHING_BEFORE: Final = "0" * 64
 LINE_BYTES_MAX: Final = 4_000_000
 _KEYS: Final = {"body", "kid", "ledger", "prev", "seq", "sig", "time", "v"}
 _SIGNATURE_MARK: Final = b',"sig":"'
+_TIME_MARK: Final = b',"time":"'
 
 
 class NotAnEntry(ValueError):
@@ -75,8 +76,11 @@ def make_entry(ledger: str, seq: int, time: str, prev: str, body: Mapping[str, A
         "time": time,
         "v": VERSION,
     }
-    signature = key.sign(canonical(bare))
-    line = canonical({**bare, "sig": b64url(signature)})
+    unsigned = canonical(bare)
+    signature = key.sign(unsigned)
+    # Keys are sorted: the signature's place is before the time, the last "time" of the line.
+    at = unsigned.rindex(_TIME_MARK)
+    line = unsigned[:at] + _SIGNATURE_MARK + b64url(signature).encode("ascii") + b'"' + unsigned[at:]
     if len(line) > LINE_BYTES_MAX:
         raise InputError(Problem("", field="entry", found=f"{len(line)} bytes", expected=f"up to {LINE_BYTES_MAX}"))
     return Entry(ledger, seq, time, key.key_id, prev, body, signature, line)
