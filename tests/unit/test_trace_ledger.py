@@ -16,6 +16,7 @@ from packbench.trace.keys import SigningKey
 from packbench.trace.ledger import states
 from packbench.trace.ledger.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from packbench.trace.ledger.entries import entries_of
+from packbench.trace.ledger.entry import NotAnEntry, make_entry, read_entry
 from packbench.trace.ledger.file import Ledger, rotation_body
 from packbench.trace.ledger.merge import merge_ledgers
 from packbench.trace.ledger.merkle import root_of
@@ -191,6 +192,30 @@ def test_a_truncated_ledger_needs_the_checkpoint_and_verify_says_so(tmp_path: Pa
         read_checkpoint(note, "kept", [SigningKey.new().public])
     with pytest.raises(InputError, match="has signed"):
         read_checkpoint(note.replace(f"\n{len(leaves)}\n", f"\n{len(leaves) - 1}\n"), "kept", [KEY.public])
+
+
+def test_an_entry_of_a_fork_is_found_though_the_same_key_signed_it(tmp_path: Path) -> None:
+    path, fork = tmp_path / "a.jsonl", tmp_path / "fork.jsonl"
+    with begun(path) as ledger:
+        put(ledger, "received", PACK, holder="A")
+    fork.write_bytes(path.read_bytes())
+    for each, place in ((path, "1"), (fork, "2")):
+        with Ledger.open(each, write=True) as ledger:
+            put(ledger, "stored", PACK, location=place)
+            put(ledger, "graded", PACK, grade="B")
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = fork.read_bytes().splitlines(keepends=True)[2]
+    path.write_bytes(b"".join(lines))
+    (found,) = verify_ledger(path, [KEY.public]).findings
+    assert (found.line, found.what) == (4, "entry 4 does not follow the entry before it")
+
+
+@pytest.mark.parametrize("spoil", [(b',"seq"', b', "seq"'), (b'"seq":1', b'"seq":1.0'), (b'"v":1}', b'"v":1,"v":1}')])
+def test_an_entry_has_one_spelling(spoil: tuple[bytes, bytes]) -> None:
+    entry = make_entry("L", 1, "2026-11-26T12:00:00+00:00", "0" * 64, {"action": "noted"}, KEY)
+    assert read_entry(entry.line).is_signed_by(KEY.public)
+    with pytest.raises(NotAnEntry, match="canonical"):
+        read_entry(entry.line.replace(*spoil))
 
 
 def test_another_key_does_not_verify(tmp_path: Path) -> None:
