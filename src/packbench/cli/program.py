@@ -42,6 +42,7 @@ COMMANDS = (
     "restore",
     "code",
     "ledger",
+    "passport",
     "doctor",
     "schema",
 )
