@@ -182,7 +182,7 @@ def test_what_is_not_such_a_file_is_refused_with_found_and_expected(tmp_path):
     refused(cut, "not a readable workbook", "damaged")
     other = tmp_path / "run.txt"
     other.write_text("x", encoding="utf-8")
-    refused(other, "unknown kind of file", "found .txt")
+    refused(other, "no column map fits", "found other headers")
 
 
 def test_other_headers_are_all_named_at_once(columns):

@@ -1,18 +1,15 @@
-"""Reading Battery Data Format files: our own exports back as the runs they were, others as steps.
+"""Reading Battery Data Format files: our own exports back as the runs they were.
 
-Owns two ways. A file of ours whose metadata fits its numbers carries profile, pack and bench in
+Owns our own exports. A file of ours whose metadata fits its numbers carries profile, pack and bench in
 full, so it is analysed exactly as the run was, uncertainty included, and keeps its provenance
-(DESIGN 1). Any other BDF table is cut into steps and judged by `steprules`; it is `imported`, also
+(DESIGN 1). Any other BDF table is read by `samples` as every foreign file; it is `imported`, also
 when metadata of ours lies beside it and the numbers are not those it was written for.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,7 @@ from packbench.analysis import said
 from packbench.analysis.capacity import analyse_run
 from packbench.analysis.interventions import interventions_of
 from packbench.analysis.run_inputs import RunInputs
-from packbench.analysis.steptable import StepKind, StepTable, TableStep
-from packbench.analysis.table import SECONDS_PER_HOUR, FloatArray, IntArray, SampleTable, trapezoid
+from packbench.analysis.table import FloatArray, IntArray, SampleTable
 from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
@@ -35,23 +31,16 @@ from packbench.profile.plan import End, LoopEnd, Plan
 from packbench.store.bdf import (
     CURRENT,
     CYCLE_COUNT,
-    STEP_COUNT,
     STEP_ID,
     TEST_TIME,
-    UNIX_TIME,
     VOLTAGE,
     Columns,
     cell_column,
     temperature_column,
 )
 from packbench.store.codec import gap_from, step_from, trip_from
-from packbench.store.export import BdfFile, read_bdf
+from packbench.store.export import BdfFile, metadata_path, parquet_has_metadata, read_bdf
 from packbench.store.sources import library_of, parameters_in, used_in
-
-NO_CURRENT_REL = 0.005
-"""A current below this fraction of the largest one is a rest."""
-CV_FALL = 0.8
-"""A charge whose last current is below this fraction of its largest one ended in CV or a taper."""
 
 
 def read_table(path: Path) -> BdfFile:
@@ -71,6 +60,13 @@ def read_table(path: Path) -> BdfFile:
         found = f"a time before the row above in row {row}"
         raise InputError(Problem("time runs back", file=str(path), field=TEST_TIME, found=found, expected="rising"))
     return file
+
+
+def has_metadata(path: Path) -> bool:
+    """Whether metadata of a BDF file lies beside it, or in it."""
+    if metadata_path(path).is_file():
+        return True
+    return path.suffix.lower() in (".parquet", ".pq") and parquet_has_metadata(path)
 
 
 def samples_of(columns: Columns) -> SampleTable:
@@ -172,66 +168,6 @@ def analyse_own(path: Path, file: BdfFile) -> Result | None:
     """The result of our own export, as the run's; None when the file is not one."""
     inputs = run_inputs(path, file)
     return None if inputs is None else analyse_run(inputs)
-
-
-def table_of_steps(path: Path, file: BdfFile) -> StepTable:
-    """Any BDF table cut into steps: by its step counter, else where the current changes its kind."""
-    columns = file.columns
-    t_s, current_a = columns[TEST_TIME], columns[CURRENT]
-    marks = [columns[name] for name in (STEP_COUNT, STEP_ID, CYCLE_COUNT) if name in columns]
-    threshold_a = NO_CURRENT_REL * float(np.max(np.abs(current_a)))
-    sign = np.where(np.abs(current_a) <= threshold_a, 0.0, np.sign(current_a))
-    marks = marks if any(np.any(np.diff(mark) != 0) for mark in marks) else [sign]
-    changes = np.zeros(t_s.size, dtype=bool)
-    for mark in marks:
-        changes[1:] |= np.diff(mark) != 0
-    starts = [0, *np.flatnonzero(changes).tolist(), t_s.size]
-    steps = [
-        _step(columns, number, slice(low, high), threshold_a)
-        for number, (low, high) in enumerate(itertools.pairwise(starts), start=1)
-    ]
-    started = datetime.fromtimestamp(float(columns[UNIX_TIME][0]), UTC) if UNIX_TIME in columns else None
-    if started is None:
-        started_at = ended_at = ""
-    else:
-        started_at = started.isoformat(timespec="milliseconds")
-        ended_at = (started + timedelta(seconds=float(t_s[-1] - t_s[0]))).isoformat(timespec="milliseconds")
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return StepTable(path.name, "bdf", tuple(steps), (), started_at, ended_at, sha256=sha256)
-
-
-def _step(columns: Columns, number: int, part: slice, threshold_a: float) -> TableStep:
-    """One stretch of rows as a step. Charge and energy are this project's own integral of the samples."""
-    t_s, v, current_a = (columns[name][part] for name in (TEST_TIME, VOLTAGE, CURRENT))
-    cycle = int(columns[CYCLE_COUNT][part.start]) if CYCLE_COUNT in columns else 1
-    middle_a = float(np.median(current_a))
-    charging = middle_a > 0.0
-    largest = float(np.max(np.abs(current_a)))
-    fell = abs(float(current_a[-1])) <= CV_FALL * largest
-    kind: StepKind = "rest"
-    if abs(middle_a) > threshold_a:
-        steady = "cc_charge" if charging else "cc_discharge"
-        kind = ("cccv_charge" if charging else "cccv_discharge") if fell else steady
-    temperature = columns.get(temperature_column(1))
-    warmest = math.nan if temperature is None else float(np.max(temperature[part]))
-    start_a = math.copysign(largest, middle_a) if kind.startswith("cccv") else float(current_a[0])
-    return TableStep(
-        number=number,
-        kind=kind,
-        duration_s=float(t_s[-1] - t_s[0]),
-        charge_ah=trapezoid(t_s, current_a) / SECONDS_PER_HOUR,
-        energy_wh=trapezoid(t_s, current_a * v) / SECONDS_PER_HOUR,
-        cycle=cycle,
-        label=kind,
-        started_s=float(t_s[0]),
-        ended_s=float(t_s[-1]),
-        voltage_start_v=float(v[0]),
-        voltage_max_v=float(np.max(v)),
-        voltage_end_v=float(v[-1]),
-        current_start_a=start_a,
-        current_end_a=float(current_a[-1]),
-        temperature_max_c=warmest if math.isfinite(warmest) else None,
-    )
 
 
 def changed_note(file: BdfFile) -> tuple[Note, ...]:

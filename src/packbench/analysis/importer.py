@@ -1,17 +1,23 @@
 """`analyze`: any file that this project can read, to the same Result as a run of our own.
 
 Owns the choice of a reader by what the file is, and the making of a Result from a StepTable. The
-reading is at the edge (`nebula`, `bdf_import`); from the StepTable on everything is pure.
+reading is at the edge (`samples`, `nebula`, `bdf_import`); from the StepTable on everything is pure.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from packbench.analysis import steprules
-from packbench.analysis.bdf_import import analyse_own, changed_note, read_table, table_of_steps
+from packbench.analysis.bdf_import import analyse_own, changed_note, has_metadata, read_table
 from packbench.analysis.columns import load_columns
 from packbench.analysis.nebula import read_step_export
+from packbench.analysis.samples.as_steps import steps_of
+from packbench.analysis.samples.ends import gaps_in, spread_of, weakest_of
+from packbench.analysis.samples.imported import ImportedSamples
+from packbench.analysis.samples.maps import all_sample_maps, is_sample_map, parse_sample_columns, read_map_text
+from packbench.analysis.samples.reading import read_samples
 from packbench.analysis.steprules import CrossCheck
 from packbench.analysis.steptable import StepTable
 from packbench.analysis.uncertainty import COVERAGE_P, scaled
@@ -26,24 +32,73 @@ BDF_SUFFIXES = (".csv", ".parquet", ".pq")
 
 
 def analyze_file(path: Path, columns: str | None = None, pack: PackSpec | None = None) -> Result:
-    """Analyse a file: a cycler's work-step export (.xlsx), or BDF CSV or Parquet (our own exports too).
+    """Analyse any file of samples or of steps that a column map fits (our own exports too, as the runs they were).
 
-    `columns` names a column map (configs/columns) or is a path to one; without it an .xlsx is read
-    as `nebula-workstep`. Without `pack` there is no SOH: a rated capacity is never guessed from a
-    file's name. Raises InputError (found and expected) when the file cannot be read.
+    `columns` names a column map (configs/columns) or is a path to one; without it the map is chosen by
+    the file's headers, and the result's notes say which. Without `pack` there is no SOH: a rated
+    capacity is never guessed from a file's name. Raises InputError (found and expected) when the file cannot be read.
     """
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
         raise InputError(Problem("no such file", file=str(path), found=found, expected="a file to analyse"))
     suffix = path.suffix.lower()
-    if suffix in BDF_SUFFIXES and columns is None:
-        file = read_table(path)
-        return analyse_own(path, file) or result_from_steps(table_of_steps(path, file), pack, notes=changed_note(file))
-    if suffix in (".xlsx", ".xlsm") or columns is not None:
-        table = read_step_export(path, load_columns(columns or DEFAULT_COLUMNS))
-        return result_from_steps(table, pack)
-    expected = "an .xlsx work-step export, or BDF as .csv or .parquet"
-    raise InputError(Problem("unknown kind of file", file=str(path), found=suffix or "no suffix", expected=expected))
+    if columns is None:
+        own = _own_export(path) if suffix in BDF_SUFFIXES else None
+        return own or _by_content(path, pack)
+    text, map_file = read_map_text(columns)
+    if not is_sample_map(text):
+        return result_from_steps(read_step_export(path, load_columns(columns)), pack)
+    chosen = parse_sample_columns(text, map_file)
+    table = read_samples(path, [chosen])
+    if table is None:
+        found, expected = "other headers", f"the headers of {chosen.name}: {chosen.expected}"
+        raise InputError(Problem("the column map does not fit", str(path), found=found, expected=expected))
+    return result_from_samples(table, pack)
+
+
+def _own_export(path: Path) -> Result | None:
+    """The result of a run's own export; None when the file has no metadata of ours that fits its numbers."""
+    if not has_metadata(path):
+        return None
+    file = read_table(path)
+    own = analyse_own(path, file)
+    if own is not None:
+        return own
+    table = read_samples(path, all_sample_maps())
+    return None if table is None else result_from_samples(table, None, changed_note(file))
+
+
+def _by_content(path: Path, pack: PackSpec | None) -> Result:
+    """A foreign file under the map that knows most of its headers; a work-step export when none is of samples."""
+    table = read_samples(path, all_sample_maps())
+    if table is not None:
+        return result_from_samples(table, pack)
+    if path.suffix.lower() in (".xlsx", ".xlsm"):
+        return result_from_steps(read_step_export(path, load_columns(DEFAULT_COLUMNS)), pack)
+    names = ", ".join(columns.name for columns in all_sample_maps())
+    expected = f"the headers of a column map ({names}, {DEFAULT_COLUMNS}), or your own map with --columns"
+    raise InputError(Problem("no column map fits", str(path), found="other headers", expected=expected))
+
+
+def result_from_samples(table: ImportedSamples, pack: PackSpec | None, notes: tuple[Note, ...] = ()) -> Result:
+    """The result of a table of samples: its steps, and the cells at the end of the counted discharge."""
+    steps, made, said = steps_of(table)
+    result = result_from_steps(steps, pack, notes=(*notes, *said))
+    chosen = steprules.capacity_step(steps, pack)
+    if chosen is None:
+        return result
+    gap_reasons = gaps_in(made, chosen)
+    invalid = tuple(reason.text_en for reason in gap_reasons)
+    return replace(
+        result,
+        weakest_cell=weakest_of(table, made, chosen),
+        cell_spread_v=spread_of(steps.steps[chosen]),
+        invalid_reasons=(*result.invalid_reasons, *invalid),
+        invalid_reasons_zh=(*result.invalid_reasons_zh, *(reason.text_zh for reason in gap_reasons)),
+        verdict="INVALID" if invalid else result.verdict,
+        valid=result.valid and not invalid,
+        releasing=result.releasing and not invalid,
+    )
 
 
 def result_from_steps(
@@ -101,8 +156,8 @@ def result_from_steps(
                 end_cell=None,
                 voltage_end_v=step.voltage_end_v,
                 current_end_a=step.current_end_a,
-                cell_min_end_v=None,
-                cell_max_end_v=None,
+                cell_min_end_v=step.cell_min_end_v,
+                cell_max_end_v=step.cell_max_end_v,
                 temperature_max_c=step.temperature_max_c,
             )
             for step, reason in zip(table.steps, reasons_of_steps, strict=True)

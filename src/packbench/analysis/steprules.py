@@ -118,8 +118,21 @@ def reaches_cutoff(step: TableStep, pack: PackSpec | None) -> bool:
         return False
     tolerance_v = CUTOFF_TOLERANCE_V * pack.series
     if step.charge_ah < 0.0:
-        return step.voltage_end_v <= pack.cell_cutoff_v * pack.series + tolerance_v
-    return step.voltage_end_v >= pack.cell_full_v * pack.series - tolerance_v
+        return step.voltage_end_v <= pack.cell_cutoff_v * pack.series + tolerance_v or _cell_empty(step, pack)
+    return step.voltage_end_v >= pack.cell_full_v * pack.series - tolerance_v or _cell_full(step, pack)
+
+
+def _cell_empty(step: TableStep, pack: PackSpec | None) -> bool:
+    """Whether one cell ended a discharge, where cells were recorded."""
+    if pack is None or step.cell_min_end_v is None:
+        return False
+    return step.cell_min_end_v <= pack.cell_cutoff_v + CUTOFF_TOLERANCE_V
+
+
+def _cell_full(step: TableStep, pack: PackSpec | None) -> bool:
+    if pack is None or step.cell_max_end_v is None:
+        return False
+    return step.cell_max_end_v >= pack.cell_full_v - CUTOFF_TOLERANCE_V
 
 
 def _is_round(duration_s: float) -> bool:
@@ -150,6 +163,8 @@ def gaps(table: StepTable) -> tuple[TableGap, ...]:
         TableGap(None, None, f"row {each.source_row} says nothing ({each.found})", f"第 {each.source_row} 行无有效数据")
         for each in table.lost
     ]
+    if table.pauses is not None:
+        return (*found, *_pauses(table.pauses))
     for before, step in zip((None, *table.steps), table.steps, strict=False):
         if before is not None:
             found += _between(before, step)
@@ -165,6 +180,18 @@ def gaps(table: StepTable) -> tuple[TableGap, ...]:
                     )
                 )
     return tuple(found)
+
+
+def _pauses(pauses: tuple[tuple[float, float, int], ...]) -> list[TableGap]:
+    return [
+        TableGap(
+            from_s,
+            to_s,
+            f"{to_s - from_s:.1f} s without a row in or before step {index + 1}",
+            f"工步 {index + 1} 之中或之前有 {to_s - from_s:.1f} s 无数据",
+        )
+        for from_s, to_s, index in pauses
+    ]
 
 
 def _between(before: TableStep, step: TableStep) -> list[TableGap]:
@@ -217,10 +244,12 @@ def capacity_step(table: StepTable, pack: PackSpec | None) -> int | None:
     for index, step in enumerate(table.steps):
         if step.kind not in ("cc_discharge", "cccv_discharge") or step.voltage_end_v is None:
             continue
-        if step.outcome == "manual_jump" or step.voltage_end_v > bottom_v + CUTOFF_TOLERANCE_V * cells:
+        if step.outcome == "manual_jump":
+            continue
+        if step.voltage_end_v > bottom_v + CUTOFF_TOLERANCE_V * cells and not _cell_empty(step, pack):
             continue
         charge = _charge_before(table.steps, index)
-        if charge is None or not _is_full(charge, top_v - CUTOFF_TOLERANCE_V * cells):
+        if charge is None or not (_is_full(charge, top_v - CUTOFF_TOLERANCE_V * cells) or _cell_full(charge, pack)):
             continue
         if best is None or abs(step.charge_ah) > abs(table.steps[best].charge_ah):
             best = index

@@ -44,6 +44,10 @@ class TableStep:
     temperature_max_c: float | None = None
     source_row: int | None = None
     """Row of the file, from 1."""
+    cell_min_end_v: float | None = None
+    cell_max_end_v: float | None = None
+    lowest_cell: int | None = None
+    """The cell that reads lowest in the last row, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,5 @@ class StepTable:
     sha256: str = ""
     headers_unused: tuple[str, ...] = field(default=())
     """Headers of the file that the column map does not use."""
+    pauses: tuple[tuple[float, float, int], ...] | None = None
+    """Time without rows in a file of samples: (from s, to s, index of the step). None: a file of steps."""

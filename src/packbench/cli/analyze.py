@@ -22,11 +22,12 @@ def add(subparsers: Subparsers) -> None:
     parser = make_command(
         subparsers,
         "analyze",
-        "Read a cycler's file and say what the cell or pack holds: Nebula work-step .xlsx, BDF CSV or Parquet.",
+        "Read any cycler's file (BDF, Neware, Nebula, Arbin, Maccor, a pack log, your own column map) and say what the "
+        "cell or pack holds.",
         "packbench analyze export.xlsx --pack lmo-25ah",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to analyse")
-    parser.add_argument("--columns", metavar="NAME|FILE", help="column map (default: by the file's kind)")
+    parser.add_argument("--columns", metavar="NAME|FILE", help="column map (default: chosen by the file's headers)")
     parser.add_argument("--pack", metavar="P", help="pack file or its name, for the rated capacity and the limits")
     parser.set_defaults(run_command=run)
 

@@ -122,6 +122,16 @@ def metadata_path(path: Path) -> Path:
     return path.with_suffix(METADATA_SUFFIX)
 
 
+def parquet_has_metadata(path: Path) -> bool:
+    """Whether a Parquet file carries metadata of BDF. False for a file that cannot be read."""
+    pa, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    try:
+        inside: dict[bytes, bytes] = parquet.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return False
+    return PARQUET_KEY in inside
+
+
 def _write_csv(path: Path, columns: Columns) -> None:
     count = len(columns[TEST_TIME])
     with path.open("w", encoding="utf-8", newline="") as file:
