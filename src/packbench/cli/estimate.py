@@ -38,9 +38,7 @@ def add(subparsers: Subparsers) -> None:
         "Estimate capacity, with a prediction interval or the reason for none: from pulse tests (a table of U1..U21), "
         "from a piece of a charge with the cells' voltages (BDF), or from the recorded CAN of a GB/T 27930 session. "
         "`estimate train FILE...` trains a model of pulses.",
-        "packbench estimate pulses.xlsx\n"
-        "  packbench estimate charge.bdf.csv --pack nmc-96s --reference new.bdf.csv --reference-ah 148.2\n"
-        "  packbench estimate train LMO_10Ah_W_5000.xlsx --out lmo.json --licence MIT",
+        "packbench estimate charge.bdf.csv --pack nmc-96s --reference new.bdf.csv --reference-ah 148.2",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="what to estimate from; or `train` and the data")
     parser.add_argument("--model", metavar="NAME|FILE", help="model of pulse tests (default: by material and capacity)")
