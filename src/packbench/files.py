@@ -17,7 +17,7 @@ import platformdirs
 
 from packbench.core.errors import InputError, Problem
 
-ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading", "codes"]
+ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading", "codes", "carbon"]
 
 _ONE: dict[str, str] = {
     "benches": "bench",
@@ -27,6 +27,7 @@ _ONE: dict[str, str] = {
     "columns": "column map",
     "grading": "grading scheme",
     "codes": "code table",
+    "carbon": "factors file",
 }
 _SUFFIXES = (".yaml", ".yml")
 _PACKAGE = Path(__file__).resolve().parent

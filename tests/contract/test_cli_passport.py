@@ -15,6 +15,7 @@ from tests.unit.passport_parts import PREDECESSOR, facts_text, values
 from packbench.app.conclude import conclude
 from packbench.app.signing import sign_record
 from packbench.cli.program import main
+from packbench.files import packaged_configs
 from packbench.trace.passport import schema
 from packbench.trace.passport.schema import KINDS, Kind
 
@@ -157,3 +158,28 @@ def test_it_speaks_chinese(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     monkeypatch.setenv("PACKBENCH_LANG", "zh")
     assert main(["passport", PACK, "--as", "catenax"]) == 2
     assert "草稿：缺少" in capsys.readouterr().out
+
+
+def test_carbon_says_what_it_rests_on(real: Path, simulated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = ask(capsys, "carbon", str(real), "--factors", "assumptions")
+    assert (answer.code, answer.data["test"], answer.data["rule"]) == (0, False, "cut-off")
+    assert answer.data["bench_energy"]["counted_by"] == "efficiency_curve"
+    assert answer.data["bench_energy"]["kwh"]["value"] > answer.data["bench_energy"]["dc_net_kwh"]
+    second = answer.data["kg_co2e_per_kwh"]["second_life"]
+    assert second["stages"]["RawMaterialExtraction"]["value"] == 0.0
+    assert second["total"]["U"] > 0
+    assert "MainProduction" in answer.data["assumptions"]
+    assert ask(capsys, "carbon", str(simulated), "--factors", "assumptions").data["test"] is True
+    assert ask(capsys, "carbon", str(real), "--factors", "none").code == 2
+    assert ask(capsys, "carbon", "nobody", "--factors", "assumptions").data["errors"][0]["field"] == "RUN|CODE"
+    assert main(["carbon", str(real), "--factors", "assumptions"]) == 0
+    assert "Assumed, from no source" in capsys.readouterr().out
+
+
+def test_carbon_from_dc_alone_is_refused(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "dc.yaml"
+    text = (packaged_configs() / "carbon" / "assumptions.yaml").read_text("utf-8")
+    path.write_text(text.replace("counted_by: efficiency_curve", "counted_by: dc"), "utf-8")
+    answer = ask(capsys, "carbon", str(real), "--factors", str(path))
+    assert (answer.code, answer.data["errors"][0]["field"]) == (2, "bench_energy.counted_by")
+    assert "leaves out what the cycler itself takes" in answer.data["errors"][0]["message"]

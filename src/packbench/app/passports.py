@@ -89,6 +89,15 @@ def make_passport(wanted: Wanted, now: datetime) -> Made:
     )
 
 
+def run_of(word: str) -> tuple[Path, Result, bool]:
+    """Folder and result of a run, or of a code's newest, verified; and whether nobody measured it."""
+    folder = _folder(word)
+    if folder is None:
+        raise InputError(Problem("", field="RUN|CODE", found=f"{word}, of which no run is recorded", expected="a run"))
+    result = _verified(folder)
+    return folder, result, not may_enter(REAL, result.provenance)
+
+
 def _completed(passport: Passport, asked: Asked, result: Result | None) -> Passport:
     """What no schema asks for, and every passport of a bench has: a run, and a name of the battery."""
     more: list[Problem] = []

@@ -43,6 +43,7 @@ COMMANDS = (
     "code",
     "ledger",
     "passport",
+    "carbon",
     "doctor",
     "schema",
 )

@@ -1,0 +1,72 @@
+"""The carbon footprint of a recorded run's pack: its record and a factors file brought together.
+
+Owns the look-up and what is taken from the record: the measured energy, and the power over time for the bench's own
+use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from packbench.app.passports import run_of
+from packbench.app.places import DATA_NAME
+from packbench.core.errors import InputError, Problem
+from packbench.core.result import Result
+from packbench.files import find_config
+from packbench.store.reader import RunReader
+from packbench.trace.carbon.bench_energy import BenchEnergy, counted
+from packbench.trace.carbon.factors import BenchEnergyModel, FactorsModel, load_factors
+from packbench.trace.carbon.footprint import Footprint, footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A footprint and what it rests on."""
+
+    result: Result
+    factors: FactorsModel
+    factors_file: Path
+    bench: BenchEnergy
+    footprint: Footprint
+    is_test: bool
+    """Nobody measured the run."""
+
+
+def carbon_of(word: str, factors: str) -> Judged:
+    """The footprint of a run's pack, or of the newest run of a code. Raises InputError, VerificationFailed."""
+    path = find_config("carbon", factors)
+    try:
+        model = load_factors(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(Problem("", str(path), found="no UTF-8 text", expected="a factors file")) from error
+    folder, result, is_test = run_of(word)
+    if not result.valid or result.energy_wh is None:
+        found = "; ".join(result.invalid_reasons) or "no energy"
+        raise InputError(Problem("", field=f"run {result.run_id}", found=found, expected="a valid run with its energy"))
+    bench = _bench(model.bench_energy, folder, result, path)
+    return Judged(result, model, path, bench, footprint(model, result.energy_wh, bench), is_test)
+
+
+def _bench(model: BenchEnergyModel, folder: Path, result: Result, file: Path) -> BenchEnergy:
+    nothing = np.empty(0)
+    energy = result.energy_wh
+    if model.begin_kwh is not None:
+        return counted(model, nothing, nothing, 0.0)
+    if result.gaps:
+        found = f"a run with {len(result.gaps)} gaps in its record"
+        raise InputError(Problem("", str(file), field="bench_energy", found=found, expected="an ac_meter's readings"))
+    with RunReader.open(folder / DATA_NAME) as reader:
+        rows = reader.rows()
+    power_w = rows.voltage_v * rows.current_a
+    there = np.isfinite(power_w)
+    relative = 0.0 if energy is None or energy.U is None else energy.U / energy.value
+    try:
+        return counted(model, rows.t_ns[there] / 1e9, power_w[there], relative)
+    except InputError as error:
+        (problem,) = error.problems
+        raise InputError(
+            Problem("", str(file), field=problem.field, found=problem.found, expected=problem.expected)
+        ) from error
