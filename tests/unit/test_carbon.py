@@ -23,7 +23,8 @@ stages:
   Recycling: {kg_co2e_per_kwh: 5.0, U: 20 %, basis: literature, source: d}
 electricity: {kg_co2e_per_kwh: 0.5, U: 10 %, basis: literature, source: e}
 first_life:
-  {usable_energy: 40 kWh, full_cycles_per_year: 60.0, years: 8.0, mean_energy: 100 %, U: 10 %, basis: declared, source: f}
+  {usable_energy: 40 kWh,
+   full_cycles_per_year: 60.0, years: 8.0, mean_energy: 100 %, U: 10 %, basis: declared, source: f}
 second_life: {full_cycles_per_year: 250.0, years: 6.0, mean_energy: 90 %, U: 10 %, basis: assumption, source: g}
 allocation: {rule: cut-off}
 repurposing:
