@@ -44,6 +44,7 @@ COMMANDS = (
     "ledger",
     "passport",
     "carbon",
+    "audit",
     "doctor",
     "schema",
 )
