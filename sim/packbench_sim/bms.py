@@ -86,6 +86,8 @@ class BmsModel:
         self._init_limits()
         sensors = max(1, pack.spec.temperature_sensors)
         self._sensor_cells = ((np.arange(sensors) + 0.5) * pack.series / sensors).astype(np.intp)
+        self.first_sensor_at = int(self._sensor_cells[0])
+        """The cell, from 0, that the first temperature sensor sits at."""
         self._temperatures: FloatArray = np.zeros(sensors)
         self._soc_start = float(np.mean(pack.soc)) + errors.soc_error
         options = pack.options

@@ -19,8 +19,6 @@ import numpy as np
 
 from packbench_sim.errors import PERFECT, ReadingError
 from packbench_sim.faults.active import (
-    OVERDRIVE_A,
-    SCALE_FAULT_FACTOR,
     SENSE_OPEN_FACTOR,
     SETPOINT_FAULT_FACTOR,
     Faults,
@@ -142,8 +140,8 @@ class CyclerModel:
         self._high = self._ie.true_for(self.set_source_a * factor) if self.charge_passes else 0.0
         self._low = self._ie.true_for(-self.set_sink_a * factor) if self.discharge_passes else 0.0
         if faults.overdriven and self.output_on:
-            self._high = max(self._high, OVERDRIVE_A) if self.set_source_a else self._high
-            self._low = min(self._low, -OVERDRIVE_A) if self.set_sink_a else self._low
+            self._high = max(self._high, faults.overdrive_a) if self.set_source_a else self._high
+            self._low = min(self._low, -faults.overdrive_a) if self.set_sink_a else self._low
             self._u *= 1.1 if self.set_source_a else 0.9
         self._live = self.output_on and self.connected and not faults.mains_lost
         self._settled = False
@@ -289,7 +287,7 @@ class CyclerModel:
             voltage_v = self._ve.shown(voltage_v, noise_v)
             current_a = self._ie.shown(current_a, noise_i)
         if self._faults.scale_wrong:
-            voltage_v *= SCALE_FAULT_FACTOR
+            voltage_v *= self._faults.scale
         elif self._faults.sense_open:
             voltage_v *= SENSE_OPEN_FACTOR
         if self.on_meters is not None:

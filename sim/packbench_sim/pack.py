@@ -276,6 +276,11 @@ class PackModel:
         self._offset_any = True
         self.refresh(current_a)
 
+    def warm_cell(self, cell: int, temperature_c: float, current_a: float) -> None:
+        """A fault: `cell` (from 0) is at a temperature that the others are not at."""
+        self._excess_k[cell] += temperature_c - self.temperature_c.item(cell)
+        self.refresh(current_a)
+
     def rested(self) -> None:
         """Somebody has let the pack cool down to the air around it."""
         self._excess_k[:] = 0.0

@@ -25,7 +25,12 @@ from packbench_sim.faults.active import (
     DEEP_CELL_V,
     FAULT_FLAGS,
     LEAK_OHM,
+    OVERDRIVE_A,
     RUNAWAY_K_MIN,
+    SCALE_FAULT_FACTOR,
+    SLIGHT_SCALE_FACTOR,
+    SLIGHTLY_BEYOND_K,
+    SLIGHTLY_BEYOND_V,
     WEAK_CELL_BEYOND_V,
     Faults,
     Injection,
@@ -189,24 +194,34 @@ class Plant:
         self._at(self.now_ns + injection.at_ns, lambda: self.inject(injection.fault_id))
         self._plan()
 
-    def inject(self, fault_id: str) -> None:
-        """Make a fault of the catalogue true from now on. Raises InputError for an unknown id."""
+    def inject(self, fault_id: str, *, slight: bool = False) -> None:
+        """Make a fault of the catalogue true from now on. Raises InputError for an unknown id.
+
+        `slight`: where a row comes in sizes, so little of it that one rule of the host's alone can tell, and neither
+        the BMS's own alarms nor the board's limits.
+        """
         flag = FAULT_FLAGS.get(fault_id)
         if flag is None:
             raise InputError(
                 Problem("", field="fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
             )
         setattr(self.faults, flag, True)
+        self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
         if self.on_fault is not None:
             self.on_fault(fault_id)
         match fault_id:
-            case "power.setpoint" | "power.overcurrent":
+            case "power.setpoint":
                 self.cycler.update()
+            case "power.overcurrent":
+                self.faults.overdrive_a = self._between_limits_a() if slight else OVERDRIVE_A
+                self.cycler.update()
+            case "power.cooling" if slight:
+                self._warm_spot()
             case "power.cooling" | "pack.runaway":
                 rate = COOLING_FAULT_K_MIN if fault_id == "power.cooling" else RUNAWAY_K_MIN
                 self.pack.set_surroundings(self.pack.ambient_c, self.pack.heat_capacity_j_k * rate / 60.0)
             case "sensor.weak_cell":
-                self._push_cell()
+                self._push_cell(SLIGHTLY_BEYOND_V if slight else WEAK_CELL_BEYOND_V)
             case "pack.deep_cell":
                 self._move_cell(DEEP_CELL_V)
             case "power.load_dump":
@@ -249,14 +264,29 @@ class Plant:
             case _:
                 pass
 
-    def _push_cell(self) -> None:
+    def _between_limits_a(self) -> float:
+        """A current that the pack or the cable must not carry, and that the board lets pass."""
+        layers = {"pack": self.spec.limits, **self.bench.limits}
+        stated = {
+            name: min(one.charge_current_max_a or OVERDRIVE_A, one.discharge_current_max_a or OVERDRIVE_A)
+            for name, one in layers.items()
+        }
+        return 0.5 * (min(stated.values()) + stated.get("board", OVERDRIVE_A))
+
+    def _warm_spot(self) -> None:
+        """The cell under one sensor is past the maker's limit."""
+        limit_c = self.spec.limits.temperature_max_c
+        if limit_c is not None:
+            self.pack.warm_cell(self.bms.first_sensor_at, limit_c + SLIGHTLY_BEYOND_K, self.cycler.current_a)
+
+    def _push_cell(self, beyond_v: float) -> None:
         """One cell goes past the maker's limit, in the direction in which the current drives it."""
         limits = self.spec.limits
         current_a = self.cycler.current_a
         if current_a >= 0.0:
-            goal_v = (limits.cell_voltage_max_v or self.spec.cell_full_v) + WEAK_CELL_BEYOND_V
+            goal_v = (limits.cell_voltage_max_v or self.spec.cell_full_v) + beyond_v
         else:
-            goal_v = (limits.cell_voltage_min_v or self.spec.cell_cutoff_v) - WEAK_CELL_BEYOND_V
+            goal_v = (limits.cell_voltage_min_v or self.spec.cell_cutoff_v) - beyond_v
         self._move_cell(goal_v)
 
     def _move_cell(self, goal_v: float) -> None:

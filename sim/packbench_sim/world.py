@@ -54,7 +54,7 @@ def build_parts(
         boot_tick_us=boot_tick_us,
         on_enable=_enable(plant),
         on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
-        temperatures_c=lambda: (float(plant.pack.temperature_c.max()),),
+        temperatures_c=lambda: (plant.pack.temperature_c.item(pack.series // 2),),
     )
     plant.on_fault, plant.on_repair = _on_fault(board, level=False), _on_fault(board, level=True)
     return World(plant, board)

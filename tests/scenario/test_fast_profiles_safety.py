@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.scenario.library import play_to_a_trip
 
-import packbench_sim.cycler
+import packbench_sim.plant
 
 SECONDS = "".join(f", [{at} s, {'-50' if at % 2 else '-20'} A]" for at in range(1, 120))
 PROFILES = {
@@ -26,7 +26,7 @@ PROFILES = {
 def test_a_cycler_that_lies_is_found(
     name: str, fault: str, rule: str, within_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packbench_sim.cycler, "SCALE_FAULT_FACTOR", 1.03)
+    monkeypatch.setattr(packbench_sim.plant, "SCALE_FAULT_FACTOR", 1.03)
     path = tmp_path / "fast.yaml"
     path.write_text(f"profile: fast\ntitle: {{en: Fast, zh: 快}}\nsteps:\n{PROFILES[name]}", encoding="utf-8")
     trip = play_to_a_trip(str(path), "lfp-16s", f"{fault}@30s")

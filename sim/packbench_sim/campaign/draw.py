@@ -35,6 +35,8 @@ class Draw:
     state: str
     after_s: float
     """Since the state began; it is made true then, or as soon as the state is over."""
+    slight: bool = False
+    """Of a row that comes in sizes, the small one (Plant.inject)."""
 
 
 def pairs_of(rows: Sequence[str]) -> list[tuple[str, str]]:
@@ -54,5 +56,7 @@ def drawn(seed: int, rows: Sequence[str], *, pairs: bool) -> list[tuple[Draw, ..
     lives: list[tuple[Draw, ...]] = []
     for life in range(LIVES_MAX):
         chosen = [turn[(first + life * each + number) % len(turn)] for number in range(each)]
-        lives.append(tuple(Draw(row, state, rng.uniform(0.0, LASTS_S[state])) for row, state in chosen))
+        lives.append(
+            tuple(Draw(row, state, rng.uniform(0.0, LASTS_S[state]), rng.random() < 0.5) for row, state in chosen)
+        )
     return lives

@@ -72,6 +72,8 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
     safe_ns = open_ns if off_ns is None else min(off_ns, open_ns)
     latency_ns = safe_ns - shown_ns
     held, found = True, life.trip or life.verdict
+    if life.trip and life.trip != row.id and life.trip not in row.rules:
+        held, found = False, f"stopped for another reason: {life.trip}"
     if latency_ns > budget_ns:
         held, found = False, f"after {latency_ns / NS:.3f} s, {budget_ns / NS:g} s promised"
     elif open_ns > max(safe_ns + OPEN_NS, shown_ns + budget_ns) and row.reaction != "HOLD":

@@ -17,7 +17,8 @@ NAME = "campaign.yaml"
 PROFILE = """\
 profile: campaign
 title: {en: "Every state of a bench in under three minutes", zh: "三分钟内经历台架的每种状态"}
-record: {dt: 1 s}
+record: {dt: 500 ms}
+limits: {pack_voltage_max: 54.5 V}
 steps:
   - rest: {label: settle, for: 10 s}
   - cccv_charge:

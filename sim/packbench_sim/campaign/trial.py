@@ -271,6 +271,8 @@ class _Trial:
         report.ended[verdict] = report.ended.get(verdict, 0) + 1
         if trip:
             report.trips[trip] = report.trips.get(trip, 0) + 1
+        if not trip and not ended.killed and (told := self._tripped()):
+            self._violates("forgotten", f"life {number} tripped ({told}), and its outcome does not say so", draws)
         if ended.error is not None and not isinstance(ended.error, PackbenchError | RuntimeError):
             self._violates("crash", f"{type(ended.error).__name__}: {ended.error}", draws)
         life = Life(number, began_ns, self._clock.now_ns(), verdict, trip, self._marked(verdict, trip), self._watch)
@@ -295,6 +297,12 @@ class _Trial:
         with RunReader.open(self._record / DATA_NAME) as reader:
             return any(event.data.get("active") for event in reader.events("balancing"))
 
+    def _tripped(self) -> str:
+        """The trip in the record of this life, whatever its outcome says; empty: none."""
+        with suppress(InputError), RunReader.open(self._record / DATA_NAME) as reader:
+            return ", ".join(trip.fault_id for trip in reader.trips())
+        return ""
+
     def _outcome(self, ended: Ended) -> tuple[str, str]:
         if ended.killed:
             return "killed", ""
@@ -317,12 +325,14 @@ class _Trial:
             row = BY_ID[draw.row]
             if draw.row not in TEXTS:
                 continue
-            texts = mutated(draw.row, self._texts, self._rng)
-            try:
-                campaign_job(texts)
-                refused = ""
-            except InputError as error:
-                refused = str(error)
+            refused = ""
+            for texts in mutated(draw.row, self._texts):
+                try:
+                    campaign_job(texts)
+                    refused = ""
+                    break
+                except InputError as error:
+                    refused = str(error)
             t_s = self._clock.now_ns() / S
             found = refused.splitlines()[0][:120] if refused else "it was accepted"
             self._report.injections.append(
@@ -392,13 +402,13 @@ class Arming:
             if self._since_ns is None:
                 self._since_ns = now_ns
             if now_ns - self._since_ns >= self.draw.after_s * S:
-                self.injected = self._injector.inject(self.draw.row)
+                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
                 return
         elif self._since_ns is not None:
             # The state was shorter than drawn. The same one may come again; what it has become may do as well.
             self._since_ns = None
             if state_of(self._world) in BY_ID[self.draw.row].states:
-                self.injected = self._injector.inject(self.draw.row)
+                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
                 return
         self._loop.at_ns(now_ns + LOOK_NS, self._look)
 

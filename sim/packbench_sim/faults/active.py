@@ -72,6 +72,10 @@ class Faults:
     """pack.runaway: gas, and heat."""
     cell_dead: bool = False
     """pack.deep_cell: one cell is deeply discharged."""
+    scale: float = 1.0
+    """How far the cycler's voltage is off while `scale_wrong`."""
+    overdrive_a: float = 0.0
+    """What its output runs away to while `overdriven`."""
 
     @property
     def any_reading(self) -> bool:
@@ -120,9 +124,15 @@ OPEN_SENSOR_C = 300.0
 SENSE_OPEN_FACTOR = 0.3
 DEEP_CELL_V = 1.2
 OVERDRIVE_A = 200.0
+SLIGHT_SCALE_FACTOR = 1.03
+"""Beyond what the sum of the cells allows (1 %), and within every limit of the pack's voltage."""
 LEAK_OHM = 50_000.0
 WEAK_CELL_BEYOND_V = 0.05
 """How far past the maker's limit sensor.weak_cell pushes its cell."""
+SLIGHTLY_BEYOND_V = 0.015
+"""The same, where the BMS itself says nothing yet."""
+SLIGHTLY_BEYOND_K = 2.5
+"""One spot of a pack whose cooling has failed is so far past the maker's limit, and the rest is as it was."""
 
 _UNIT_S = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
 _AT = re.compile(r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>s|min|h|)")

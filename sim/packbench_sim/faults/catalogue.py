@@ -140,6 +140,7 @@ ROWS: tuple[Row, ...] = (
         1.0,
         CLOSED,
         "pack.deep_cell",
+        "power.load_dump",
         refuses=True,
     ),
     _row("sensor.thermo_open", "a temperature sensor is open", "S1", 5.0, ALIVE, "comms.bms_lost"),
@@ -147,7 +148,7 @@ ROWS: tuple[Row, ...] = (
         "sensor.sense_lead", "a sense lead of the cycler is open", "S1", 0.1, CURRENT, "pack.deep_cell", "sensor.scale"
     ),
     _row("sensor.cells_missing", "13 of 16 cells are reported", "S1", 1.0, ALIVE),
-    _row("sensor.weak_cell", "one cell passes its limit", "S1", 1.0, CURRENT | {"rest", "connecting"}),
+    _row("sensor.weak_cell", "one cell passes its limit", "S1", 1.0, CURRENT | {"rest", "connecting"}, "sensor.scale"),
     _row("power.ignores_off", 'the cycler ignores "off"', "S0", 0.5, CURRENT, by="coil"),
     _row("power.weld", "the contactor welds", "MARKED", None, CLOSED, "power.board_tripped"),
     _row("power.opened_hot", "the contactor opens under load", "S1", 0.2, CURRENT, "power.board_tripped"),
@@ -159,7 +160,7 @@ ROWS: tuple[Row, ...] = (
         STARTING,
         not_held=dict.fromkeys(STARTING, MATCHED),
     ),
-    _row("power.load_dump", "the pack opens its contactor", "S1", 3.0, CURRENT, "power.setpoint"),
+    _row("power.load_dump", "the pack opens its contactor", "S1", 3.0, CURRENT, "power.setpoint", "sensor.scale"),
     _row("power.reversed", "the pack is connected the wrong way round", "REFUSE", None, frozenset({"connecting"})),
     _row(
         "power.reclose", "old frames are sent to the board again", "NONE", None, frozenset({"tripped"}), along=TRIPPED
@@ -212,6 +213,8 @@ ROWS: tuple[Row, ...] = (
         CURRENT,
         "power.setpoint",
         "power.overcurrent",
+        "power.load_dump",
+        "sensor.scale",
     ),
     _row("net.malformed", "garbage on a device's line", "DISCARD", None, ALIVE),
     _pending("net.traversal", "path traversal, key timing", "REFUSE", NO_API),

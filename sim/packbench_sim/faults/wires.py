@@ -120,6 +120,33 @@ class Late(LineFault):
         self.put_on(from_device=once)
 
 
+class Buffered(LineFault):
+    """The next reply is held back, and comes so many requests later, before the answer to that one."""
+
+    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], requests: int) -> None:
+        super().__init__(link, now_ns)
+        held, left = b"", requests
+
+        def there(_t_ns: int, data: bytes) -> bytes:
+            nonlocal left
+            if held:
+                left -= 1
+                if left == 0:
+                    self.take_off()
+                    link.deliver_later(held, 0)
+            return data
+
+        def back(_t_ns: int, data: bytes) -> bytes:
+            nonlocal held
+            if held:
+                return data
+            self.seen()
+            held = data
+            return b""
+
+        self.put_on(to_device=there, from_device=back)
+
+
 class HalfWrite(LineFault):
     """The next write is lost, comes twice, or is done by half: a block of which the first half alone arrives.
 
@@ -177,18 +204,21 @@ def acknowledged(reply: bytes, asked: bytes, *, tcp: bool) -> bytes:
 
 
 def damaged(rng: Random, *, tcp: bool) -> Change:
-    """A noise byte before it and, where the frame has a check of its own, a bit that flipped or an end that is missing.
+    """A noise byte before it and, where the frame has a check of its own, a bit that flipped, many, or a missing end.
 
     Over TCP the transport's checksum is what finds that; a frame of Modbus TCP has none.
     """
-    short = rng.random() < 0.3
+    how = rng.choice(("cut", "bit", "many"))
 
     def change(data: bytes) -> bytes:
         changed = bytearray(data)
-        if not tcp and short:
+        if not tcp and how == "cut":
             del changed[rng.randrange(len(changed)) :]
         elif not tcp:
-            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+            # Behind the header: what is left of it looks like the reply that is waited for.
+            first = min(3, len(changed) - 1)
+            for _ in range(1 if how == "bit" else max(1, len(changed) // 3)):
+                changed[rng.randrange(first, len(changed))] ^= 1 << rng.randrange(8)
         return bytes([rng.randrange(1, 256)]) + bytes(changed)
 
     return change
@@ -203,6 +233,22 @@ def of_another_unit(*, tcp: bool) -> Change:
         changed = bytearray(data)
         changed[6 if tcp else 0] ^= 0x10
         return bytes(changed) if tcp else with_crc(changed[:-2])
+
+    return change
+
+
+def shorter(*, tcp: bool) -> Change:
+    """A whole and correct reply to a read of fewer registers than was asked for."""
+
+    def change(data: bytes) -> bytes:
+        at = 7 if tcp else 1
+        if len(data) <= at + 2 or data[at] not in MODBUS_READS or data[at + 1] < 4:
+            return data
+        left = data[at + 1] - 2
+        body = data[at : at + 1] + bytes([left]) + data[at + 2 : at + 2 + left]
+        if tcp:
+            return data[:4] + (len(body) + 1).to_bytes(2, "big") + data[6:7] + body
+        return with_crc(bytearray(data[:1] + body))
 
     return change
 

@@ -211,7 +211,7 @@ def cell_sum(view: View) -> Finding:
     is such (a drive cycle), the mean of the last ten stands in for it: steps up and steps down take each other away.
     """
     voltage_v = view.snapshot.pack_voltage_v
-    if not view.expected.contactor_closed or not voltage_v > 0:
+    if not view.expected.contactor_closed or view.snapshot.bms is None or not voltage_v > 0:
         return None
     total_v = view.bms().cell_sum_v
     if _set_point_between(view):

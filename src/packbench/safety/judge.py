@@ -42,9 +42,9 @@ def _asked_of_fitted(fitted: tuple[Fitted, ...], *, chamber: bool, meter: bool) 
 
 _ASKED = {
     (False, False): _asked("time"),
-    (True, False): _asked("time", "cycler"),
-    (False, True): _asked("time", "bms"),
-    (True, True): _asked("time", "cycler", "bms"),
+    (True, False): _asked("time", "cycler", "pair"),
+    (False, True): _asked("time", "bms", "pair"),
+    (True, True): _asked("time", "cycler", "bms", "pair"),
 }
 """Which rules to ask on every bench, by (new cycler sample, new BMS sample)."""
 

@@ -15,8 +15,8 @@ from packbench.core.limits import Limits
 from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, MeterSample, Snapshot
 from packbench.core.specs import Fitted
 
-Source = Literal["cycler", "bms", "chamber", "meter", "time"]
-"""Which news makes a rule worth asking: a new sample of that source, or time alone."""
+Source = Literal["cycler", "bms", "pair", "chamber", "meter", "time"]
+"""Which news makes a rule worth asking: a new sample of that source ("pair": of cycler or BMS), or time alone."""
 SETTLE_NS = 300_000_000
 """Within this time of a command the current may be anywhere between the two set-points (faults catalogue,
 power.ignores_off: 300 ms)."""
