@@ -78,9 +78,13 @@ class BoardCodec:
         """Whole answers to an earlier request."""
 
     def encode(self, request: HostMessage) -> bytes:
-        """The bytes of one request, under the next sequence number (1 to 255, then 1 again)."""
+        """The bytes of one request, under the next sequence number (1 to 255, then 1 again).
+
+        A delimiter goes first: a frame whose end was lost on the way must not take the next one with it, since two
+        lost heartbeats are a lease.
+        """
         self._sequence = self._sequence % 255 + 1
-        return encode_frame(request, self._sequence)
+        return b"\0" + encode_frame(request, self._sequence)
 
     def decode(self, request: HostMessage, buffer: bytearray) -> BoardMessage | None:
         """Take the answer to the last encoded request from the front of `buffer`.

@@ -206,14 +206,11 @@ class Plant:
                 Problem("", field="fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
             )
         setattr(self.faults, flag, True)
-        self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
+        self._size(fault_id, slight=slight)
         if self.on_fault is not None:
             self.on_fault(fault_id)
         match fault_id:
-            case "power.setpoint":
-                self.cycler.update()
-            case "power.overcurrent":
-                self.faults.overdrive_a = self._between_limits_a() if slight else OVERDRIVE_A
+            case "power.setpoint" | "power.overcurrent":
                 self.cycler.update()
             case "power.cooling" if slight:
                 self._warm_spot()
@@ -241,9 +238,20 @@ class Plant:
             case _:
                 pass
 
+    def _size(self, fault_id: str, *, slight: bool) -> None:
+        """How far off the cycler is, where that is what is wrong."""
+        if fault_id == "sensor.scale":
+            self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
+        elif fault_id == "power.overcurrent":
+            self.faults.overdrive_a = self._between_limits_a() if slight else OVERDRIVE_A
+
     def repair(self, fault_id: str) -> None:
         """Make a fault untrue again. What it has done to the pack meanwhile stays done."""
         setattr(self.faults, FAULT_FLAGS[fault_id], False)
+        if fault_id == "sensor.scale":
+            self.faults.scale = 1.0
+        elif fault_id == "power.overcurrent":
+            self.faults.overdrive_a = 0.0
         if self.on_repair is not None:
             self.on_repair(fault_id)
         match fault_id:

@@ -26,7 +26,7 @@ from packbench.engine.state import EngineState
 from packbench.run.actor import Journal
 from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.operator import Nobody
-from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
+from packbench.run.recorder import COMMIT_NS, BatchPolicy, Recorder, TaskWriter
 from packbench.run.renewal import renewal_rules
 from packbench.run.resuming import GO_ON, QUESTION, Resumption
 from packbench.run.supervised import SupervisedBoard, SupervisedHere
@@ -83,8 +83,11 @@ class Controller:
         tap: Callable[[Recorder], Journal],
         meta: RunMeta | None = None,
         operator: str = "Li",
+        asked: bool = True,
     ) -> None:
         """`meta`: of a run that begins; None: the run in `disk` is resumed. `tap`: who stands before its recorder.
+
+        `asked` False: nobody is there to say whether a run is to be gone on with.
 
         Raises InputError, StoreError.
         """
@@ -96,7 +99,7 @@ class Controller:
             self._store = RunStore.create(disk.path, meta, disk.durability, vfs=disk.vfs)
         else:
             self._store = RunStore.resume(disk.path, disk.durability, vfs=disk.vfs)
-        self.writer = TaskWriter(clock)
+        self.writer = SlowDisk(clock)
         self.disk_error = ""
         """Why nothing can be written any more; empty: it can."""
         store = cast("RunStore", _Breakable(self._store, lambda: self.disk_error))
@@ -113,7 +116,7 @@ class Controller:
         self.board = SupervisedHere(clock, board, rules, period_ns=spec.heartbeat_period_ns, lease_ns=spec.lease_ns)
         """As the channel sees it, with the supervisor behind it."""
         devices = replace(devices, board=self.board, bms=_Failing(devices.bms, self._fails))
-        who = Beforehand(((QUESTION, GO_ON),), operator, Nobody())
+        who = Beforehand(((QUESTION, GO_ON),), operator, Nobody()) if asked else Nobody()
         self.run = BenchRun(
             clock, devices, job.plan, job.limits, spec, job.pack, tap(self.recorder), observe, who, goes_on
         )
@@ -151,6 +154,26 @@ class Controller:
         for line in self.lines.values():
             line.close()
         self._task.cancel()
+
+
+class SlowDisk(TaskWriter):
+    """A disk that may stand still, and knows when somebody first met that."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.stalled_ns: int | None = None
+        """When a commit began that took longer than it should; None: none yet."""
+        super().__init__(clock)
+
+    @property
+    def latency_ns(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the next commit lasts. Whoever asks begins one."""
+        if self.stalled_ns is None and self._slow_ns > COMMIT_NS:
+            self.stalled_ns = self._clock.now_ns()
+        return self._slow_ns
+
+    @latency_ns.setter
+    def latency_ns(self, duration_ns: int) -> None:
+        self._slow_ns = duration_ns
 
 
 class _Breakable:

@@ -87,10 +87,13 @@ class Host:
         self.kill()
         self._clock.boot_id = f"boot-{self._clock.now_ns()}"
 
-    def stall_disk(self, duration_ns: int) -> None:
-        """The disk takes so long for the next commit."""
-        if self._controller is not None:
-            self._controller.writer.latency_ns = duration_ns
+    def stall_disk(self, duration_ns: int) -> Callable[[], int | None]:
+        """The disk takes so long for the next commit; when that one began."""
+        controller = self._controller
+        if controller is None:
+            return lambda: None
+        controller.writer.latency_ns = duration_ns
+        return lambda: controller.writer.stalled_ns
 
     def repair(self) -> None:
         """Everything about the host is as it should be."""

@@ -16,6 +16,8 @@ from packbench_sim.faults.injector import Injected
 NS = 1_000_000_000
 REFUSE_NS = 1 * NS
 """What a REFUSE without a budget of its own is given where the contactor was closed already."""
+OPENS_HOT = frozenset({"power.opened_hot", "power.mains", "store.fsync", "store.full"})
+"""Rows of category 1 with which the contactor may still open under load."""
 OPEN_NS = 1 * NS
 """From the first command to the coil (I2: within a second)."""
 
@@ -35,6 +37,8 @@ class Life:
     marked: bool
     """Its record says that something was not as it should be."""
     watch: Watch
+    opened_hot: bool = False
+    """The contact opened while current flowed."""
 
 
 def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injection:
@@ -55,11 +59,11 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
 
 def _gone_on(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injection:
     """A fault that is to be borne: no trip of its making."""
-    own = life.trip in row.rules or life.trip == row.id
     if row.reaction == "MARKED":
         marked = life.marked
         return _told(row, injected, life, origin_ns, None, marked, "marked" if marked else "the result counts")
-    return _told(row, injected, life, origin_ns, None, not own, f"tripped: {life.trip}" if own else "borne")
+    borne = not life.trip or life.trip in row.along
+    return _told(row, injected, life, origin_ns, None, borne, "borne" if borne else f"tripped: {life.trip}")
 
 
 def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns: int) -> Injection:
@@ -78,6 +82,8 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
         held, found = False, f"after {latency_ns / NS:.3f} s, {budget_ns / NS:g} s promised"
     elif open_ns > max(safe_ns + OPEN_NS, shown_ns + budget_ns) and row.reaction != "HOLD":
         held, found = False, f"the contactor opened {(open_ns - safe_ns) / NS:.3f} s after the current's end"
+    if held and row.reaction == "S1" and life.opened_hot and row.id not in OPENS_HOT:
+        held, found = False, "the contactor opened under load"
     if not held and row.refuses and life.verdict != "pass" and not watch.flowed(life.began_ns, life.ended_ns):
         return _told(row, injected, life, origin_ns, None, True, "refused")
     return _told(row, injected, life, origin_ns, latency_ns / NS, held, found)

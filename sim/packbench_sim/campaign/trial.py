@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 
 from packbench import __version__
-from packbench.app.conclude import DATA_NAME
+from packbench.app.conclude import DATA_NAME, conclude
 from packbench.app.devices import Buses, Line, board_driver
 from packbench.app.virtual_bench import VirtualBench
 from packbench.clock import stopwatch_s
-from packbench.core.errors import DeviceError, InputError, PackbenchError
+from packbench.core.errors import DeviceError, InputError, PackbenchError, VerificationFailed
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.state import EngineState
 from packbench.run.actor import Journal
@@ -27,6 +27,7 @@ from packbench.store.meta import RunMeta
 from packbench.store.reader import RunReader
 from packbench_board.codes import Input
 from packbench_board.codes import State as BoardState
+from packbench_sim.campaign.arming import Arming
 from packbench_sim.campaign.config_faults import TEXTS, mutated
 from packbench_sim.campaign.controller import Controller, Disk, Ended
 from packbench_sim.campaign.draw import Draw, drawn
@@ -40,15 +41,15 @@ from packbench_sim.faults.injector import Injected, Injector, state_of
 from packbench_sim.invariants import Monitor, layers_of
 from packbench_sim.invariants.twice import Told
 from packbench_sim.loop import VirtualLoop, run_virtual
-from packbench_sim.world import World, build_parts
+from packbench_sim.world import build_parts
 
 S = 1_000_000_000
 TICKS = 1 << 32
 SERIAL = "CAMPAIGN-1"
 WHO = "Li"
-LOOK_NS = 20_000_000
 SETTLE_NS = 3 * S
 """After a controller is gone: the lease, the load break, the watchdog and the cycler's own."""
+UNASKED_NS = 30 * S
 LIFE_MAX_NS = 400 * S
 """A life that lasts longer is stuck: the profile takes 155 s."""
 
@@ -127,6 +128,10 @@ class _Trial:
         self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
         self._lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
         self._token = 1
+        self._unasked = False
+        """Nobody is there to say whether the run that was cut short is to be gone on with."""
+        self._hot = 0
+        """Openings under load so far."""
         self._run = 0
         self._cut_short: Path | None = None
         """The folder of a run that was killed and may be gone on with."""
@@ -136,6 +141,10 @@ class _Trial:
         for number, draws in enumerate(self._lives, start=1):
             if self._clock.now_ns() >= self._end_ns:
                 break
+            if self._cut_short is None and any(draw.row == "config.resume" for draw in draws):
+                # Something has to be cut short first.
+                await self._life(number, (Draw("comms.host_dead", "discharge", self._rng.uniform(5.0, 40.0)),))
+                await self._person()
             await self._life(number, draws)
             await self._person()
         report = self._report
@@ -160,7 +169,8 @@ class _Trial:
             return
         rows = {draw.row for draw in draws}
         mismatched = "config.mismatch" in rows and await self._misconfigure()
-        controller = self._begin(swapped="host.port_swap" in rows)
+        self._unasked = unasked = "config.resume" in rows and self._cut_short is not None
+        controller = self._begin(swapped="host.port_swap" in rows, asked=not unasked)
         self._host.attach(controller)
         self._injector.attach_lines(self._lines)
         if any(draw.state == "tripped" for draw in draws):
@@ -168,14 +178,18 @@ class _Trial:
             draws = (*draws, Draw("pack.hvil", "discharge", self._rng.uniform(0.0, 40.0)))
         arms = [Arming(draw, self._injector, self._world, self._loop) for draw in draws]
         for arm in arms:
-            if arm.draw.row == "host.port_swap" or (arm.draw.row == "config.mismatch" and mismatched):
+            made = {"host.port_swap": True, "config.mismatch": mismatched, "config.resume": unasked}
+            if made.get(arm.draw.row, False):
                 arm.injected = Injected(arm.draw.row, began_ns, "connecting", lambda: began_ns)
         life = asyncio.create_task(controller.live(self._token), name="life")
         self._token += 2
         for arm in arms:
             arm.set()
-        done, _ = await asyncio.wait([life], timeout=LIFE_MAX_NS / 1e9)
-        if not done:
+        done, _ = await asyncio.wait([life], timeout=(UNASKED_NS if unasked else LIFE_MAX_NS) / 1e9)
+        if not done and unasked:
+            # It waits for a word that nobody says.
+            self._host.kill()
+        elif not done:
             self._violates("life", f"a life lasts longer than {LIFE_MAX_NS / S:g} s", draws)
             self._host.kill()
         ended = await life
@@ -194,8 +208,10 @@ class _Trial:
         for arm in arms:
             arm.over()
         self._conclude(number, began_ns, draws, arms, ended)
+        if unasked and not ended.sealed:
+            self._cut_short = self._record
 
-    def _begin(self, *, swapped: bool) -> Controller:
+    def _begin(self, *, swapped: bool, asked: bool = True) -> Controller:
         """A controller: on the run that was cut short, or on a new one."""
         goes_on, self._cut_short = self._cut_short, None
         folder = goes_on
@@ -209,17 +225,26 @@ class _Trial:
             lines = {**lines, "cycler": lines["bms"], "bms": lines["cycler"]}
         try:
             controller = Controller(
-                self._bench, self._job, self._loop, self._clock, lines, Disk(folder), _unseen, tap=self._tap, meta=meta
+                self._bench,
+                self._job,
+                self._loop,
+                self._clock,
+                lines,
+                Disk(folder),
+                _unseen,
+                tap=self._tap,
+                meta=meta,
+                asked=asked,
             )
         except InputError:
             if goes_on is None:
                 raise
             # It had not begun, or was over: nothing to go on with.
-            return self._begin(swapped=swapped)
+            return self._begin(swapped=swapped, asked=asked)
         self._record = folder
+        self.monitor.attach_lines(self._lines)
         if goes_on is not None:
             self._report.resumed += 1
-        self.monitor.attach_lines(self._lines)
         return controller
 
     def _tap(self, recorder: Recorder) -> Journal:
@@ -275,7 +300,17 @@ class _Trial:
             self._violates("forgotten", f"life {number} tripped ({told}), and its outcome does not say so", draws)
         if ended.error is not None and not isinstance(ended.error, PackbenchError | RuntimeError):
             self._violates("crash", f"{type(ended.error).__name__}: {ended.error}", draws)
-        life = Life(number, began_ns, self._clock.now_ns(), verdict, trip, self._marked(verdict, trip), self._watch)
+        hot, self._hot = self._hot, self._world.plant.contactor.hot_openings
+        marked = self._marked(verdict, trip)
+        life = Life(number, began_ns, self._clock.now_ns(), verdict, trip, marked, self._watch, self._hot > hot)
+        if (
+            verdict == "pass"
+            and self._world.board.state is BoardState.TRIPPED
+            and all(BY_ID[draw.row].reaction in BORNE and draw.row != "power.weld" for draw in draws)
+        ):
+            self._violates("left closed", f"life {number} ended well, and the board tripped after it", draws)
+        if trip and not any(arm.injected is not None for arm in arms):
+            self._violates("false trip", f"life {number} tripped ({trip}) before anything was wrong", draws)
         for arm in arms:
             if arm.injected is None:
                 continue
@@ -287,8 +322,21 @@ class _Trial:
                 self._violates(row.id, text, draws, found.t_s)
         if ended.killed:
             self._cut_short = self._record
-        else:
+        elif not self._unasked or ended.sealed:
+            self._evaluate(number, draws)
             self.monitor.record(self._record)
+
+    def _evaluate(self, number: int, draws: tuple[Draw, ...]) -> None:
+        """What the run comes to: a result that the invariants hold against the record, and its own rules."""
+        try:
+            result = conclude(self._record, "en", with_report=False).result
+        except (InputError, VerificationFailed):
+            # Nothing was recorded, or the disk failed before the seal.
+            return
+        with RunReader.open(self._record / DATA_NAME) as reader:
+            balanced = any(event.data.get("active") for event in reader.events("balancing"))
+        if result.valid and balanced and result.capacity_ah is not None:
+            self._violates("pack.balancing", f"life {number}: a capacity counts although the BMS balanced", draws)
 
     def _marked(self, verdict: str, trip: str) -> bool:
         """Whether the record of the life says that something was wrong: a trip, or balancing."""
@@ -372,45 +420,7 @@ class _Trial:
 
 FORGED = frozenset({"sensor.word_order"})
 """Replies that are wrong and correct in form: no host can tell that the device never said so (not I6)."""
-AT_START = frozenset({"config.mismatch", "host.port_swap"})
-"""Made true before a life begins, not in one of its states."""
-
-
-class Arming:
-    """One fault of a life, waiting for its state."""
-
-    def __init__(self, draw: Draw, injector: Injector, world: World, loop: VirtualLoop) -> None:
-        self.injected: Injected | None = None
-        self.draw = draw
-        self._injector, self._world, self._loop = injector, world, loop
-        self._over = False
-        self._since_ns: int | None = None
-
-    def set(self) -> None:
-        """Begin to look."""
-        self._look()
-
-    def over(self) -> None:
-        """The life is over."""
-        self._over = True
-
-    def _look(self) -> None:
-        if self.draw.row in AT_START or self._over or self.injected is not None:
-            return
-        now_ns = self._loop.now_ns()
-        if state_of(self._world) == self.draw.state:
-            if self._since_ns is None:
-                self._since_ns = now_ns
-            if now_ns - self._since_ns >= self.draw.after_s * S:
-                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
-                return
-        elif self._since_ns is not None:
-            # The state was shorter than drawn. The same one may come again; what it has become may do as well.
-            self._since_ns = None
-            if state_of(self._world) in BY_ID[self.draw.row].states:
-                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
-                return
-        self._loop.at_ns(now_ns + LOOK_NS, self._look)
+BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
 
 
 def _unseen(_snapshot: Snapshot, _state: EngineState) -> None:

@@ -85,7 +85,6 @@ NO_API = "the HTTP interface does not exist yet"
 NO_LINE = "the production line's interfaces do not exist yet"
 NO_CAN = "the campaign's bench has no CAN bus; tests/scenario/test_gbt27930_run.py has one"
 
-BY_HAND = "a person's word is the command line's: tests/contract/test_cli_resume.py"
 BY_TESTS = "every byte of a record is changed in tests/unit/test_store.py"
 
 TRIPPED = ("power.board_tripped",)
@@ -130,7 +129,15 @@ ROWS: tuple[Row, ...] = (
     ),
     _pending("comms.can_off", "CAN bus-off", "S1", NO_CAN),
     _row("sensor.frozen", "the BMS repeats its values with fresh stamps", "S1", 48.0, CURRENT, "sensor.scale"),
-    _row("sensor.sentinel", "a cell reads 65.535 V", "S1", 3.5, ALIVE, "comms.bms_lost"),
+    _row(
+        "sensor.sentinel",
+        "a cell reads 65.535 V, or the cycler 125 %",
+        "S1",
+        3.5,
+        ALIVE,
+        "comms.bms_lost",
+        "comms.cycler_lost",
+    ),
     _row("sensor.sign", "the board's shunt is reversed", "REFUSE", None, frozenset({"connecting"})),
     _row("sensor.word_order", "the BMS's registers come with their bytes swapped", "S1", 3.5, ALIVE, *NONSENSE),
     _row(
@@ -202,7 +209,7 @@ ROWS: tuple[Row, ...] = (
     _row("config.yaml", "a file that YAML reads otherwise than meant", "REFUSE", None, frozenset({"connecting"})),
     _row("config.limit", "a limit that nobody states", "REFUSE", None, frozenset({"connecting"})),
     _row("config.mismatch", "the board holds another configuration", "REFUSE", None, frozenset({"connecting"})),
-    _pending("config.resume", "a resumption without a person's word", "REFUSE", BY_HAND),
+    _row("config.resume", "a resumption without a person's word", "REFUSE", None, frozenset({"connecting"})),
     _pending("net.csrf", "CSRF, DNS rebinding", "REFUSE", NO_API),
     _pending("net.lan_trust", "trust by LAN address", "REFUSE", NO_API),
     _row(

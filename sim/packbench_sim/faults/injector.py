@@ -14,16 +14,20 @@ from typing import Protocol
 from packbench.run.recorder import COMMIT_NS
 from packbench_sim.faults import wires
 from packbench_sim.faults.active import FAULT_FLAGS, Injection
-from packbench_sim.faults.catalogue import INJECTABLE, MS, S
+from packbench_sim.faults.catalogue import CLOSED, INJECTABLE, MS, S
 from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, state_of
 from packbench_sim.loop import VirtualLoop
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
 
+LIVE_BYTES, VOLTAGE_AT = 10, 4
+"""Of the cycler's reply with its state (two registers), voltage, current and power."""
 ROGUE_A = 30.0
 ROGUE_VOLTAGE = 1.03
 HEARD_MOST = 4000
 RESET_NS = 10 * S
+SILENT_NS = 30 * S
+"""How long a disk stands still that must end the run."""
 STALL_NS = 3 * S
 """How long the disk stands still: one commit takes so long, and the next is as quick as ever."""
 
@@ -47,8 +51,8 @@ class HostFaults(Protocol):
         """An error that nobody foresaw, at the next occasion; tells when that was."""
         ...
 
-    def stall_disk(self, duration_ns: int) -> None:
-        """Each commit that begins from now on takes so long."""
+    def stall_disk(self, duration_ns: int) -> Shown:
+        """Each commit that begins from now on takes so long; tells when the first one began."""
         ...
 
     def fail_disk(self, *, full: bool) -> None:
@@ -114,6 +118,8 @@ class Injector:
         now_ns = self.loop.now_ns()
         state, plant = state_of(self.world), self.world.plant
         plant.advance_to(now_ns)
+        if slight and row == "sensor.sentinel":
+            return Injected(row, now_ns, state, self._cycler_sentinel())
         if row in _WIRES:
             return Injected(row, now_ns, state, self._on_line(row, now_ns))
         if row in FAULT_FLAGS:
@@ -127,7 +133,7 @@ class Injector:
         if row == "net.rogue_writer":
             self._rogue(now_ns, slight=slight)
             return Injected(row, now_ns, state, lambda: now_ns)
-        shown = self._others(row, now_ns)
+        shown = self._others(row, now_ns, slight=slight)
         return Injected(row, now_ns, state, shown or (lambda: now_ns))
 
     def repair(self, row: str | None = None) -> None:
@@ -145,6 +151,11 @@ class Injector:
 
     def _on_line(self, row: str, now_ns: int) -> Shown:
         role = _WIRES[row] or self._rng.choice(("cycler", "bms"))
+        if row == "comms.noise" and self._rng.random() < 0.3 and state_of(self.world) in CLOSED:
+            # A frame that the board does not get: none of the sequence that closes its contactor, where it is refused.
+            fault = wires.OneRequest(self.lines["board"], self.loop.now_ns, wires.damaged(self._rng, tcp=False))
+            self._made.setdefault(row, []).append(fault)
+            return lambda: fault.seen_ns
         link, tcp, rng = self.lines[role], role == "cycler", self._rng
         clock = self.loop.now_ns
         fault: wires.LineFault
@@ -180,6 +191,14 @@ class Injector:
         self._made.setdefault(row, []).append(fault)
         return lambda: fault.seen_ns
 
+    def _cycler_sentinel(self) -> Shown:
+        """The other reading that may be none: what the interface fills in where the cycler's voltage should stand."""
+        fault = wires.EveryReply(
+            self.lines["cycler"], self.loop.now_ns, wires.all_ones(LIVE_BYTES, VOLTAGE_AT, tcp=True)
+        )
+        self._made.setdefault("sensor.sentinel", []).append(fault)
+        return lambda: fault.seen_ns
+
     # -- the plant and the board -------------------------------------------------------------
 
     def _look_often(self, row: str) -> None:
@@ -188,7 +207,7 @@ class Injector:
             self.world.board.look_often(LOOKS_NS)
             self.lines["board"].wake()
 
-    def _others(self, row: str, now_ns: int) -> Shown | None:
+    def _others(self, row: str, now_ns: int, *, slight: bool) -> Shown | None:
         host, board, rng = self._host, self.world.board, self._rng
         match row:
             case "comms.host_dead":
@@ -212,6 +231,10 @@ class Injector:
                     self.lines["board"].inject(data)
             case "store.power_cut":
                 host.power_cut()
+            case "store.fsync" if slight:
+                # It says nothing at all.
+                self.loop.at_ns(now_ns + SILENT_NS, host.stall_disk, COMMIT_NS)
+                return host.stall_disk(SILENT_NS)
             case "store.fsync" | "store.full":
                 host.fail_disk(full=row == "store.full")
             case _:
@@ -275,7 +298,7 @@ class NoHost:
     def raise_in_loop(self) -> Shown:
         raise NotImplementedError
 
-    def stall_disk(self, duration_ns: int) -> None:
+    def stall_disk(self, duration_ns: int) -> Shown:
         raise NotImplementedError
 
     def fail_disk(self, *, full: bool) -> None:

@@ -90,6 +90,21 @@ class OneReply(LineFault):
         self.put_on(from_device=once)
 
 
+class OneRequest(LineFault):
+    """The next request is changed, once."""
+
+    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Change) -> None:
+        super().__init__(link, now_ns)
+
+        def once(_t_ns: int, data: bytes) -> bytes:
+            changed = change(data)
+            self.seen()
+            self.take_off()
+            return changed
+
+        self.put_on(to_device=once)
+
+
 class EveryReply(LineFault):
     """Each reply is changed."""
 
@@ -204,11 +219,11 @@ def acknowledged(reply: bytes, asked: bytes, *, tcp: bool) -> bytes:
 
 
 def damaged(rng: Random, *, tcp: bool) -> Change:
-    """A noise byte before it and, where the frame has a check of its own, a bit that flipped, many, or a missing end.
+    """A noise byte before it or, where the frame has a check of its own, a bit that flipped, many, or a missing end.
 
     Over TCP the transport's checksum is what finds that; a frame of Modbus TCP has none.
     """
-    how = rng.choice(("cut", "bit", "many"))
+    how, noisy = rng.choice(("cut", "bit", "many")), tcp or rng.random() < 0.5
 
     def change(data: bytes) -> bytes:
         changed = bytearray(data)
@@ -219,7 +234,7 @@ def damaged(rng: Random, *, tcp: bool) -> Change:
             first = min(3, len(changed) - 1)
             for _ in range(1 if how == "bit" else max(1, len(changed) // 3)):
                 changed[rng.randrange(first, len(changed))] ^= 1 << rng.randrange(8)
-        return bytes([rng.randrange(1, 256)]) + bytes(changed)
+        return bytes([rng.randrange(1, 256)] if noisy else ()) + bytes(changed)
 
     return change
 
@@ -232,6 +247,20 @@ def of_another_unit(*, tcp: bool) -> Change:
             return data
         changed = bytearray(data)
         changed[6 if tcp else 0] ^= 0x10
+        return bytes(changed) if tcp else with_crc(changed[:-2])
+
+    return change
+
+
+def all_ones(size: int, at_byte: int, *, tcp: bool) -> Change:
+    """A register of all ones in replies to a read of `size` bytes, the others left alone."""
+
+    def change(data: bytes) -> bytes:
+        at = 7 if tcp else 1
+        if len(data) < at + 2 + size or data[at] not in MODBUS_READS or data[at + 1] != size:
+            return data
+        changed = bytearray(data)
+        changed[at + 2 + at_byte : at + 4 + at_byte] = b"\xff\xff"
         return bytes(changed) if tcp else with_crc(changed[:-2])
 
     return change

@@ -87,6 +87,10 @@ def check_energy(run: StoredRun, errors: InstrumentErrors, report: Report) -> No
         most_wh = CLOSES * turnover + edges + noise + float(np.abs(power).max()) * POLL_NS / NS_PER_H
         integral, stored = float((mean * hours)[seen].sum()), float(np.diff(wh)[seen].sum())
         _compare(report, step, "rows", "stored Wh", integral, stored, most_wh)
+        if not gaps:
+            # What flowed before the step's first row: no more than its own current over that time.
+            early_wh = float(np.abs(power).max()) * float(t_ns[0] - step["started_ns"] + POLL_NS) / NS_PER_H
+            _compare(report, step, "nothing", "Wh at its first row", 0.0, float(wh[0]), early_wh + most_wh)
         if t_ns[-1] == step["ended_ns"]:
             most_wh = CLOSES * max(abs(step["energy_wh"]), turnover) + noise
             _compare(report, step, "last row", "step's record", float(wh[-1]), step["energy_wh"], most_wh)

@@ -90,6 +90,8 @@ class TappedJournal:
         """The world's instant of the run's t_ns = 0; None: no record has told yet."""
         self.unplaced = 0
         """Rows that came before it was known."""
+        self._intent = 0
+        """The number of the newest record that says what current is meant."""
 
     def put_row(self, row: Row, /) -> int:
         cells = row.cell_voltages_v.astype("<f8", copy=False).tobytes()
@@ -110,7 +112,13 @@ class TappedJournal:
         text = json.dumps(event.data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         seq = self._journal.put_event(event)
         self._put(seq, event_mark(event.t_ns, event.kind, text))
+        if event.kind == "set_output":
+            self._intent = seq
         return seq
+
+    def intended(self) -> bool:
+        """Whether the newest record of a current that is meant is on disk; a run that has none yet means none."""
+        return self._intent <= self._journal.durable_seq
 
     def put_trip(self, trip: Trip, /) -> int:
         seq = self._journal.put_trip(trip)

@@ -96,6 +96,7 @@ class Monitor:
         self._marks_ns: list[int] = []
         self._marks_as: list[float] = []
         self._due_ns = NEVER_NS
+        self._told_a = (0.0, 0.0)
         self.ticks = 0
         self._observe(world, loop)
 
@@ -231,6 +232,11 @@ class Monitor:
         cycler = self._world.plant.cycler
         if output_on and cycler.enabled and not cycler.output_on:
             self.board.on_output(t_ns)
+        more = source_a > self._told_a[0] or sink_a > self._told_a[1]
+        self._told_a = (source_a, sink_a) if output_on else (0.0, 0.0)
+        if output_on and more and self._journal is not None and not self._journal.intended():
+            text = f"the cycler is told {max(source_a, sink_a):.1f} A before the record of it is on disk"
+            self._report(Violation("I7", t_ns, text))
         self.commands.append((t_ns, "cycler", (output_on, voltage_v, source_a, sink_a)))
         self.limits.on_command(t_ns, output_on and cycler.enabled, voltage_v, source_a, sink_a)
         self.data.on_command(t_ns, output_on and cycler.enabled, source_a, sink_a)

@@ -64,6 +64,9 @@ def check_words(run: StoredRun, words: Sequence[Word], report: Report) -> None:
     if run.broken is not None:
         text = f"the chain is broken at record {run.broken}"
         report(Violation("I13", 0, text, {"seq": run.broken}))
+    for seq, _, kind, data in run.events:
+        if kind == "resuming" and not data.get("operator"):
+            report(Violation("I13", 0, "a run was gone on with, and nothing says by whose word", {"seq": seq}))
     answered: set[int] = set()
     for word in words:
         if word.name in OWN_WORDS:

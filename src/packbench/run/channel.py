@@ -222,8 +222,9 @@ class Channel:
         cycler, bms = self._cycler, self._bms
         if cycler is None or bms is None:
             return False
-        if now_ns - cycler.t_ns > self._cycler_fresh_ns or now_ns - bms.t_ns > self._bms_fresh_ns:
-            # Silence brings no sample that would be judged: the heartbeat's ping is what notices it.
+        stale = now_ns - cycler.t_ns > self._cycler_fresh_ns or now_ns - bms.t_ns > self._bms_fresh_ns
+        if stale or self._safety.pending:
+            # Neither silence nor the end of a delay brings a sample that would be judged: the heartbeat's ping does.
             self._decide(record=False)
         return self._safety.latched is None
 

@@ -1,0 +1,55 @@
+"""One fault of a life, waiting for the state of the controller in which it is to become true.
+
+Owns the waiting alone: what a fault does is `faults.injector`'s, which one comes when is `draw`'s.
+"""
+
+from __future__ import annotations
+
+from packbench_sim.campaign.draw import Draw
+from packbench_sim.faults.catalogue import BY_ID
+from packbench_sim.faults.injector import Injected, Injector
+from packbench_sim.faults.seen import state_of
+from packbench_sim.loop import VirtualLoop
+from packbench_sim.world import World
+
+S = 1_000_000_000
+LOOK_NS = 20_000_000
+AT_START = frozenset({"config.mismatch", "config.resume", "host.port_swap"})
+"""Made true before a life begins, not in one of its states."""
+
+
+class Arming:
+    """One fault of a life, waiting for its state."""
+
+    def __init__(self, draw: Draw, injector: Injector, world: World, loop: VirtualLoop) -> None:
+        self.injected: Injected | None = None
+        self.draw = draw
+        self._injector, self._world, self._loop = injector, world, loop
+        self._over = False
+        self._since_ns: int | None = None
+
+    def set(self) -> None:
+        """Begin to look."""
+        self._look()
+
+    def over(self) -> None:
+        """The life is over."""
+        self._over = True
+
+    def _look(self) -> None:
+        if self.draw.row in AT_START or self._over or self.injected is not None:
+            return
+        now_ns = self._loop.now_ns()
+        if state_of(self._world) == self.draw.state:
+            if self._since_ns is None:
+                self._since_ns = now_ns
+            if now_ns - self._since_ns >= self.draw.after_s * S:
+                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
+                return
+        elif self._since_ns is not None:
+            # The state was shorter than drawn. The same one may come again; what it has become may do as well.
+            self._since_ns = None
+            if state_of(self._world) in BY_ID[self.draw.row].states:
+                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
+                return
+        self._loop.at_ns(now_ns + LOOK_NS, self._look)
