@@ -41,6 +41,8 @@ DETECTOR = (
     f"{{python}} -c '{STARTER}' campaign --first-seed {{first}} --seeds {{seeds}} --minutes 10"
     " --processes 1 --no-shrink --json"
 )
+CRASH_POINTS = "{python} -m pytest -q -x -p no:cacheprovider tests/crash"
+"""The other half of the campaign: what the campaign of faults lets pass is tried on a disk that loses power."""
 SHARE = 38 / 40
 CODE_UNDER_TEST = ("src/packbench/", "firmware_bridge/packbench_board/")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line \d+', re.MULTILINE)
@@ -61,6 +63,8 @@ class Detector:
     """Of each stage."""
     by_exit_code: bool = False
     """It reports no JSON: exit code 1 is "found something", as pytest's is."""
+    name: str = "exit code 1"
+    """What a finding of one that reports no JSON is called."""
 
     @property
     def words(self) -> str:
@@ -200,7 +204,10 @@ class Trials:
         finally:
             with self._lock:
                 self._running.discard(process)
-        return judged(stdout, stderr, process.returncode, tree.root, by_exit_code=self._detector.by_exit_code)
+        outcome = judged(stdout, stderr, process.returncode, tree.root, by_exit_code=self._detector.by_exit_code)
+        if outcome.by == ("exit code 1",):
+            outcome.by = (self._detector.name,)
+        return outcome
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -260,19 +267,33 @@ class Progress:
         sys.stderr.flush()
 
 
-def run(mutations: Sequence[Mutation], detector: Detector, copies: int, kept_at: Path, *, anew: bool) -> Kept:
+def run(
+    mutations: Sequence[Mutation], detectors: Sequence[Detector], copies: int, kept_at: Path, *, anew: bool
+) -> Kept:
     """Try every bug that has no result yet. Raises PlantError when the detector complains of the sound tree."""
     with tempfile.TemporaryDirectory(prefix="packbench-planted-") as folder:
         trees = [Tree.copied(Path(folder) / f"tree-{number + 1}") for number in range(copies)]
         if len({tree.digest for tree in trees}) != 1:
             raise PlantError("the tree was changed while it was copied: try again")
-        kept = Kept(kept_at, f"{trees[0].digest} {detector.words}")
+        kept = Kept(kept_at, " ".join([trees[0].digest, *(detector.words for detector in detectors)]))
         if anew:
             kept.sound, kept.results = None, {}
         left = [mutation for mutation in mutations if kept.of(mutation) is None]
-        trials, progress = Trials(detector), Progress(len(left))
+        trials, progress = [Trials(detector) for detector in detectors], Progress(len(left))
+
+        def tried(tree: Tree, mutation: Mutation | None) -> Outcome:
+            """By one detector after the other, until one finds something."""
+            outcome = Outcome("error")
+            for detector, trial in zip(detectors, trials, strict=True):
+                before_s = outcome.seconds
+                outcome = trial.try_on(tree, mutation, detector.asked())
+                outcome.seconds += before_s
+                if outcome.verdict != "missed":
+                    break
+            return outcome
+
         if kept.sound is None and left:
-            kept.sound = trials.try_on(trees[0], None, detector.asked())
+            kept.sound = tried(trees[0], None)
             progress.say(f"the sound tree: {kept.sound.verdict} ({kept.sound.seconds:.0f} s)")
             if kept.sound.verdict != "missed":
                 raise PlantError(f"{kept.sound.verdict} in the sound tree: {_words(kept.sound)}: {kept.sound.told}")
@@ -284,7 +305,7 @@ def run(mutations: Sequence[Mutation], detector: Detector, copies: int, kept_at:
         def on_a_free_one(mutation: Mutation) -> Outcome:
             tree = free.get()
             try:
-                return trials.try_on(tree, mutation, detector.asked())
+                return tried(tree, mutation)
             finally:
                 free.put(tree)
 
@@ -297,7 +318,8 @@ def run(mutations: Sequence[Mutation], detector: Detector, copies: int, kept_at:
                     kept.save()
                     progress.one(mutation.id, outcome)
             except BaseException:
-                trials.stop()
+                for trial in trials:
+                    trial.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
         return kept
@@ -353,7 +375,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     stages = tuple(int(part) for part in given.seeds.split(","))
     if stages[0] < 1 or list(stages) != sorted(set(stages)):
         parser.error(f"--seeds: {given.seeds} does not rise from at least 1")
-    detector = Detector(given.detector, stages, given.timeout, given.by_exit_code)
+    detectors = [Detector(given.detector, stages, given.timeout, given.by_exit_code)]
+    if given.detector == DETECTOR:
+        detectors.append(Detector(CRASH_POINTS, (1,), given.timeout, by_exit_code=True, name="crash points"))
     try:
         mutations = load_mutations()
         if unknown := set(given.only) - {mutation.id for mutation in mutations}:
@@ -361,7 +385,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = [mutation for mutation in mutations if not given.only or mutation.id in given.only]
         for mutation in wanted:
             mutation.applied_to((ROOT / mutation.file).read_text(encoding="utf-8"))
-        kept = run(wanted, detector, max(min(given.copies, len(wanted)), 1), given.kept, anew=given.anew)
+        kept = run(wanted, detectors, max(min(given.copies, len(wanted)), 1), given.kept, anew=given.anew)
     except PlantError as error:
         sys.stderr.write(f"planted bugs: {error}\n")
         return 2
