@@ -14,7 +14,7 @@ from packbench_sim.world import World
 
 S = 1_000_000_000
 LOOK_NS = 20_000_000
-AT_START = frozenset({"config.mismatch", "config.resume", "host.port_swap"})
+AT_START = frozenset({"config.mismatch", "config.resume", "host.port_swap", "store.corrupt"})
 """Made true before a life begins, not in one of its states."""
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from packbench.app.job import Texts
+from packbench.core.errors import InputError
 from packbench.store.meta import Source
+from packbench_sim.campaign.profile import campaign_job
 
 Change = Callable[[str], str]
 
@@ -23,6 +25,19 @@ def mutated(row: str, texts: Texts) -> Iterator[Texts]:
         if changed == source.text:
             raise AssertionError(f"{row} changes nothing in the {which}")
         yield replace(texts, **{which: Source(name=source.name, text=changed)})
+
+
+def refusal(row: str, texts: Texts) -> str:
+    """What the last of a row's faults was refused with; empty when one of them was accepted."""
+    refused = ""
+    for changed in mutated(row, texts):
+        try:
+            campaign_job(changed)
+        except InputError as error:
+            refused = str(error)
+        else:
+            return ""
+    return refused
 
 
 def _sub(pattern: str, instead: str) -> Change:

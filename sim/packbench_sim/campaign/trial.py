@@ -14,27 +14,28 @@ from pathlib import Path
 from random import Random
 
 from packbench import __version__
-from packbench.app.conclude import DATA_NAME, conclude
+from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import Buses, Line, board_driver
 from packbench.app.virtual_bench import VirtualBench
 from packbench.clock import stopwatch_s
-from packbench.core.errors import DeviceError, InputError, PackbenchError, VerificationFailed
+from packbench.core.errors import DeviceError, InputError, PackbenchError
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.state import EngineState
 from packbench.run.actor import Journal
 from packbench.run.recorder import Recorder
 from packbench.store.meta import RunMeta
-from packbench.store.reader import RunReader
 from packbench_board.codes import Input
 from packbench_board.codes import State as BoardState
 from packbench_sim.campaign.arming import Arming
-from packbench_sim.campaign.config_faults import TEXTS, mutated
+from packbench_sim.campaign.config_faults import TEXTS, refusal
 from packbench_sim.campaign.controller import Controller, Disk, Ended
+from packbench_sim.campaign.corrupting import goes_unseen
 from packbench_sim.campaign.draw import Draw, drawn
 from packbench_sim.campaign.host import Host, HostClock
 from packbench_sim.campaign.judged import Life, judged
 from packbench_sim.campaign.profile import campaign_job, campaign_texts
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
+from packbench_sim.campaign.told import balanced, tripped, unsound
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.catalogue import BY_ID
 from packbench_sim.faults.injector import Injected, Injector, state_of
@@ -143,16 +144,23 @@ class _Trial:
                 break
             if self._cut_short is None and any(draw.row == "config.resume" for draw in draws):
                 # Something has to be cut short first.
-                await self._life(number, (Draw("comms.host_dead", "discharge", self._rng.uniform(5.0, 40.0)),))
-                await self._person()
+                await self._killed(number, "discharge", self._rng.uniform(5.0, 40.0))
             await self._life(number, draws)
             await self._person()
+            if self._cut_short is not None and any(draw.slight for draw in draws):
+                # And once more where it went on.
+                await self._killed(number, draws[0].state, self._rng.uniform(0.5, 5.0))
         report = self._report
         report.simulated_s = self._clock.now_ns() / S
         report.violations += [
             Violation(found.invariant, found.t_ns / S, found.text, self._spec.seed, self._spec.command())
             for found in self.monitor.violations
         ]
+
+    async def _killed(self, number: int, state: str, after_s: float) -> None:
+        """A life that ends by its process's death, and what a person does then."""
+        await self._life(number, (Draw("comms.host_dead", state, after_s),))
+        await self._person()
 
     def _wrapped(self) -> None:
         """The board's tick has come round: nothing is to come of it, in whatever state it was."""
@@ -296,12 +304,12 @@ class _Trial:
         report.ended[verdict] = report.ended.get(verdict, 0) + 1
         if trip:
             report.trips[trip] = report.trips.get(trip, 0) + 1
-        if not trip and not ended.killed and (told := self._tripped()):
+        if not trip and not ended.killed and (told := tripped(self._record)):
             self._violates("forgotten", f"life {number} tripped ({told}), and its outcome does not say so", draws)
         if ended.error is not None and not isinstance(ended.error, PackbenchError | RuntimeError):
             self._violates("crash", f"{type(ended.error).__name__}: {ended.error}", draws)
         hot, self._hot = self._hot, self._world.plant.contactor.hot_openings
-        marked = self._marked(verdict, trip)
+        marked = bool(trip) or verdict in ("killed", "refused", "error") or balanced(self._record)
         life = Life(number, began_ns, self._clock.now_ns(), verdict, trip, marked, self._watch, self._hot > hot)
         if (
             verdict == "pass"
@@ -323,33 +331,21 @@ class _Trial:
         if ended.killed:
             self._cut_short = self._record
         elif not self._unasked or ended.sealed:
-            self._evaluate(number, draws)
+            for of, text in unsound(self._record):
+                self._violates(of, f"life {number}: {text}", draws)
             self.monitor.record(self._record)
+            if ended.sealed and any(draw.row == "store.corrupt" for draw in draws):
+                self._corrupt(number, draws)
 
-    def _evaluate(self, number: int, draws: tuple[Draw, ...]) -> None:
-        """What the run comes to: a result that the invariants hold against the record, and its own rules."""
-        try:
-            result = conclude(self._record, "en", with_report=False).result
-        except (InputError, VerificationFailed):
-            # Nothing was recorded, or the disk failed before the seal.
-            return
-        with RunReader.open(self._record / DATA_NAME) as reader:
-            balanced = any(event.data.get("active") for event in reader.events("balancing"))
-        if result.valid and balanced and result.capacity_ah is not None:
-            self._violates("pack.balancing", f"life {number}: a capacity counts although the BMS balanced", draws)
-
-    def _marked(self, verdict: str, trip: str) -> bool:
-        """Whether the record of the life says that something was wrong: a trip, or balancing."""
-        if trip or verdict in ("killed", "refused", "error"):
-            return True
-        with RunReader.open(self._record / DATA_NAME) as reader:
-            return any(event.data.get("active") for event in reader.events("balancing"))
-
-    def _tripped(self) -> str:
-        """The trip in the record of this life, whatever its outcome says; empty: none."""
-        with suppress(InputError), RunReader.open(self._record / DATA_NAME) as reader:
-            return ", ".join(trip.fault_id for trip in reader.trips())
-        return ""
+    def _corrupt(self, number: int, draws: tuple[Draw, ...]) -> None:
+        """The finished record changes on its disk: whoever verifies it is told."""
+        unseen = goes_unseen(self._record / DATA_NAME, self._rng)
+        t_s, found = self._clock.now_ns() / S, "nobody noticed" if unseen else "refused"
+        self._report.injections.append(
+            Injection("store.corrupt", "stopping", number, t_s, t_s, None, not unseen, found)
+        )
+        if unseen:
+            self._violates("store.corrupt", f"life {number}: a changed record verifies", draws)
 
     def _outcome(self, ended: Ended) -> tuple[str, str]:
         if ended.killed:
@@ -373,14 +369,7 @@ class _Trial:
             row = BY_ID[draw.row]
             if draw.row not in TEXTS:
                 continue
-            refused = ""
-            for texts in mutated(draw.row, self._texts):
-                try:
-                    campaign_job(texts)
-                    refused = ""
-                    break
-                except InputError as error:
-                    refused = str(error)
+            refused = refusal(draw.row, self._texts)
             t_s = self._clock.now_ns() / S
             found = refused.splitlines()[0][:120] if refused else "it was accepted"
             self._report.injections.append(

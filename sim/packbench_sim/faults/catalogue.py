@@ -85,7 +85,6 @@ NO_API = "the HTTP interface does not exist yet"
 NO_LINE = "the production line's interfaces do not exist yet"
 NO_CAN = "the campaign's bench has no CAN bus; tests/scenario/test_gbt27930_run.py has one"
 
-BY_TESTS = "every byte of a record is changed in tests/unit/test_store.py"
 
 TRIPPED = ("power.board_tripped",)
 CYCLER_GONE = ("comms.cycler_lost", "comms.link_lost")
@@ -205,7 +204,7 @@ ROWS: tuple[Row, ...] = (
     _row("store.power_cut", "the power fails during a write", "S0", 0.6, CLOSED, by="coil"),
     _row("store.fsync", "the disk reports an error", "S1", 6.0, CLOSED, "comms.link_lost"),
     _row("store.full", "the disk is full", "S1", 60.0, CLOSED, "comms.link_lost"),
-    _pending("store.corrupt", "a byte of the record changes", "MARKED", BY_TESTS),
+    _row("store.corrupt", "a letter of the finished record changes", "MARKED", None, frozenset({"stopping"})),
     _row("config.yaml", "a file that YAML reads otherwise than meant", "REFUSE", None, frozenset({"connecting"})),
     _row("config.limit", "a limit that nobody states", "REFUSE", None, frozenset({"connecting"})),
     _row("config.mismatch", "the board holds another configuration", "REFUSE", None, frozenset({"connecting"})),

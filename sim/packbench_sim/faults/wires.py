@@ -163,14 +163,14 @@ class Buffered(LineFault):
 
 
 class HalfWrite(LineFault):
-    """The next write is lost, comes twice, or is done by half: a block of which the first half alone arrives.
+    """The next write is lost, comes twice, is done by half (the first half of a block), or is done and not answered.
 
-    Whoever asked is told that all of it did, as by a device that drops what it has no time for.
+    Whoever asked is told that all of it was done, as by a device that drops what it has no time for, but for the last.
     """
 
     def __init__(self, link: MemoryLink, now_ns: Callable[[], int], rng: Random, *, tcp: bool) -> None:
         super().__init__(link, now_ns)
-        self.how = rng.choice(("lost", "doubled", "halved"))
+        self.how = rng.choice(("lost", "doubled", "halved", "unanswered"))
         asked = b""
 
         def there(_t_ns: int, data: bytes) -> bytes:
@@ -179,6 +179,8 @@ class HalfWrite(LineFault):
                 return data
             self.seen()
             asked = data
+            if self.how == "unanswered":
+                return data
             if self.how != "halved":
                 self.take_off()
                 return data + data if self.how == "doubled" else b""
@@ -188,7 +190,7 @@ class HalfWrite(LineFault):
             if not asked:
                 return data
             self.take_off()
-            return acknowledged(data, asked, tcp=tcp)
+            return b"" if self.how == "unanswered" else acknowledged(data, asked, tcp=tcp)
 
         self.put_on(to_device=there, from_device=back)
 
@@ -232,8 +234,12 @@ def damaged(rng: Random, *, tcp: bool) -> Change:
         elif not tcp:
             # Behind the header: what is left of it looks like the reply that is waited for.
             first = min(3, len(changed) - 1)
-            for _ in range(1 if how == "bit" else max(1, len(changed) // 3)):
+            if how == "bit":
                 changed[rng.randrange(first, len(changed))] ^= 1 << rng.randrange(8)
+            else:
+                # The least bit of each byte: values that are wrong, and that could be.
+                for place in range(first, len(changed)):
+                    changed[place] ^= 1
         return bytes([rng.randrange(1, 256)] if noisy else ()) + bytes(changed)
 
     return change

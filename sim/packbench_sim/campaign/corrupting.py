@@ -1,0 +1,39 @@
+"""A record on a disk that changes what it holds: one letter of one event or one figure of one sample, in a copy.
+
+Owns the change and the question whether verifying finds it. (Every byte is changed in tests/unit/test_store.py.)
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from random import Random
+
+from packbench.core.errors import InputError, VerificationFailed
+from packbench.store.database import Durability, open_writer
+from packbench.store.reader import RunReader
+
+
+def goes_unseen(record: Path, rng: Random) -> bool:
+    """Whether a change in a copy of a sealed record passes for the record."""
+    copy = record.with_name("corrupt.db")
+    shutil.copyfile(record, copy)
+    db = open_writer(copy, Durability.PROCESS_SAFE, create=False)
+    table = rng.choice(("events", "samples"))
+    seqs = [seq for (seq,) in db.execute(f"SELECT seq FROM {table}").fetchall()]
+    if not seqs:
+        table, seqs = "events", [seq for (seq,) in db.execute("SELECT seq FROM events").fetchall()]
+    seq = rng.choice(seqs)
+    if table == "samples":
+        db.execute("UPDATE samples SET current_a = current_a + 0.001 WHERE seq = ?", (seq,))
+    else:
+        db.execute("UPDATE events SET kind = kind || 'x' WHERE seq = ?", (seq,))
+    db.close()
+    try:
+        with RunReader.open(copy) as reader:
+            reader.verify()
+    except (InputError, VerificationFailed):
+        return False
+    finally:
+        copy.unlink()
+    return True

@@ -1,0 +1,44 @@
+"""What the record of a life that is over says: its trips, whether the BMS balanced, and what it comes to.
+
+Owns these questions. Must not know what the life's fault was: whether an answer is right is the trial's to say, save
+for what no result may ever be.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from packbench.app.conclude import DATA_NAME, conclude
+from packbench.core.errors import InputError, VerificationFailed
+from packbench.store.reader import RunReader
+
+
+def balanced(folder: Path) -> bool:
+    """Whether the BMS balanced at any time of the run."""
+    with RunReader.open(folder / DATA_NAME) as reader:
+        return any(event.data.get("active") for event in reader.events("balancing"))
+
+
+def tripped(folder: Path) -> str:
+    """The trips in the record, whatever the run's outcome says; empty: none."""
+    with suppress(InputError), RunReader.open(folder / DATA_NAME) as reader:
+        return ", ".join(trip.fault_id for trip in reader.trips())
+    return ""
+
+
+def unsound(folder: Path) -> list[tuple[str, str]]:
+    """(of what, in words) of a result that counts and must not. Writes the result beside the record.
+
+    A run that has recorded nothing, or whose disk failed before the seal, has no result.
+    """
+    try:
+        result = conclude(folder, "en", with_report=False).result
+    except (InputError, VerificationFailed):
+        return []
+    found: list[tuple[str, str]] = []
+    if result.valid and result.trips:
+        found.append(("result", "it counts although it was stopped"))
+    if result.valid and result.capacity_ah is not None and balanced(folder):
+        found.append(("pack.balancing", "a capacity counts although the BMS balanced"))
+    return found
