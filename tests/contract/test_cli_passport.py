@@ -115,6 +115,17 @@ def test_a_simulated_run_gives_a_test_passport_and_no_credential(
     assert (refused.code, refused.data["errors"][0]["field"]) == (2, "--credential")
 
 
+def test_a_run_whose_operator_nobody_named_needs_an_issuer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nearly-empty.yaml").write_text(PROFILE, "utf-8")
+    words = ("simulate", str(tmp_path / "nearly-empty.yaml"), "--pack", "lmo-25ah", "--level", "object")
+    more = ("--set", "plant.initial_soc=0.05", "--serial", PACK, "--no-report", "--out", str(tmp_path / "out"))
+    assert ask(capsys, *words, *more).code == 0
+    asked = ("passport", str(tmp_path / "out"), "--as", "din99100", "--facts", stated(tmp_path, "din99100"), *FOLLOWING)
+    answer = ask(capsys, *asked)
+    assert (answer.code, [each["field"] for each in answer.data["errors"]]) == (2, ["originator"])
+    assert ask(capsys, *asked, "--issuer", "Li").code == 0
+
+
 def test_a_record_that_was_changed_gives_none(real: Path, capsys: pytest.CaptureFixture[str]) -> None:
     signature = real / "run.sig.json"
     signature.write_text(signature.read_text("utf-8").replace("measured-1", "measured-2"), "utf-8")

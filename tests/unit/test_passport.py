@@ -214,6 +214,8 @@ def test_lists_have_no_gaps_and_may_be_stated_as_empty() -> None:
     events = "PerformanceAndDurability.batteryCondition.negativeEvents"
     stated = {path: value for path, value in values("batterypass").items() if not path.startswith(events)}
     assert fill(asked("batterypass"), measured(), facts("batterypass", {**stated, events: []})).complete
+    with pytest.raises(InputError, match="one or the other"):
+        facts("batterypass", {**stated, events: [], f"{events}[1].negativeEvent": "fire"})
     late = fill(
         asked("batterypass"), measured(), facts("batterypass", {**stated, f"{events}[2].negativeEvent": "fire"})
     )

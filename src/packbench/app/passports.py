@@ -33,6 +33,7 @@ from packbench.trace.passport.schema import Kind
 
 ABOUT: Final = ".about.json"
 TOKEN: Final = ".vc.jwt"
+_NOBODY: Final = "not named"
 _PREDECESSOR: Final = re.compile(r"urn:[a-z0-9]+:[A-Za-z0-9:._/-]+|https://[!-~]+")
 
 
@@ -78,8 +79,8 @@ def make_passport(wanted: Wanted, now: datetime) -> Made:
     folder = None if wanted.word is None else _folder(wanted.word)
     result = None if folder is None else _verified(folder)
     code = result.serial if result is not None else "" if wanted.word is None else parse(wanted.word).text
-    who = wanted.issuer or (result.operator if result is not None else None) or "not named (--issuer)"
-    asked = Asked(wanted.kind, code, now.date().isoformat(), who, wanted.status, wanted.predecessor)
+    who = wanted.issuer or (result.operator if result is not None else None)
+    asked = Asked(wanted.kind, code, now.date().isoformat(), who or _NOBODY, wanted.status, wanted.predecessor)
     passport = fill(asked, result, facts)
     return Made(
         _completed(passport, asked, result),
@@ -105,6 +106,8 @@ def _completed(passport: Passport, asked: Asked, result: Result | None) -> Passp
         more.append(Problem("", field="run", found=f"no recorded run of {asked.code or 'it'}", expected="one"))
     elif not asked.code.strip():
         more.append(Problem("", field="serial", found="a run without a serial number", expected="a battery code"))
+    if asked.originator == _NOBODY:
+        more.append(Problem("", field="originator", found="a run without an operator", expected="a name, by --issuer"))
     return replace(passport, problems=(*more, *passport.problems)) if more else passport
 
 

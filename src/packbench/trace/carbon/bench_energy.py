@@ -61,8 +61,9 @@ def counted(model: BenchEnergyModel, t_s: FloatArray, power_w: FloatArray, dc_re
     is_charge = power_w >= 0.0
     loss = np.where(is_charge, np.interp(given, points, charge_loss), np.interp(given, points, discharge_loss))
     ac_w = power_w + loss
-    least = float(efficiency.min())
-    eta_w = given / least**2
+    # d(P / eta) and d(P eta) for an efficiency that is off by one: both make the net larger when it is lower.
+    eta = np.interp(given, points[1:], efficiency)
+    eta_w = np.where(is_charge, given / eta**2, given)
     if model.regenerative is False:
         ac_w = np.where(is_charge, ac_w, standby_w)
         eta_w = np.where(is_charge, eta_w, 0.0)

@@ -79,6 +79,9 @@ def read_facts(text: str, file: str, kind: Kind) -> list[Fact]:
             elif path in facts:
                 found.append(fact.problem("it twice", f"once (it is in line {facts[path].mark.line}, too)"))
             facts.setdefault(path, fact)
+    for path, fact in facts.items():
+        if isinstance(fact.value, list) and any(other.startswith(f"{path}[") for other in facts):
+            found.append(fact.problem("an empty list, and items of it", "one or the other"))
     if found:
         raise InputError(_with_lines(sort_problems(found), document))
     return list(facts.values())
