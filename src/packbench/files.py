@@ -17,7 +17,7 @@ import platformdirs
 
 from packbench.core.errors import InputError, Problem
 
-ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading", "codes", "carbon"]
+ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading", "codes", "carbon", "regrouping"]
 
 _ONE: dict[str, str] = {
     "benches": "bench",
@@ -28,6 +28,7 @@ _ONE: dict[str, str] = {
     "grading": "grading scheme",
     "codes": "code table",
     "carbon": "factors file",
+    "regrouping": "regrouping rules",
 }
 _SUFFIXES = (".yaml", ".yml")
 _PACKAGE = Path(__file__).resolve().parent

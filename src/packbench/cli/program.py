@@ -30,6 +30,7 @@ COMMANDS = (
     "board",
     "analyze",
     "estimate",
+    "regroup",
     "report",
     "export",
     "runs",
