@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 WAYS_MAX = 16_000
 """So many ways are added up in a millisecond."""
-STARTS = 12
+STARTS = 3
 TRIES_MAX = 400
 """From each start."""
 PATIENCE = 25

@@ -142,7 +142,6 @@ class _Search:
 
     def _swap(self, group: int, *, up: bool) -> bool:
         lows, highs = self.lows(), self.highs()
-        worth: FloatArray
         own_pack, own_sum = int(self._pack_of[group]), float(self.sums[group])
         inside = self.group_of >= 0
         other = np.where(inside, self.group_of, 0)
@@ -155,11 +154,15 @@ class _Search:
             if up:
                 floor = np.where(packs == own_pack, own_sum + GAIN_AH, lows[packs])
                 allowed &= ~inside | (after >= floor)
-                worth = np.where(inside, np.minimum(own_sum + gain, after), own_sum + gain)
+                worth = np.asarray(
+                    np.where(inside, np.minimum(own_sum + gain, after), own_sum + gain), dtype=np.float64
+                )
             else:
                 ceiling = np.where(packs == own_pack, own_sum - GAIN_AH, highs[packs])
                 allowed &= (own_sum - gain >= lows[own_pack]) & (~inside | (after <= ceiling))
-                worth = -np.where(inside, np.maximum(own_sum - gain, after), own_sum - gain)
+                worth = np.asarray(
+                    -np.where(inside, np.maximum(own_sum - gain, after), own_sum - gain), dtype=np.float64
+                )
             for theirs in _best_first(worth, allowed):
                 if self._exchange(mine, theirs):
                     return True

@@ -78,7 +78,7 @@ def make_plan(table: Table, shape: Shape, rules: Rules, *, limit_s: float, prove
         )
         raise InputError(problem)
     step_ah = STEP_SHARE * float(np.median(table.capacity_ah))
-    if shape.parallel > 1 and not rules.any:
+    if shape.parallel > 1 and not rules.any and len(table) <= MEMBERS_MAX:
         evened = _evened(table, packs, step_ah)
         packs = evened if _better(table, evened, packs) else packs
     made = replace(shape, packs=len(packs))
