@@ -39,7 +39,11 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--rule", metavar="NAME|FILE", help="what may stand together: house, eu-remanufacturing, ...")
     parser.add_argument("--nominal-v", type=float, default=NOMINAL_V, metavar="V", help="where voltage_v is missing")
     parser.add_argument(
-        "--limit", type=float, default=4.0, metavar="S", help="seconds for each of a proof's two stages"
+        "--limit",
+        type=float,
+        default=2.0,
+        metavar="T",
+        help="solver time for each of a proof's two stages, about 2 s each",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the assignment as CSV")
     parser.set_defaults(run_command=run)

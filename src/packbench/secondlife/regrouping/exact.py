@@ -1,8 +1,8 @@
 """Plans for a few dozen members, proven: OR-Tools CP-SAT, the packs' charges first, then their spread.
 
 Owns the model. Charges are counted in whole steps of `step_ah` (a thousandth of the median member, or as asked), which
-is far below what a capacity is known to; what a plan is proven to be is proven to that step. One seed, workers that
-take turns: the same table gives the same plan.
+is far below what a capacity is known to; what a plan is proven to be is proven to that step. One seed, one worker, and
+a limit in the solver's own time, which no other load changes: the same table gives the same plan.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from packbench.secondlife.regrouping.rules import Rules
 
 MEMBERS_MAX = 60
 """More than that is for `large`."""
-WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +139,8 @@ class _Model:
         self._hint(start)
         solver = self._cp.CpSolver()
         solver.parameters.random_seed = 1
-        solver.parameters.num_workers = WORKERS
-        solver.parameters.max_time_in_seconds = limit_s
+        solver.parameters.num_workers = 1
+        solver.parameters.max_deterministic_time = limit_s
         status = solver.Solve(model)
         if status not in (self._cp.OPTIMAL, self._cp.FEASIBLE):
             return None

@@ -85,7 +85,9 @@ def make_plan(table: Table, shape: Shape, rules: Rules, *, limit_s: float, prove
     status, spread_proven, most_ah = "bounded", False, bound_ah(table, made)
     if _reaches(table, packs, most_ah, step_ah):
         status, spread_proven = "optimal", _even(table, packs, step_ah)
-    if not spread_proven and prove and len(table) <= MEMBERS_MAX and made.packs == shape.packs:
+    # In parallel, equal groups are as good as proven; a solver would look for the least spread among billions in vain.
+    open_ends = status != "optimal" or (shape.parallel == 1 and not spread_proven)
+    if open_ends and prove and len(table) <= MEMBERS_MAX and made.packs == shape.packs:
         proof = proven(table, made, rules, packs, step_ah=step_ah, limit_s=limit_s)
         if proof.optimal or _better(table, proof.packs, packs):
             packs = _finest(table, proof.packs, packs)
