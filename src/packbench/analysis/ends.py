@@ -82,7 +82,8 @@ def fit_end(rows: SampleTable, cell: int | None, limit_v: float, series: int, ra
     readable[-1] = True  # the last row counts for its charge alone
     if np.count_nonzero(readable) <= ROWS_MIN:
         return None
-    rows, quantity = rows.part(readable), quantity[readable]
+    if not readable.all():
+        rows, quantity = rows.part(readable), quantity[readable]
     q_ah = cumulative_ah(rows)
     q_ah = (q_ah - q_ah[-1])[:-1]
     v, current_a = quantity[:-1], rows.current_a[:-1]

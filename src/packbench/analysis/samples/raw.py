@@ -15,7 +15,7 @@ import importlib
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from packbench.core.errors import InputError, Problem
 
 HEADER_WITHIN_LINES = 64
 HEAD_BYTES = 1 << 18
+GROUP_COLUMNS = 16
 DELIMITERS = (",", "\t", ";")
 PARQUET = (".parquet", ".pq")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb")
@@ -43,7 +44,7 @@ class RawTable:
     file: str
     columns: SampleColumns
     match: Match
-    arrays: dict[int, Any]
+    arrays: Mapping[int, Any]
     first_row: int
     """Row of the file of the first sample, from 1."""
     sha256: str
@@ -156,12 +157,54 @@ def _read_parquet(path: Path, maps: Sequence[SampleColumns]) -> RawTable | None:
             if chosen is None:
                 return None
             _, columns, match = chosen
-            table = opened.read(columns=[names[index] for index in _places(match)])
     except (pa.ArrowException, ValueError, OSError) as error:
-        found = str(error).splitlines()[0][:200]
-        raise InputError(Problem("not readable as Parquet", str(path), found=found, expected="Parquet")) from error
-    arrays = {index: table.column(names[index]).combine_chunks() for index in _places(match)}
-    return RawTable(str(path), columns, match, arrays, 1, _digest(path))
+        raise _bad_parquet(path, error) from error
+    fields = sorted({place.index for place in match.fields.values()})
+    kept = _read_columns(path, names, fields)
+    return RawTable(str(path), columns, match, _ParquetColumns(path, names, _places(match), kept), 1, _digest(path))
+
+
+def _bad_parquet(path: Path, error: Exception) -> InputError:
+    found = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return InputError(Problem("not readable as Parquet", str(path), found=found, expected="Parquet"))
+
+
+def _read_columns(path: Path, names: Sequence[str], places: Sequence[int]) -> dict[int, Any]:
+    pa, parquet = arrow("pyarrow"), arrow("pyarrow.parquet")
+    try:
+        table = parquet.read_table(path, columns=[names[index] for index in places], memory_map=True)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise _bad_parquet(path, error) from error
+    return {index: _plain(table.column(names[index])) for index in places}
+
+
+def _plain(values: Any) -> Any:
+    """Texts in one piece (their dictionaries must be one); numbers as they came, not copied."""
+    types = arrow("pyarrow").types
+    return values if types.is_floating(values.type) or types.is_integer(values.type) else values.combine_chunks()
+
+
+class _ParquetColumns(Mapping[int, Any]):
+    """The columns of a Parquet file, the many alike ones a group at a time: memory is used again, not asked for."""
+
+    def __init__(self, path: Path, names: Sequence[str], places: Sequence[int], kept: dict[int, Any]) -> None:
+        self._path, self._names, self._places, self._kept = path, names, places, kept
+        self._group: dict[int, Any] = {}
+
+    def __getitem__(self, index: int) -> Any:
+        if index in self._kept:
+            return self._kept[index]
+        if index not in self._group:
+            later = [place for place in self._places if place >= index and place not in self._kept]
+            self._group = {}
+            self._group = _read_columns(self._path, self._names, later[:GROUP_COLUMNS])
+        return self._group[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def _encoding(head: bytes) -> str:
@@ -195,7 +238,7 @@ def _read_text(path: Path, head: bytes, maps: Sequence[SampleColumns]) -> RawTab
     comma = delimiter == ";" and any(re.fullmatch(r"-?\d+,\d+", cell.strip()) for cell in first)
     form = _TextForm(delimiter, line + 1, width, "," if comma else ".")
     table = _parse_text(path, encoding, form, match)
-    arrays = {index: table.column(str(index)).combine_chunks() for index in _places(match)}
+    arrays = {index: _plain(table.column(str(index))) for index in _places(match)}
     return RawTable(str(path), columns, match, arrays, line + 2, _digest(path))
 
 

@@ -215,7 +215,7 @@ def _clock(raw: RawTable) -> _Clock:
 def _test_time(raw: RawTable) -> FloatArray:
     place = raw.match.fields["test_time"]
     pa, pc = arrow("pyarrow"), arrow("pyarrow.compute")
-    values = raw.arrays[place.index]
+    values: Any = raw.arrays[place.index]
     if not place.clock or not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         return _scaled(raw, place, "test_time")
     if place.factor == 1.0:
