@@ -12,6 +12,7 @@ resolve() {
 resolve pyproject.toml --all-extras "$@" -o requirements.lock
 resolve requirements-peers.in "$@" -o requirements-peers.lock
 resolve requirements-models.in "$@" -o requirements-models.lock
+resolve requirements-importers.in "$@" -o requirements-importers.lock
 resolve requirements-fuzz.in "$@" -o requirements-fuzz.lock
 if grep -nE '://|^ *(-f|-i|--find-links|--index-url|--extra-index-url)|@ ' requirements.lock requirements-*.lock; then
     echo "a lock holds an address or a path (above)" >&2

@@ -244,7 +244,9 @@ def test_the_lock_pins_every_dependency_by_hash_and_names_no_address() -> None:
     assert not missing, f"run `make lock`: {missing}"
 
 
-@pytest.mark.parametrize("name", ["requirements-peers", "requirements-models", "requirements-fuzz"])
+@pytest.mark.parametrize(
+    "name", ["requirements-peers", "requirements-models", "requirements-importers", "requirements-fuzz"]
+)
 def test_the_tools_locks_pin_by_hash_and_name_no_address(name: str) -> None:
     text = (ROOT / f"{name}.lock").read_text(encoding="utf-8")
     pinned = re.findall(r"^([a-z0-9.-]+)==\S+", text, re.MULTILINE)

@@ -1,5 +1,7 @@
 """Files of several makers in the header forms their maps state: the same test reads the same from each."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +129,59 @@ def bdf() -> bytes:
     return "\n".join(lines).encode()
 
 
+def workbook(sheets: dict[str, list[list[str | float]]]) -> bytes:
+    """A minimal .xlsx: texts inline, numbers as numbers."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    numbers = range(1, len(sheets) + 1)
+    named = zip(sheets, numbers, strict=True)
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>'
+        + "".join(f'<Override PartName="/xl/{k}.xml" ContentType="{kind}.worksheet+xml"/>' for k in numbers)
+        + "</Types>",
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+        f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+        + "".join(f'<sheet name="{name}" sheetId="{k}" r:id="r{k}"/>' for name, k in named)
+        + "</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
+        + "".join(f'<Relationship Id="r{k}" Type="{office}/worksheet" Target="{k}.xml"/>' for k in numbers)
+        + "</Relationships>",
+    }
+    for k, rows in zip(numbers, sheets.values(), strict=True):
+        body = "".join("<row>" + "".join(map(cell, row)) + "</row>" for row in rows)
+        parts[f"xl/{k}.xml"] = f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData></worksheet>'
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return made.getvalue()
+
+
+def cell(value: str | float) -> str:
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+    return f"<c><v>{value!r}</v></c>"
+
+
+def neware_xlsx() -> bytes:
+    """The record sheet behind two others; step numbers as numbers, some quantities as texts, as BTSDA writes them."""
+    lines = [line.split(",") for line in neware_zh().decode("gb18030").splitlines()]
+    rows: list[list[str | float]] = [list(lines[0])]
+    rows += [[float(r[0]), float(r[1]), float(r[2]), r[3], r[4], r[5], *r[6:8], float(r[8]), *r[9:]] for r in lines[1:]]
+    unit: list[list[str | float]] = [["起始时间", "2026-03-01"], ["条码", "A1"]]
+    step: list[list[str | float]] = [["循环号", "工步号", "工步类型"], [1.0, 1.0, "静置"]]
+    return workbook({"unit": unit, "step": step, "record": rows})
+
+
 FORMS: dict[str, tuple[str, Any]] = {
     "neware-zh.csv": ("neware-record", neware_zh),
     "neware-en.csv": ("neware-record", neware_unsigned_en),
+    "neware.xlsx": ("neware-record", neware_xlsx),
     "arbin.csv": ("arbin", arbin),
     "maccor.txt": ("maccor", maccor),
     "nebula.txt": ("nebula-record", nebula),
@@ -210,4 +262,12 @@ def test_a_word_or_a_number_that_does_not_fit_is_named_by_row(tmp_path: Path) ->
         analyze_file(path)
     path.write_text(text.replace("3.600000", "3.6v", 3), encoding="utf-8")
     with pytest.raises(InputError, match=r"maccor.txt:5.*voltage.*'3.6v'.*expected a number"):
+        analyze_file(path)
+
+
+def test_a_row_that_is_cut_is_named_with_its_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "nebula.txt")
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:40], lines[40][:6], *lines[41:]]))
+    with pytest.raises(InputError, match=r"a row is cut or garbled.*2 fields.*expected 10 fields"):
         analyze_file(path)

@@ -262,12 +262,6 @@ def _parse_text(path: Path, encoding: str, form: _TextForm, match: Match) -> Any
     as_text += [fields[name] for name in ("instant",) if name in fields and fields[name].order != "unix"]
     as_text += [place for place in fields.values() if place.clock]
     names = [str(index) for index in range(form.width)]
-    bad: list[Any] = []
-
-    def note_bad(row: Any) -> str:
-        bad.append(row)
-        return "error"
-
     convert = pacsv.ConvertOptions(
         include_columns=[str(index) for index in _places(match)],
         column_types={str(place.index): pa.string() for place in as_text},
@@ -275,16 +269,17 @@ def _parse_text(path: Path, encoding: str, form: _TextForm, match: Match) -> Any
         timestamp_parsers=[],
         decimal_point=form.decimal,
     )
-    parse = pacsv.ParseOptions(delimiter=form.delimiter, invalid_row_handler=note_bad)
+    parse = pacsv.ParseOptions(delimiter=form.delimiter)
     read = pacsv.ReadOptions(column_names=names, skip_rows=form.skip_lines, encoding=encoding, block_size=1 << 22)
     try:
         return pacsv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     except (pa.ArrowException, ValueError, UnicodeError) as error:
         if encoding == "utf-8" and "UTF8" in str(error).replace("-", "").upper():
             return _parse_text(path, "gb18030", form, match)
-        if bad:
-            found = f"{bad[0].actual_columns} fields in {bad[0].text[:_SHOWN_MAX]!r}"
-            problem = Problem("a row is cut or garbled", str(path), None, None, "", found, f"{form.width} fields")
+        cut = re.search(r"Expected (\d+) columns, got (\d+): ?(.*)", str(error))
+        if cut is not None:
+            found = f"{cut.group(2)} fields in {cut.group(3)[:_SHOWN_MAX]!r}"
+            problem = Problem("a row is cut or garbled", str(path), None, None, "", found, f"{cut.group(1)} fields")
             raise InputError(problem) from error
         if "Empty CSV" in str(error):
             problem = Problem("no samples", str(path), found="headers alone", expected="one row a sample")

@@ -246,6 +246,10 @@ def _instants(raw: RawTable) -> FloatArray:
         pattern, iso = _TO_ISO[place.order]
         texts = raw.texts(place)
         fits = pc.match_substring_regex(texts, pattern=pattern)
+        if pc.all(fits).as_py() is False and pc.any(fits).as_py() is not True:
+            # A year of four digits in front leaves no doubt, whatever order the map states.
+            pattern, iso = _TO_ISO["ymd"]
+            fits = pc.match_substring_regex(texts, pattern=pattern)
         if pc.all(fits).as_py() is False:
             good = re.compile(pattern).match
             raise raw.refusal(texts, place, "instant", good, f"a date and a time ({place.order})")

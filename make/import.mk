@@ -1,0 +1,6 @@
+# How fast files of other cyclers are read.
+
+.PHONY: bench-import
+
+bench-import: setup $(VENV)/importers/.packbench-tools ## analyze on big tables, beside pyarrow's bare read and PyProBE
+	$(BIN)/python tests/benchmarks/importing.py
