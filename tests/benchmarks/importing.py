@@ -3,8 +3,7 @@
 Run it with `make bench-import`. Prints seconds of the wall clock and of the processor, and ratios. Not a
 test. Each figure is of a process of its own, after its imports: nothing is warm but the disk's cache. PyProBE
 reads the same Arbin file in its own environment (`make .venv/importers/.packbench-tools`); without it, so said.
-PyProBE converts and keeps columns; `analyze` does that and gives the steps, the counters' check and the
-capacity, so the comparison does not favour us.
+PyProBE converts and keeps columns; `analyze` gives the steps, the check of the counters and the capacity besides.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from packbench.analysis.samples.imported import CounterName, ImportedSamples
 from packbench.analysis.samples.maps import Place, SampleColumns
-from packbench.analysis.samples.raw import RawTable, arrow, read_raw
+from packbench.analysis.samples.raw import RawTable, arrow, floats, read_raw
 from packbench.analysis.table import FloatArray, SampleTable
 from packbench.core.errors import InputError, Problem
 from packbench.core.result import Note
@@ -220,7 +220,7 @@ def _test_time(raw: RawTable) -> FloatArray:
         return _scaled(raw, place, "test_time")
     if place.factor == 1.0:
         try:
-            return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+            return floats(values)
         except pa.ArrowInvalid:
             pass
     parts = pc.extract_regex(values, pattern=_CLOCK)
@@ -231,7 +231,7 @@ def _test_time(raw: RawTable) -> FloatArray:
     for name, factor in (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3)):
         part = pc.struct_field(parts, name)
         part = pc.if_else(pc.equal(part, ""), "0", part).cast(pa.float64())
-        total = total + factor * np.asarray(part.to_numpy(zero_copy_only=False), dtype=np.float64)
+        total = total + factor * floats(part)
     return total
 
 
@@ -256,16 +256,14 @@ def _instants(raw: RawTable) -> FloatArray:
         texts = pc.replace_substring_regex(texts, pattern=pattern, replacement=iso)
         texts = pc.replace_substring_regex(texts, pattern=r"([- ])0(\d\d)", replacement=r"\1\2")
         try:
-            values = texts.cast(pa.timestamp("ns"))
+            values = texts.cast(pa.timestamp("us"))
         except pa.ArrowInvalid as error:
             problem = Problem(
                 "", raw.file, None, place.index + 1, f"instant ({place.header})", str(error)[:120], "a date"
             )
             raise InputError(problem) from None
-    whole = values.cast(pa.timestamp("ns")).cast(pa.int64())
-    missing = np.asarray(whole.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    seconds = np.asarray(whole.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.float64) / 1e9
-    return np.where(missing, np.nan, seconds)
+    whole = values.cast(pa.timestamp("us")).cast(pa.int64())
+    return floats(whole) / 1e6
 
 
 def _orderly(raw: RawTable, t_s: FloatArray, kept: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[Note]]:
