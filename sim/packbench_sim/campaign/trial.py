@@ -129,6 +129,10 @@ class _Trial:
         self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
         self._lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
         self._token = 1
+        self._misconfigured = False
+        """The board holds a configuration that is not this bench's, until it is reset."""
+        self._went_on = False
+        """This life goes on with a run that was cut short: it is refused where too little was recorded by then."""
         self._unasked = False
         """Nobody is there to say whether the run that was cut short is to be gone on with."""
         self._hot = 0
@@ -176,7 +180,7 @@ class _Trial:
             self._refused_by_config(number, draws)
             return
         rows = {draw.row for draw in draws}
-        mismatched = "config.mismatch" in rows and await self._misconfigure()
+        mismatched = self._misconfigured = "config.mismatch" in rows and await self._misconfigure()
         self._unasked = unasked = "config.resume" in rows and self._cut_short is not None
         controller = self._begin(swapped="host.port_swap" in rows, asked=not unasked)
         self._host.attach(controller)
@@ -222,6 +226,7 @@ class _Trial:
     def _begin(self, *, swapped: bool, asked: bool = True) -> Controller:
         """A controller: on the run that was cut short, or on a new one."""
         goes_on, self._cut_short = self._cut_short, None
+        self._went_on = goes_on is not None
         folder = goes_on
         meta = None
         if folder is None:
@@ -317,8 +322,10 @@ class _Trial:
             and all(BY_ID[draw.row].reaction in BORNE and draw.row != "power.weld" for draw in draws)
         ):
             self._violates("left closed", f"life {number} ended well, and the board tripped after it", draws)
-        if trip and not any(arm.injected is not None for arm in arms):
-            self._violates("false trip", f"life {number} tripped ({trip}) before anything was wrong", draws)
+        stopped = trip or (verdict in ("refused", "error", "aborted") and not self._went_on)
+        if stopped and not any(arm.injected is not None for arm in arms):
+            why = trip or f"{ended.error or verdict}"
+            self._violates("false stop", f"life {number} was stopped ({why}) before anything was wrong", draws)
         for arm in arms:
             if arm.injected is None:
                 continue
@@ -389,7 +396,7 @@ class _Trial:
         self._world.plant.advance_to(self._clock.now_ns())
         self._world.plant.pack.rested()
         board = self._world.board
-        if board.state is not BoardState.TRIPPED:
+        if board.state is not BoardState.TRIPPED and not self._misconfigured:
             return
         # A real board looks a thousand times a second, and has seen the key off by now.
         board.on_bytes(self._clock.now_ns(), b"")
