@@ -31,6 +31,7 @@ COMMANDS = (
     "analyze",
     "estimate",
     "regroup",
+    "grade",
     "report",
     "export",
     "runs",
