@@ -149,7 +149,7 @@ def _shown(one: Graded, rules: RulesModel, lang: Lang) -> list[RenderableType]:
     for column in ("figure", "value", "grade"):
         table.add_column(texts[column])
     for item in grading.criteria:
-        value = "" if item.value is None else measured(item.value).full
+        value = "" if item.value is None else _shown_value(item.value, is_count=item.figure == "trips")
         table.add_row(item.figure, value, item.grade or texts["none"])
     lines.append(table)
     for item in grading.criteria:
@@ -159,6 +159,10 @@ def _shown(one: Graded, rules: RulesModel, lang: Lang) -> list[RenderableType]:
             )
             lines.append(Text(f"- {line}", style="yellow"))
     return lines
+
+
+def _shown_value(value: Measured, *, is_count: bool) -> str:
+    return f"{value.value:.0f}" if is_count else measured(value).full
 
 
 def _verdict(grading: Grading, rules: RulesModel, lang: Lang) -> list[RenderableType]:
