@@ -30,6 +30,9 @@ criteria:
   - figure: dcir_rise
     required: false
     bounds: [{grade: A, value: 0.5, source: house rule}, {grade: B, value: 1.0, source: house rule}]
+  - figure: age_years
+    required: false
+    bounds: [{grade: A, value: 8.0, source: house rule}]
 """
 RULES = load_rules(TEXT, "r.yaml")
 K_NORMAL = coverage_factor(None, 0.95)
@@ -46,7 +49,7 @@ def test_probabilities_by_hand() -> None:
     assert found.assured_grade == "B"
     assert found.borderline
     assert found.probabilities == pytest.approx({"A": 0.841345, "B": 0.158655, "R": 0.0}, abs=1e-6)
-    assert [item.grade for item in found.criteria] == ["A", None, None]
+    assert [item.grade for item in found.criteria] == ["A", None, None, None]
 
 
 def test_students_t_is_taken_from_k() -> None:
@@ -61,10 +64,12 @@ def test_students_t_is_taken_from_k() -> None:
 def test_monte_carlo_confirms_the_joint_probabilities() -> None:
     draw, n = np.random.default_rng(7), 200_000
     k = coverage_factor(5.0, 0.95)
-    found = grade(RULES, {"soh": figure(0.79, 0.02, k), "dcir_rise": figure(0.55, 0.2)})
+    figures = {"soh": figure(0.79, 0.02, k), "dcir_rise": figure(0.55, 0.2), "age_years": figure(7.5, 1.0)}
+    found = grade(RULES, figures)
     soh, rise = 0.79 + 0.02 * draw.standard_t(5.0, n), 0.55 + 0.2 * draw.normal(size=n)
-    is_a = (soh >= 0.8) & (rise <= 0.5)
-    is_b = ~is_a & (soh >= 0.7) & (rise <= 1.0)
+    age = 7.5 + draw.normal(size=n)
+    is_a = (soh >= 0.8) & (rise <= 0.5) & (age <= 8.0)
+    is_b = ~is_a & (soh >= 0.7) & (rise <= 1.0)  # no bound of age for B: old packs may be B
     assert found.grade == "B"
     assert found.probabilities is not None
     assert found.probabilities["A"] == pytest.approx(is_a.mean(), abs=0.005)
@@ -72,7 +77,7 @@ def test_monte_carlo_confirms_the_joint_probabilities() -> None:
 
 
 def test_soh_and_soce_move_together() -> None:
-    both = grade(RULES, {"soh": figure(0.81, 0.01), "soce": figure(0.81, 0.01)})
+    both = grade(RULES, {"soh": figure(0.81, 0.01), "soce": figure(0.83, 0.01)})
     assert both.probabilities is not None
     assert both.probabilities["A"] == pytest.approx(0.841345, abs=1e-6)
 
