@@ -12,7 +12,7 @@ from packbench.core.errors import InputError
 from packbench.core.result import Measured
 from packbench.files import packaged_configs
 from packbench.secondlife.grading.judge import degrees_of_freedom, grade, p_reached
-from packbench.secondlife.grading.rules import RulesModel, load_rules
+from packbench.secondlife.grading.rules import Figure, RulesModel, load_rules
 
 TEXT = """grading: mine
 title: {en: a, zh: b}
@@ -64,7 +64,11 @@ def test_students_t_is_taken_from_k() -> None:
 def test_monte_carlo_confirms_the_joint_probabilities() -> None:
     draw, n = np.random.default_rng(7), 200_000
     k = coverage_factor(5.0, 0.95)
-    figures = {"soh": figure(0.79, 0.02, k), "dcir_rise": figure(0.55, 0.2), "age_years": figure(7.5, 1.0)}
+    figures: dict[Figure, Measured] = {
+        "soh": figure(0.79, 0.02, k),
+        "dcir_rise": figure(0.55, 0.2),
+        "age_years": figure(7.5, 1.0),
+    }
     found = grade(RULES, figures)
     soh, rise = 0.79 + 0.02 * draw.standard_t(5.0, n), 0.55 + 0.2 * draw.normal(size=n)
     age = 7.5 + draw.normal(size=n)
