@@ -37,7 +37,7 @@ def test_a_grade_with_its_probabilities(tmp_path: Path, capsys: pytest.CaptureFi
     assert sum(pack["probabilities"].values()) == pytest.approx(1.0)
     assert pack["probabilities"]["A"] == pytest.approx(0.8364, abs=1e-3)
     assert {item["figure"] for item in pack["criteria"] if not item["assessed"]} == {
-        "cell_spread_v", "dcir_rise", "self_discharge_per_month", "insulation_ohm_per_v",
+        "cell_spread_v", "dcir_rise", "self_discharge_per_month", "insulation_ohm_per_v", "trips",
     }  # fmt: skip
 
 

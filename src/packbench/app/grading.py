@@ -75,10 +75,10 @@ def _number(text: str, word: str) -> float:
 
 def graded(word: str, rules: RulesModel, stated: dict[Figure, Measured], pack: str | None) -> Graded:
     """Grade one run, result.json or cycler's file. Raises InputError, VerificationFailed."""
-    result, is_verified, has_record = _result(word, pack)
+    result, is_verified = _result(word, pack)
     if not result.valid or result.verdict in ("INVALID", "ABORTED"):
         return Graded(result, None, is_verified)
-    figures = _figures(result, has_record=has_record)
+    figures = _figures(result, has_record=is_verified)
     for name, figure in stated.items():
         if name in figures:
             found = f"{name}, which the run measured"
@@ -87,22 +87,22 @@ def graded(word: str, rules: RulesModel, stated: dict[Figure, Measured], pack: s
     return Graded(result, grade(rules, figures), is_verified)
 
 
-def _result(word: str, pack: str | None) -> tuple[Result, bool, bool]:
-    """The result; whether its record was verified; whether it was concluded from a record, which knows of trips."""
+def _result(word: str, pack: str | None) -> tuple[Result, bool]:
+    """The result, and whether its record was verified."""
     path = Path(word)
     if path.is_file() and path.name != DATA_NAME:
         if path.suffix.lower() == ".json":
-            return result_from_json(path.read_bytes(), str(path)), False, True
+            return result_from_json(path.read_bytes(), str(path)), False
         spec = None
         if pack is not None:
             source = read_source("packs", pack)
             spec = load_pack(source.text, source.name)
-        return analyze_file(path, None, spec), False, False
-    return run_of(word)[1], True, True
+        return analyze_file(path, None, spec), False
+    return run_of(word)[1], True
 
 
 def _figures(result: Result, *, has_record: bool) -> dict[Figure, Measured]:
-    """What a result holds. A table of samples says nothing of trips, so that there were none is not known."""
+    """What a result holds. Only a verified record vouches that there were no trips."""
     found: dict[Figure, Measured] = {}
     if result.soh is not None:
         found["soh"] = result.soh
@@ -110,6 +110,6 @@ def _figures(result: Result, *, has_record: bool) -> dict[Figure, Measured]:
         found["soce"] = result.soce
     if result.cell_spread_v is not None:
         found["cell_spread_v"] = result.cell_spread_v
-    if has_record and result.provenance != "imported":
+    if has_record:
         found["trips"] = Measured(float(len(result.trips)), 0.0, STATED_K, STATED_P, "1")
     return found

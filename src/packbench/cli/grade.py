@@ -30,7 +30,7 @@ _TEXTS: dict[Lang, dict[str, str]] = {
         "near": "{figure} lies within its uncertainty of the bound of {grade} ({bound:g}, {source}): reached with {p}",
         "missing": "no grade: required and missing: {names}",
         "invalid": "no grade: {verdict}: {reasons}",
-        "mark": "{provenance}: nobody measured this with this bench",
+        "mark": "provenance: {provenance}",
         "unverified": "not checked against a signed record",
     },
     "zh": {
@@ -43,7 +43,7 @@ _TEXTS: dict[Lang, dict[str, str]] = {
         "near": "{figure} 与 {grade} 级界限（{bound:g}，{source}）之差在其不确定度之内：达到的概率为 {p}",
         "missing": "无法定级：缺少必需指标：{names}",
         "invalid": "无法定级：{verdict}：{reasons}",
-        "mark": "{provenance}：并非本测试台实测",
+        "mark": "数据来源：{provenance}",
         "unverified": "未对照已签名记录核验",
     },
 }
@@ -133,8 +133,7 @@ def _figure(value: Measured | None) -> dict[str, Any] | None:
 def _shown(one: Graded, rules: RulesModel, lang: Lang) -> list[RenderableType]:
     texts, grading = _TEXTS[lang], one.grading
     lines: list[RenderableType] = [Text(f"{one.result.serial or one.result.run_id}", style="bold")]
-    if one.result.provenance != "measured":
-        lines.append(Text(texts["mark"].format(provenance=one.result.provenance), style="yellow"))
+    lines.append(Text(texts["mark"].format(provenance=one.result.provenance), style="yellow"))
     if not one.is_record_verified:
         lines.append(Text(texts["unverified"], style="yellow"))
     if grading is None:
