@@ -78,10 +78,8 @@ NOT_HELD: dict[str, str] = {
 }
 """Rows whose promise is not kept, and why. One that is kept after all fails here: take it out."""
 
-NOT_REPAIRED: dict[str, str] = {
-    "config.mismatch": "nobody switches the board off and on: it keeps the wrong configuration, and refuses every run",
-}
-"""Rows after which the next run does not pass, and why."""
+OF_RECORDS = {"config.resume": "connecting", "store.corrupt": "stopping"}
+"""Rows that take a record which was cut short, or one that is finished."""
 BUDGETLESS = frozenset({"DISCARD", "NONE", "MARKED", "REFUSE"})
 
 
@@ -104,7 +102,7 @@ def said(report: TrialReport) -> str:
 
 def test_every_row_that_can_be_made_true_is_here() -> None:
     drawn = {row for row in INJECTABLE if BY_ID[row].states}
-    assert set(CASES) == drawn
+    assert set(CASES) | set(OF_RECORDS) == drawn
     assert set(NOT_HELD) <= drawn
     for row, (state, _, _) in CASES.items():
         assert state in BY_ID[row].states, row
@@ -126,7 +124,16 @@ def test_a_row_is_seen_reported_and_repaired(row: str) -> None:
     assert not report.violations, [each.text for each in report.violations]
     require_seen_in_time(BY_ID[row], found)
     passed = 2 if not expected or row in PASSES_MARKED else 1
-    assert (report.ended.get("pass", 0) == passed) is (row not in NOT_REPAIRED), "after repair"
+    assert report.ended.get("pass", 0) == passed, "after repair"
+
+
+@pytest.mark.parametrize("row", sorted(OF_RECORDS))
+def test_a_row_of_a_record_is_refused(row: str) -> None:
+    draws = ((Draw(row, OF_RECORDS[row], 0.0),), ())
+    report = run_trial(TrialSpec(SEED, MINUTES, INJECTABLE, only=draws))
+    (found,) = (each for each in report.injections if each.row == row)
+    assert found.held
+    assert not report.violations, [each.text for each in report.violations]
 
 
 PASSES_MARKED = frozenset({"power.weld"})
