@@ -63,7 +63,7 @@ CASES = (
         ("Cell 9 rose to 3.85", "第 9 号单体电压升至 3.85"),
     ),
     Case(
-        "sensor.weak_cell", 45.1, "quick-check", "cell_under_voltage", BMS_POLL_S + 0.1,
+        "sensor.weak_cell", 45.6, "quick-check", "cell_under_voltage", BMS_POLL_S + 0.1,
         ("Cell 9 fell to 1.95", "第 9 号单体电压降至 1.95"),
     ),
     Case(
