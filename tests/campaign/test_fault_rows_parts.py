@@ -19,7 +19,7 @@ from packbench.wire.modbus import crc16
 from packbench_sim.campaign.profile import campaign_job
 from packbench_sim.faults import FAULT_FLAGS, Faults, Injection, wires
 from packbench_sim.faults.catalogue import BY_ID, ROWS, S
-from packbench_sim.faults.injector import OF_THE_BENCH, Injector, NoHost
+from packbench_sim.faults.injector import OF_THE_BENCH, Injector
 from packbench_sim.faults.seen import state_of
 from packbench_sim.faults.triggers import EVENTS, Armed, At, InState, InStep, Planned, Probability, When
 from packbench_sim.loop import VirtualClock, VirtualLoop, run_virtual
@@ -75,7 +75,7 @@ def over_a_line(
 def test_a_fault_that_is_over_leaves_the_others_on_the_line() -> None:
     def put_on(link: MemoryLink, now_ns: Callable[[], int]) -> None:
         dead = wires.Dead(link, now_ns)
-        wires.OneReply(link, now_ns, lambda data: data[::-1]).take_off()
+        wires.Once(link, now_ns, lambda data: data[::-1]).take_off()
         other = wires.EveryReply(link, now_ns, lambda data: data + b"!")
         dead.take_off()
         assert link.from_device is not unchanged
@@ -163,7 +163,7 @@ def play(*plans: Planned, seed: int = 1, look: Callable[[World, Injector], None]
         world = build_parts(job.bench, job.pack, start_ns=0, seed=1)
         bench = VirtualBench(job, world)
         lines = bench.lines(loop, clock)
-        injector = Injector(world, loop, NoHost(), Random(f"faults {seed}"))
+        injector = Injector(world, loop, None, Random(f"faults {seed}"))
         injector.attach_lines(lines)
         played.armed = [Armed(plan, injector, Random(f"{seed} {number}")) for number, plan in enumerate(plans)]
 

@@ -88,7 +88,7 @@ class Injected:
 class Injector:
     """Breaks one world. `attach_lines` says which lines the host holds now."""
 
-    def __init__(self, world: World, loop: VirtualLoop, host: HostFaults, rng: Random) -> None:
+    def __init__(self, world: World, loop: VirtualLoop, host: HostFaults | None, rng: Random) -> None:
         self.world, self.loop, self._host, self._rng = world, loop, host, rng
         self.lines: Mapping[str, MemoryLink] = {}
         self._made: dict[str, list[wires.LineFault]] = {}
@@ -153,7 +153,9 @@ class Injector:
         role = _WIRES[row] or self._rng.choice(("cycler", "bms"))
         if row == "comms.noise" and self._rng.random() < 0.3 and state_of(self.world) in CLOSED:
             # A frame that the board does not get: none of the sequence that closes its contactor, where it is refused.
-            fault = wires.OneRequest(self.lines["board"], self.loop.now_ns, wires.damaged(self._rng, tcp=False))
+            fault = wires.Once(
+                self.lines["board"], self.loop.now_ns, wires.damaged(self._rng, tcp=False), on="to_device"
+            )
             self._made.setdefault(row, []).append(fault)
             return lambda: fault.seen_ns
         link, tcp, rng = self.lines[role], role == "cycler", self._rng
@@ -178,9 +180,9 @@ class Injector:
                 )
             case "comms.wrong_unit":
                 change = rng.choice((wires.of_another_unit, wires.shorter))
-                fault = wires.OneReply(link, clock, change(tcp=tcp))
+                fault = wires.Once(link, clock, change(tcp=tcp))
             case "comms.noise":
-                fault = wires.OneReply(link, clock, wires.damaged(rng, tcp=tcp))
+                fault = wires.Once(link, clock, wires.damaged(rng, tcp=tcp))
             case "comms.half_write":
                 fault = wires.HalfWrite(link, clock, rng, tcp=tcp)
             case "net.malformed":
@@ -208,7 +210,22 @@ class Injector:
             self.lines["board"].wake()
 
     def _others(self, row: str, now_ns: int, *, slight: bool) -> Shown | None:
-        host, board, rng = self._host, self.world.board, self._rng
+        """Of the board, or of the host. Raises KeyError for a row that is neither's, or the host's where none is."""
+        board = self.world.board
+        match row:
+            case "host.mcu_hang":
+                board.hang(now_ns)
+                self.lines["board"].wake()
+            case "power.reclose":
+                for data in self._heard[-400:]:
+                    self.lines["board"].inject(data)
+            case _ if self._host is None:
+                raise KeyError(row)
+            case _:
+                return self._on_host(self._host, row, now_ns, slight=slight)
+        return None
+
+    def _on_host(self, host: HostFaults, row: str, now_ns: int, *, slight: bool) -> Shown | None:
         match row:
             case "comms.host_dead":
                 host.kill()
@@ -218,17 +235,11 @@ class Injector:
                 host.stall_disk(STALL_NS)
                 self.loop.at_ns(now_ns + STALL_NS, host.stall_disk, COMMIT_NS)
             case "host.clock_jump":
-                host.jump_wall(rng.choice((-7200.0, -1.5, 1.5, 3600.0, 86_400.0)))
+                host.jump_wall(self._rng.choice((-7200.0, -1.5, 1.5, 3600.0, 86_400.0)))
             case "host.reboot":
                 host.reboot()
             case "host.exception":
                 return host.raise_in_loop()
-            case "host.mcu_hang":
-                board.hang(now_ns)
-                self.lines["board"].wake()
-            case "power.reclose":
-                for data in self._heard[-400:]:
-                    self.lines["board"].inject(data)
             case "store.power_cut":
                 host.power_cut()
             case "store.fsync" if slight:
@@ -283,34 +294,6 @@ def _never() -> int | None:
     return None
 
 
-class NoHost:
-    """Of a bench whose host cannot be broken."""
-
-    def kill(self) -> None:
-        raise NotImplementedError
-
-    def stick(self, duration_ns: int) -> None:
-        raise NotImplementedError
-
-    def jump_wall(self, seconds: float) -> None:
-        raise NotImplementedError
-
-    def raise_in_loop(self) -> Shown:
-        raise NotImplementedError
-
-    def stall_disk(self, duration_ns: int) -> Shown:
-        raise NotImplementedError
-
-    def fail_disk(self, *, full: bool) -> None:
-        raise NotImplementedError
-
-    def power_cut(self) -> None:
-        raise NotImplementedError
-
-    def reboot(self) -> None:
-        raise NotImplementedError
-
-
 def break_later(
     world: World, loop: VirtualLoop, lines: Mapping[str, MemoryLink], injections: Iterable[Injection], seed: int
 ) -> None:
@@ -318,7 +301,7 @@ def break_later(
     due = [each for each in injections if each.fault_id in OF_THE_BENCH]
     if not due:
         return
-    injector = Injector(world, loop, NoHost(), Random(f"faults {seed}"))
+    injector = Injector(world, loop, None, Random(f"faults {seed}"))
     injector.attach_lines(lines)
     for each in due:
         loop.at_ns(loop.now_ns() + each.at_ns, injector.inject, each.fault_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Literal
 
 from packbench.wire.modbus import crc16
 from packbench_sim.faults.seen import MODBUS_READS, is_write
@@ -75,10 +76,17 @@ class Dead(LineFault):
         self.put_on(to_device=nothing, from_device=nothing)
 
 
-class OneReply(LineFault):
-    """The next reply is changed, once."""
+class Once(LineFault):
+    """The next reply is changed, or the next request."""
 
-    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Change) -> None:
+    def __init__(
+        self,
+        link: MemoryLink,
+        now_ns: Callable[[], int],
+        change: Change,
+        *,
+        on: Literal["from_device", "to_device"] = "from_device",
+    ) -> None:
         super().__init__(link, now_ns)
 
         def once(_t_ns: int, data: bytes) -> bytes:
@@ -87,22 +95,7 @@ class OneReply(LineFault):
             self.take_off()
             return changed
 
-        self.put_on(from_device=once)
-
-
-class OneRequest(LineFault):
-    """The next request is changed, once."""
-
-    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], change: Change) -> None:
-        super().__init__(link, now_ns)
-
-        def once(_t_ns: int, data: bytes) -> bytes:
-            changed = change(data)
-            self.seen()
-            self.take_off()
-            return changed
-
-        self.put_on(to_device=once)
+        self.put_on(**{on: once})
 
 
 class EveryReply(LineFault):

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -249,12 +249,15 @@ def run_to_end(job: Job, options: LiveOptions, folder: Path, observe: Observer) 
     if not any(is_emulated(spec) for spec in job.bench.devices.values()):
         # A key that cannot sign at the end refuses the run before anything is switched on.
         signing_key(None, clock.wall())
-    try:
+    with ExitStack() as broken:
+        broken.callback(_sign_what_there_is, folder, clock)
         ended = asyncio.run(run_live(job, options, folder, observe, clock))
-    except BaseException:
-        # What there is of a record is signed, too; what went wrong is what the operator has to hear.
-        with suppress(PackbenchError, OSError):
-            sign_record(folder, clock.wall(), durable=True)
-        raise
+        broken.pop_all()
     sign_record(folder, clock.wall(), durable=True)
     return ended
+
+
+def _sign_what_there_is(folder: Path, clock: Clock) -> None:
+    """Of a run that broke off, its record is signed too; what went wrong is what the operator has to hear."""
+    with suppress(PackbenchError, OSError):
+        sign_record(folder, clock.wall(), durable=True)

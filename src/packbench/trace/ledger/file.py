@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
@@ -71,12 +71,11 @@ class Ledger:
             found = error.strerror or str(error)
             raise InputError(Problem("cannot be opened", file=str(path), found=found, expected="a ledger")) from error
         ledger = cls(path, handle)
-        try:
+        with ExitStack() as undo:
+            undo.callback(ledger.close)
             with ledger._locked():
                 ledger._catch_up()
-        except BaseException:
-            ledger.close()
-            raise
+            undo.pop_all()
         return ledger
 
     def close(self) -> None:
@@ -133,8 +132,7 @@ class Ledger:
             entries: list[Entry] = []
             at = tail.end
             self._require_right_runs(bodies)
-            self.index.begin()
-            try:
+            with self.index.changing():
                 seq, prev = tail.seq, tail.hash
                 for body in bodies:
                     seq += 1
@@ -144,10 +142,6 @@ class Ledger:
                     at += len(entry.line) + 1
                     prev = entry.hash
                 self._write(entries, tail.end, is_indexed=True)
-                self.index.commit()
-            except BaseException:
-                self.index.roll_back()
-                raise
             return entries
 
     def add(self, bodies: Sequence[Mapping[str, Any]], key: SigningKey, now: datetime) -> list[Entry]:
@@ -204,15 +198,10 @@ class Ledger:
         size = os.fstat(self._handle).st_size
         if size == tail.end and (tail.line == 0 or self._still_there(tail)):
             return
-        self.index.begin()
-        try:
+        with self.index.changing():
             if tail.line and (size < tail.end or not self._still_there(tail)):
                 self.index.clear()
             self._index_from(self.tail)
-            self.index.commit()
-        except BaseException:
-            self.index.roll_back()
-            raise
 
     def _still_there(self, tail: Tail) -> bool:
         place = self.index.place(tail.line)

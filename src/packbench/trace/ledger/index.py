@@ -8,7 +8,8 @@ entry can be judged without reading the whole ledger.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -100,18 +101,16 @@ class Index:
         )
         return NOTHING if row is None else Tail(*row)
 
-    def begin(self) -> None:
-        """Open a change."""
+    @contextmanager
+    def changing(self) -> Generator[None]:
+        """A change that is kept as a whole, or not at all; without a sync, since the ledger itself is the truth."""
         self._run("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """Keep the change: without a sync, since the ledger itself is the truth."""
-        self._run("COMMIT")
-
-    def roll_back(self) -> None:
-        """Forget the change."""
-        if not self._db.getautocommit():
-            self._run("ROLLBACK")
+        try:
+            yield
+            self._run("COMMIT")
+        finally:
+            if not self._db.getautocommit():
+                self._run("ROLLBACK")
 
     def clear(self) -> None:
         """Forget everything."""
