@@ -74,6 +74,35 @@ def test_the_weakest_cell_comes_with_what_the_next_one_would_still_give():
     assert pytest.approx(1.96 * 2**0.5 * 0.002 / 3**0.5, rel=0.1) == result.cell_spread_v.U
 
 
+def close_cells(next_ah):
+    """The made-up run with its second cell this much (Ah) behind the weakest in every discharge."""
+    run = made.made_up_run()
+    cells = run.rows.cell_voltages_v.copy()
+    for step in run.steps:
+        rows = (run.rows.t_s >= step.started_ns / 1e9) & (run.rows.t_s <= step.ended_ns / 1e9)
+        if step.kind == "cc_discharge":
+            to_go = np.interp(run.rows.t_s[rows], (step.started_ns / 1e9, step.ended_ns / 1e9), (-step.charge_ah, 0.0))
+            cells[rows, 1] = made.curve_v(to_go + next_ah)
+    return replace(run, rows=replace(run.rows, cell_voltages_v=cells))
+
+
+def test_a_margin_within_its_own_uncertainty_decides_nothing_and_says_so():
+    close, clear = made.analysed(close_cells(0.002)), made.analysed(close_cells(made.NEXT_AH))
+    assert close.weakest_cell.margin_ah.value < close.weakest_cell.margin_ah.U
+    assert close.weakest_cell.decided is False
+    assert close.weakest_cell.next_index == 2
+    assert [note.text_en for note in close.notes if note.key == "weakest_not_decided"]
+    assert clear.weakest_cell.decided is True
+    assert not [note for note in clear.notes if note.key == "weakest_not_decided"]
+
+
+def test_a_cell_of_many_is_not_named_without_a_margin():
+    run = made.made_up_run()
+    blind = run.rows.cell_voltages_v.copy()
+    blind[:, [0, 1, 3]] = np.nan
+    assert made.analysed(replace(run, rows=replace(run.rows, cell_voltages_v=blind))).weakest_cell is None
+
+
 def test_a_single_cell_has_no_spread_and_no_margin():
     run = made.made_up_run()
     lone = replace(run.rows, cell_voltages_v=run.rows.cell_voltages_v[:, 2:3])
@@ -82,6 +111,7 @@ def test_a_single_cell_has_no_spread_and_no_margin():
     assert result.cell_spread_v is None
     assert result.weakest_cell.index == 1
     assert result.weakest_cell.margin_ah is None
+    assert result.weakest_cell.decided is None
 
 
 def test_only_a_measured_pass_releases():
@@ -200,6 +230,7 @@ def test_a_bench_without_accuracies_gives_figures_without_uncertainty():
     assert result.capacity_ah.U is None
     assert result.soh.U is None
     assert result.weakest_cell.margin_ah.U is None
+    assert result.weakest_cell.decided is None
 
 
 def test_an_imbalance_that_ended_the_charge_is_marked():

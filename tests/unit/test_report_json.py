@@ -33,7 +33,7 @@ def test_the_contract_s_names_are_there():
     data = result_to_dict(RESULT)
     assert set(CONTRACT.replace(",", " ").split()) <= set(data)
     assert set(data["capacity_ah"]) == {"value", "U", "k", "p", "unit", "budget"}
-    assert set(data["weakest_cell"]) == {"index", "reason", "margin_ah"}
+    assert set(data["weakest_cell"]) == {"index", "reason", "margin_ah", "decided", "next_index"}
     trip = result_to_dict(TRIPPED)["trips"][0]
     assert {"rule", "fault_id", "t_s", "value", "limit", "text_en", "text_zh"} <= set(trip)
     assert result_to_dict(IMPORTED)["capacity_ah"]["U"] is None

@@ -62,6 +62,15 @@ def test_a_missing_reading_is_a_dash_and_not_a_zero():
     assert "– V" in second and "–––" in second and "0.000" not in second
 
 
+def test_a_weakest_cell_that_is_not_decided_is_not_simply_named():
+    assert "not decided" not in shown(summary(RESULT))
+    weakest = RESULT.weakest_cell
+    assert weakest is not None
+    unsure = replace(RESULT, weakest_cell=replace(weakest, decided=False, next_index=7))
+    assert "not decided" in shown(summary(unsure), width=200)
+    assert "尚不能确定" in shown(summary(unsure, "zh"), width=200)
+
+
 def test_into_a_pipe_one_line_a_step_and_a_modest_rate():
     out, now = io.StringIO(), [0.0]
     console = Console(file=out, width=80)

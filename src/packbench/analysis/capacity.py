@@ -32,7 +32,7 @@ from packbench.analysis.uncertainty import (
     stated_accuracies,
 )
 from packbench.analysis.validity import reasons_of
-from packbench.analysis.weakest import margin
+from packbench.analysis.weakest import named, undecided_note
 from packbench.core.records import StepRecord
 from packbench.core.result import Contribution, Measured, Note, Result, WeakestCell
 from packbench.core.specs import Accuracy
@@ -63,6 +63,7 @@ def analyse_run(run: RunInputs) -> Result:
         failed=run.failed,
     )
     last = counted[-1] if counted else None
+    weakest = None if last is None else _weakest(last, stated)
     return Result(
         provenance=run.provenance,
         run_id=run.run_id,
@@ -81,7 +82,7 @@ def analyse_run(run: RunInputs) -> Result:
         energy_wh=energy,
         soh=soh,
         soce=soce,
-        weakest_cell=None if last is None else _weakest(last, stated),
+        weakest_cell=weakest,
         cell_spread_v=None if last is None else _spread(last, stated),
         steps=tuple(step_result(record) for record in run.steps),
         gaps=tuple(gap_dict(each) for each in run.gaps),
@@ -95,7 +96,7 @@ def analyse_run(run: RunInputs) -> Result:
         agreeing_cycles=tuple(record.cycle for record in chosen) if agreed else (),
         releasing=rules.may_release(run.provenance, decided, capacity=capacity is not None, signature=run.signature),
         invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
-        notes=_notes(run, counted),
+        notes=(*_notes(run, counted), *undecided_note(weakest)),
         end_reason_zh=run.end_reason_zh,
         subject="profile" if run.plan.result is None else "capacity",
         variables=variables_dict(run.variables, run.plan.variables),
@@ -231,10 +232,8 @@ def _weakest(each: Counted, stated: Accuracies | None) -> WeakestCell | None:
     end = each.figures.discharge_end
     if each.record.end_cell is None:
         return None
-    cell = None if stated is None else stated.cell
-    return WeakestCell(
-        each.record.end_cell, each.record.end_reason, None if end is None else margin(each.rows, end, cell)
-    )
+    accuracy = None if stated is None else stated.cell
+    return named(each.rows, end, each.record.end_cell, each.record.end_reason, accuracy)
 
 
 def _spread(each: Counted, stated: Accuracies | None) -> Measured | None:

@@ -18,13 +18,47 @@ from packbench.analysis.ends import StepEnd
 from packbench.analysis.extremes import standard_bound
 from packbench.analysis.table import SampleTable, cumulative_ah
 from packbench.analysis.uncertainty import combine
-from packbench.core.result import Contribution, Measured
+from packbench.core.result import Contribution, Measured, Note, WeakestCell
 from packbench.core.samples import FloatArray
 from packbench.core.specs import Accuracy
 
 SHAPE_REL = 0.15
 """Bound (rectangular) on how far the next cell's curve may differ in shape: a house rule."""
 SMOOTHING_ROWS = 5
+
+
+def named(
+    rows: SampleTable, end: StepEnd | None, cell: int, reason: str, accuracy: Accuracy | None
+) -> WeakestCell | None:
+    """The cell that ended a discharge, with its margin and whether that settles it; None where there is no margin.
+
+    A cell of many is named only with its margin (`rows` and `end` are the discharge's; too few samples give none).
+    A single cell is the weakest without one.
+    """
+    if rows.cell_voltages_v.shape[1] == 1:
+        return WeakestCell(cell, reason, None)
+    found = None if end is None else margin(rows, end, accuracy)
+    if end is None or found is None:
+        return None
+    decided = None if found.U is None else found.value > found.U
+    others_v = np.where(np.isfinite(end.cell_readings_v), end.cell_readings_v, np.inf)
+    others_v[cell - 1] = np.inf
+    return WeakestCell(cell, reason, found, decided, int(np.argmin(others_v)) + 1)
+
+
+def undecided_note(weakest: WeakestCell | None) -> list[Note]:
+    """What must be said when the margin lies within its own uncertainty."""
+    if weakest is None or weakest.decided is not False:
+        return []
+    return [
+        Note(
+            "weakest_not_decided",
+            f"Which cell is the weakest is not decided: cell {weakest.index} ended the discharge, but its margin "
+            f"before cell {weakest.next_index} lies within its own uncertainty.",
+            f"最弱单体尚不能确定：放电由 {weakest.index} 号单体终止，但其与 {weakest.next_index} 号单体"
+            "之间的余量小于自身不确定度。",
+        )
+    ]
 
 
 def margin(rows: SampleTable, end: StepEnd, cell: Accuracy | None) -> Measured | None:

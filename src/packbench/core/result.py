@@ -59,6 +59,11 @@ class WeakestCell:
     index: int
     reason: str
     margin_ah: Measured | None
+    """None: a single cell, which has no next."""
+    decided: bool | None = None
+    """False: the margin lies within its own U, so the next cell may be the weakest as well. None: no U, or no next."""
+    next_index: int | None = None
+    """The cell that stood lowest beside it, from 1."""
 
 
 @dataclass(frozen=True, slots=True)

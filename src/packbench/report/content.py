@@ -107,6 +107,8 @@ def weakest_fact(result: Result, lang: Lang) -> Fact:
         margin = text("margin_unknown", lang)
     else:
         margin = text("margin", lang, margin=measured(weakest.margin_ah).full)
+    if weakest.decided is False:
+        margin += "\n" + text("not_decided", lang, other=weakest.next_index)
     return Fact(text("weakest_cell", lang), text("cell_n", lang, index=weakest.index), margin)
 
 
@@ -180,7 +182,11 @@ def _why(result: Result, lang: Lang) -> tuple[Block, ...]:
     weakest = result.weakest_cell
     if weakest is not None and weakest.margin_ah is not None:
         margin = measured(weakest.margin_ah).full
-        blocks.append(Paragraph(text("why_weakest", lang, index=weakest.index, margin=margin)))
+        if weakest.decided is False:
+            words = text("why_weakest_undecided", lang, index=weakest.index, other=weakest.next_index, margin=margin)
+        else:
+            words = text("why_weakest", lang, index=weakest.index, margin=margin)
+        blocks.append(Paragraph(words))
     if result.imbalance_limited:
         blocks.append(Paragraph(text("imbalance_limited", lang), "warn"))
     reasons = invalid_words(result, lang)

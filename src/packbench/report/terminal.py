@@ -277,7 +277,10 @@ def _weakest(result: Result, lang: Lang) -> str:
     if weakest is None:
         return ABSENT
     margin = ABSENT if weakest.margin_ah is None else measured(weakest.margin_ah).full
-    return text("cell_n", lang, index=weakest.index) + comma(lang) + text("margin_short", lang, margin=margin)
+    parts = [text("cell_n", lang, index=weakest.index), text("margin_short", lang, margin=margin)]
+    if weakest.decided is False:
+        parts.append(text("not_decided_short", lang))
+    return comma(lang).join(parts)
 
 
 def _repeats(result: Result, lang: Lang) -> str:

@@ -82,6 +82,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "weakest_cell": ("Weakest cell", "最弱单体"),
     "cell_n": ("cell {index}", "{index} 号单体"),
     "margin": ("the next cell would still give {margin}", "次弱单体尚可放出 {margin}"),
+    "not_decided": (
+        "not decided: the margin lies within its uncertainty, cell {other} may be the weakest as well",
+        "尚不能确定：余量小于其不确定度，{other} 号单体同样可能最弱",
+    ),
+    "not_decided_short": ("not decided", "尚不能确定"),
     "margin_short": ("margin {margin}", "余量 {margin}"),
     "margin_unknown": ("margin not determined", "余量未确定"),
     "spread": ("Cell voltage spread", "单体电压极差"),
@@ -123,6 +128,13 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "In the discharge that counts, cell {index} was the first to reach its end: it limits the pack. "
         "At that moment the next weakest cell would still have given {margin}.",
         "计入结果的放电中，{index} 号单体最先达到放电截止，电池组容量受其限制；此时次弱单体尚可放出 {margin}。",
+    ),
+    "why_weakest_undecided": (
+        "In the discharge that counts, cell {index} was the first to reach its end; by the readings the next cell, "
+        "{other}, would still have given {margin}. That lies within its own uncertainty: which of them is the weakest "
+        "is not decided.",
+        "计入结果的放电中，{index} 号单体最先达到放电截止；按读数，次弱的 {other} 号单体尚可放出 {margin}。"
+        "该余量小于其自身不确定度，最弱单体尚不能确定。",
     ),
     "because": ("Not valid because", "无效原因"),
     "notes": ("To judge the figures, note", "数值说明"),

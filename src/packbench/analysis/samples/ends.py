@@ -12,7 +12,7 @@ from packbench.analysis.samples.imported import ImportedSamples
 from packbench.analysis.steptable import TableStep
 from packbench.analysis.uncertainty import COVERAGE_P
 from packbench.analysis.verdict import Reason
-from packbench.analysis.weakest import margin
+from packbench.analysis.weakest import named
 from packbench.core.result import Measured, WeakestCell
 
 
@@ -28,8 +28,7 @@ def weakest_of(table: ImportedSamples, made: CutSteps, index: int) -> WeakestCel
         return None
     cell = min(known, key=lambda number: last_v[number]) + 1
     end = fit_end(rows, cell, float(last_v[cell - 1]), series, abs(float(made.charge_ah[index])))
-    found = None if end is None else margin(rows, end, None)
-    return None if found is None else WeakestCell(cell, "lowest at the end of the discharge", found)
+    return named(rows, end, cell, "lowest at the end of the discharge", None)
 
 
 def spread_of(step: TableStep) -> Measured | None:
