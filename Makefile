@@ -69,7 +69,7 @@ fuzz: setup ## a million inputs into every parser of bytes from a wire (hours); 
 	$(BIN)/python tests/fuzz/run.py $(FUZZ)
 
 coverage-campaign: setup ## 200 seeds: how often the stated uncertainty holds the truth
-	$(BIN)/python tests/benchmarks/coverage.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/coverage.py
 
 wheel: setup ## dist/packbench-*.whl with the compiled core in it
 	$(BIN)/hatchling build -t wheel
