@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from packbench.analysis import verdict as rules
+from packbench.analysis.diagnose.build import diagnose
+from packbench.analysis.diagnose.gathering import of_run
 from packbench.analysis.ends import StepEnd, fit_end
 from packbench.analysis.extremes import standard_bound
 from packbench.analysis.gaps import unseen_ah
@@ -102,6 +104,7 @@ def analyse_run(run: RunInputs) -> Result:
         variables=variables_dict(run.variables, run.plan.variables),
         answers=run.answers,
         parameters=dict(run.parameters),
+        diagnostics=diagnose(of_run(run, [each.record for each in counted], capacity, energy)),
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from packbench.analysis import steprules
 from packbench.analysis.bdf_import import analyse_own, changed_note, has_metadata, read_table
 from packbench.analysis.columns import load_columns
+from packbench.analysis.diagnose.build import diagnose
+from packbench.analysis.diagnose.gathering import of_samples, of_steps
 from packbench.analysis.nebula import read_step_export
 from packbench.analysis.samples.as_steps import steps_of
 from packbench.analysis.samples.ends import gaps_in, spread_of, weakest_of
@@ -85,6 +87,8 @@ def result_from_samples(table: ImportedSamples, pack: PackSpec | None, notes: tu
     steps, made, said = steps_of(table)
     result = result_from_steps(steps, pack, notes=(*notes, *said))
     chosen = steprules.capacity_step(steps, pack)
+    evidence = of_samples(table, made, pack, chosen, (result.capacity_ah, result.energy_wh))
+    result = replace(result, diagnostics=diagnose(evidence))
     if chosen is None:
         return result
     gap_reasons = gaps_in(made, chosen)
@@ -174,6 +178,7 @@ def result_from_steps(
         releasing=may_release(provenance, decided, capacity=capacity is not None, signature=None),
         invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
         notes=(*notes, *_notes(table, pack, chosen, len(found_gaps))),
+        diagnostics=diagnose(of_steps(table, pack, chosen, (capacity, energy))),
     )
 
 

@@ -9,37 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.1"
+from packbench.core.diagnostics import Diagnostics
+from packbench.core.measured import Contribution, Measured
 
+__all__ = [
+    "SCHEMA_VERSION",
+    "Answered",
+    "Contribution",
+    "Measured",
+    "Note",
+    "ReadOutResult",
+    "Result",
+    "StepResult",
+    "Variable",
+    "WeakestCell",
+]
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """One line of an uncertainty budget (GUM 8)."""
-
-    name: str
-    """A stable key, e.g. "current_gain"; texts are in report/texts."""
-    standard_u: float
-    """Contribution to the standard uncertainty of the result, in the result's unit."""
-    dof: float | None
-    """Degrees of freedom; None: infinite (type B)."""
-    correlated: bool
-    """True: the same over the repeats of a run, so averaging does not reduce it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A figure with its expanded uncertainty: U = k u_c, coverage probability p.
-
-    U and k are None when nobody stated the accuracy of the instruments (a foreign file): a figure
-    without a known uncertainty says so, it is never given an invented one.
-    """
-
-    value: float
-    U: float | None  # the symbol of GUM 6.2.1
-    k: float | None
-    p: float
-    unit: str
-    budget: tuple[Contribution, ...] = ()
+SCHEMA_VERSION = "1.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +169,6 @@ class Result:
     parameters: dict[str, str] = field(default_factory=dict[str, str])
     """Of the profile, those that were not left at their defaults, as given."""
     notes: tuple[Note, ...] = ()
+    diagnostics: Diagnostics | None = None
+    """What the record says besides: resistance, efficiency, rest, curves, balance, fade. None: not looked for."""
     schema_version: str = SCHEMA_VERSION

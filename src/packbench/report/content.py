@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from packbench.core.result import Measured, Result
+from packbench.report.content_diagnostics import diagnostic_sections
 from packbench.report.content_profile import (
     ended_words,
     has_read_outs,
@@ -170,6 +171,7 @@ def _sections(inputs: ReportInputs, pictures: dict[str, Picture], lang: Lang) ->
             (repeat_table(result, lang),) if result.capacities_ah else (),
         ),
         Section("budget", text("budget", lang), tuple(budget)),
+        *diagnostic_sections(result, pictures, lang),
         Section("limits", text("limits", lang), (limit_table(result, lang),) if result.limits else ()),
         Section("instruments", text("instruments", lang), (instruments,)),
         Section("identity", text("identity", lang), (identity_table(inputs, lang),)),

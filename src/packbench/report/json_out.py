@@ -44,6 +44,7 @@ _DESCRIPTIONS: Final[dict[str, str]] = {
     "soce": "Energy over rated energy, a fraction.",
     "weakest_cell": "The cell that ends the discharge; margin_ah is what the next cell would still give. "
     "decided is false when that lies within its own uncertainty.",
+    "diagnostics": "Figures besides the headline ones; what the record does not carry is in diagnostics.absent.",
     "cell_spread_v": "Highest minus lowest cell at the end of the discharge that counts.",
     "steps": "Every executed step in order; positive charge and energy went into the pack.",
     "gaps": "Stretches without data: {started_s, ended_s, reason, unseen_ah?}; never interpolated.",

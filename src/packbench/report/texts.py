@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from packbench.report.texts_diagnostics import DIAGNOSTIC_TEXTS
 from packbench.report.texts_profile import PROFILE_TEXTS
 
 Lang = Literal["en", "zh"]
@@ -354,6 +355,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "[Chinese text]：本机没有中文字体，请安装 fonts-noto-cjk 后重新生成报告。",
     ),
     **PROFILE_TEXTS,
+    **DIAGNOSTIC_TEXTS,
 }
 """Key to (English, Chinese)."""
 
