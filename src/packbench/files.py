@@ -17,7 +17,20 @@ import platformdirs
 
 from packbench.core.errors import InputError, Problem
 
-ConfigKind = Literal["benches", "devices", "packs", "profiles", "columns", "grading", "codes", "carbon", "regrouping"]
+ConfigKind = Literal[
+    "applications",
+    "benches",
+    "carbon",
+    "codes",
+    "columns",
+    "devices",
+    "grading",
+    "life",
+    "packs",
+    "profiles",
+    "regrouping",
+    "value",
+]
 
 _ONE: dict[str, str] = {
     "benches": "bench",
@@ -29,6 +42,9 @@ _ONE: dict[str, str] = {
     "codes": "code table",
     "carbon": "factors file",
     "regrouping": "regrouping rules",
+    "applications": "application",
+    "life": "ageing file",
+    "value": "assumptions file",
 }
 _SUFFIXES = (".yaml", ".yml")
 _PACKAGE = Path(__file__).resolve().parent

@@ -5,21 +5,26 @@ Owns the look-up. Must not judge: that is `secondlife.grading`.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from packbench.analysis.importer import analyze_file
-from packbench.app.job import read_source
+from packbench.app.job import apply_settings, read_source
 from packbench.app.passports import run_of
 from packbench.app.places import DATA_NAME
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.core.result import Measured, Result
+from packbench.core.specs import PackSpec
 from packbench.files import find_config
 from packbench.report.json_out import result_from_json
 from packbench.secondlife.grading.judge import Grading, grade
 from packbench.secondlife.grading.rules import UNITS, Figure, RulesModel, load_rules
+from packbench.store.reader import RunReader
+
+_Name = TypeVar("_Name", bound=str)
 
 STATED_K: Final = 2.0
 STATED_P: Final = 0.9545
@@ -36,6 +41,17 @@ class Graded:
     """The figures come from a record whose chain and signature were checked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a word of the command line names."""
+
+    result: Result
+    is_record_verified: bool
+    """The figures come from a record whose chain and signature were checked."""
+    pack: PackSpec | None
+    """None: nobody said what pack it is."""
+
+
 def rules_of(name: str) -> tuple[RulesModel, Path]:
     """The rules file of that name or path. Raises InputError."""
     path = find_config("grading", name)
@@ -46,9 +62,14 @@ def rules_of(name: str) -> tuple[RulesModel, Path]:
 
 
 def stated_figures(words: list[str]) -> dict[Figure, Measured]:
+    """What rules may speak of, as `stated` reads it."""
+    return stated(words, UNITS)
+
+
+def stated(words: list[str], units: Mapping[_Name, str]) -> dict[_Name, Measured]:
     """`name=value` or `name=value+-U` (k = 2), in the figure's unit. Raises InputError."""
-    stated: dict[Figure, Measured] = {}
-    names: dict[str, Figure] = {str(name): name for name in UNITS}
+    stated: dict[_Name, Measured] = {}
+    names: dict[str, _Name] = {str(name): name for name in units}
     for word in words:
         name, _, text = word.partition("=")
         value, has_u, expanded_u = text.partition("+-")
@@ -59,7 +80,7 @@ def stated_figures(words: list[str]) -> dict[Figure, Measured]:
         figure = names[name]
         u = _number(expanded_u, word) if has_u else 0.0 if figure == "trips" else None
         k = None if u is None else STATED_K
-        stated[figure] = Measured(_number(value, word), u, k, STATED_P, UNITS[figure])
+        stated[figure] = Measured(_number(value, word), u, k, STATED_P, units[figure])
     return stated
 
 
@@ -75,30 +96,53 @@ def _number(text: str, word: str) -> float:
 
 def graded(word: str, rules: RulesModel, stated: dict[Figure, Measured], pack: str | None) -> Graded:
     """Grade one run, result.json or cycler's file. Raises InputError, VerificationFailed."""
-    result, is_verified = _result(word, pack)
-    if not result.valid or result.verdict in ("INVALID", "ABORTED"):
-        return Graded(result, None, is_verified)
-    figures = _figures(result, has_record=is_verified)
-    for name, figure in stated.items():
-        if name in figures:
+    subject = subject_of(word, pack)
+    if not may_be_judged(subject.result):
+        return Graded(subject.result, None, subject.is_record_verified)
+    return Graded(subject.result, grade(rules, figures_of(subject, stated)), subject.is_record_verified)
+
+
+def may_be_judged(result: Result) -> bool:
+    """Whether its figures may be used at all."""
+    return result.valid and result.verdict not in ("INVALID", "ABORTED")
+
+
+def figures_of(subject: Subject, stated: Mapping[Figure, Measured]) -> dict[Figure, Measured]:
+    """What rules may speak of: measured, and stated where it was not measured. Raises InputError."""
+    figures = _figures(subject.result, has_record=subject.is_record_verified)
+    refuse_measured(stated, figures)
+    return figures | dict(stated)
+
+
+def refuse_measured(stated: Collection[str], measured: Collection[str]) -> None:
+    """Raises InputError for a stated figure that the run measured."""
+    for name in stated:
+        if name in measured:
             found = f"{name}, which the run measured"
             raise InputError(Problem("", field="--set", found=found, expected="only what the run does not have"))
-        figures[name] = figure
-    return Graded(result, grade(rules, figures), is_verified)
 
 
-def _result(word: str, pack: str | None) -> tuple[Result, bool]:
-    """The result, and whether its record was verified."""
+def subject_of(word: str, pack: str | None) -> Subject:
+    """The result of a run, a result.json or a cycler's file, and its pack. Raises InputError, VerificationFailed."""
     path = Path(word)
     if path.is_file() and path.name != DATA_NAME:
-        if path.suffix.lower() == ".json":
-            return result_from_json(path.read_bytes(), str(path)), False
         spec = None
         if pack is not None:
             source = read_source("packs", pack)
             spec = load_pack(source.text, source.name)
-        return analyze_file(path, None, spec), False
-    return run_of(word)[1], True
+        if path.suffix.lower() == ".json":
+            return Subject(result_from_json(path.read_bytes(), str(path)), False, spec)
+        return Subject(analyze_file(path, None, spec), False, spec)
+    folder, result, _is_test = run_of(word)
+    return Subject(result, True, recorded_pack(folder))
+
+
+def recorded_pack(folder: Path) -> PackSpec:
+    """The pack as a run's record has it."""
+    with RunReader.open(folder / DATA_NAME) as reader:
+        meta = reader.meta
+    settings = tuple(str(word) for word in meta.extra.get("settings", ()))
+    return apply_settings(load_pack(meta.pack.text, meta.pack.name), settings)[0]
 
 
 def _figures(result: Result, *, has_record: bool) -> dict[Figure, Measured]:

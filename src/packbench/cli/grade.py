@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -14,6 +13,7 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.result import Measured
+from packbench.report.json_value import grading_to_dict
 from packbench.report.numbers import measured
 from packbench.report.texts import Lang
 from packbench.secondlife.grading.judge import Grading
@@ -82,52 +82,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         "ok": True,
         "rules": {"name": rules.grading, "file": str(path), "grades": list(rules.names)},
         "stated": sorted(stated),
-        "packs": [_to_dict(one) for one in packs],
+        "packs": [grading_to_dict(one.result, one.grading, is_record_verified=one.is_record_verified) for one in packs],
     }
     shown = [part for one in packs for part in _shown(one, rules, terminal.lang)]
     return Done(data, tuple(shown))
-
-
-def _to_dict(one: Graded) -> dict[str, Any]:
-    grading = one.grading
-    data: dict[str, Any] = {
-        "run_id": one.result.run_id,
-        "serial": one.result.serial,
-        "provenance": one.result.provenance,
-        "record_verified": one.is_record_verified,
-        "verdict": one.result.verdict,
-        "grade": grading.grade if grading else None,
-        "refused": list(grading.refused) if grading else list(one.result.invalid_reasons) or [one.result.verdict],
-    }
-    if grading is None:
-        return {**data, "probabilities": None, "assured_grade": None, "borderline": False, "criteria": []}
-    return {
-        **data,
-        "probabilities": grading.probabilities,
-        "assured_grade": grading.assured_grade,
-        "borderline": grading.borderline,
-        "criteria": [
-            {
-                "figure": item.figure,
-                "required": item.required,
-                "assessed": item.grade is not None,
-                "value": _figure(item.value),
-                "grade": item.grade,
-                "probabilities": item.probabilities,
-                "near": [
-                    {"grade": near.grade, "bound": near.bound, "source": near.source, "p_reached": near.p_reached}
-                    for near in item.near
-                ],
-            }
-            for item in grading.criteria
-        ],
-    }
-
-
-def _figure(value: Measured | None) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    return {"value": value.value, "U": value.U, "k": value.k, "p": value.p, "unit": value.unit}
 
 
 def _shown(one: Graded, rules: RulesModel, lang: Lang) -> list[RenderableType]:

@@ -32,6 +32,7 @@ COMMANDS = (
     "estimate",
     "regroup",
     "grade",
+    "value",
     "report",
     "export",
     "runs",

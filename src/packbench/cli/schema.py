@@ -9,15 +9,19 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.report.json_out import result_schema
+from packbench.report.schemas_second_life import grade_schema, value_schema
 from packbench.store.schema_json import event_schema
 
-SCHEMAS = {"result": result_schema, "event": event_schema}
+SCHEMAS = {"event": event_schema, "grade": grade_schema, "result": result_schema, "value": value_schema}
 
 
 def add(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = make_command(
-        subparsers, "schema", "Print the JSON Schema of result.json or of an event.", "packbench schema result"
+        subparsers,
+        "schema",
+        "Print the JSON Schema of result.json, of an event, of a grade (grade --json) or of a value (value --json).",
+        "packbench schema result",
     )
     parser.add_argument("name", choices=sorted(SCHEMAS), help="which schema")
     parser.set_defaults(run_command=run)

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from packbench.report.texts_diagnostics import DIAGNOSTIC_TEXTS
 from packbench.report.texts_profile import PROFILE_TEXTS
+from packbench.report.texts_second_life import SECOND_LIFE_TEXTS
 
 Lang = Literal["en", "zh"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "zh")
@@ -356,6 +357,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     **PROFILE_TEXTS,
     **DIAGNOSTIC_TEXTS,
+    **SECOND_LIFE_TEXTS,
 }
 """Key to (English, Chinese)."""
 
