@@ -54,8 +54,83 @@ class DcResistance:
 
 
 @dataclass(frozen=True, slots=True)
+class CycleEfficiency:
+    """A charge and the discharge after it, between two ends at the same state."""
+
+    cycle: int
+    """Of the discharge."""
+    charge_steps: tuple[int, ...]
+    """Numbers of the steps whose charge went in."""
+    discharge_steps: tuple[int, ...]
+    coulombic: Measured
+    energy: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class VoltageAfter:
+    """The pack's voltage so long after the current stopped."""
+
+    at_s: float
+    voltage_v: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """One rest: the pack's voltage on its way to equilibrium."""
+
+    step: int
+    cycle: int
+    after_a: float
+    """The current that flowed before; positive charged."""
+    duration_s: float
+    temperature_c: Measured | None
+    voltages: tuple[VoltageAfter, ...]
+    time_constant_s: Measured | None
+    """Of the slow part, one exponential; None: it does not follow one, or is not seen long enough."""
+    settled_v: Measured | None
+    """Where that exponential leads."""
+    fitted_from_s: float | None
+    """The fit covers the rest from here on to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelfDischarge:
+    """The voltage's slope in the last half of a long rest."""
+
+    step: int
+    duration_h: float
+    slope_v_day: Measured
+    """Of the pack; negative falls."""
+    fastest_cell: int | None
+    """The cell that falls fastest against the median of the cells, from 1; None without cells."""
+    cell_slope_v_day: Measured | None
+    """How much faster than the median it falls; negative."""
+    decided: bool | None
+    """False: that lies within its own uncertainty. None: no U."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtReference:
+    """The capacity as it would be at a reference temperature: beside the measured one, never instead of it."""
+
+    reference_c: float
+    capacity_ah: Measured
+    temperature_c: Measured
+    """Mean of the sensors over the counted discharge."""
+    coefficient_per_k: Measured
+    """Relative change of capacity with temperature."""
+    source_en: str
+    source_zh: str
+    """Where the coefficient is from, or that it is assumed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Everything besides the headline figures."""
 
     dc_resistance: tuple[DcResistance, ...] = ()
+    efficiency: tuple[CycleEfficiency, ...] = ()
+    relaxation: tuple[Relaxation, ...] = ()
+    self_discharge: tuple[SelfDischarge, ...] = ()
+    at_reference: AtReference | None = None
     absent: tuple[Absent, ...] = ()

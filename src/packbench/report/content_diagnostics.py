@@ -5,16 +5,18 @@ Owns those tables. Must not know how a table is drawn, nor compute a figure.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from packbench.core.diagnostics import DcResistance, Diagnostics
 from packbench.core.measured import Measured
 from packbench.core.result import Result
-from packbench.report.document import Block, Column, Picture, Section, Table
-from packbench.report.numbers import ABSENT, NBSP, number, rounded
+from packbench.report.document import Block, Column, Paragraph, Picture, Section, Table
+from packbench.report.numbers import ABSENT, NBSP, measured, number, rounded
 from packbench.report.texts import Lang, name_of, text
 
 _EDGES_IN_REPORT: Final = 40
+_REST_TIMES_S: Final = (10.0, 60.0, 600.0, 1800.0, 3600.0)
 
 
 def diagnostic_sections(result: Result, pictures: dict[str, Picture], lang: Lang) -> list[Section]:
@@ -25,9 +27,14 @@ def diagnostic_sections(result: Result, pictures: dict[str, Picture], lang: Lang
     del pictures
     blocks: list[tuple[str, tuple[Block, ...]]] = [
         ("dcir", (resistance_table(told, lang),) if told.dc_resistance else ()),
+        ("efficiency", (efficiency_table(told, lang),) if told.efficiency else ()),
+        ("relaxation", (relaxation_table(told, lang),) if told.relaxation else ()),
+        ("self_discharge", (self_discharge_table(told, lang),) if told.self_discharge else ()),
+        ("at_reference", _at_reference(told, lang)),
         ("not_given", (absent_table(told, lang),) if told.absent else ()),
     ]
-    return [Section(key, text(key, lang), found) for key, found in blocks if found]
+    at = "" if told.at_reference is None else f"{told.at_reference.reference_c:g}"
+    return [Section(key, text(key, lang, at=at), found) for key, found in blocks if found]
 
 
 def resistance_table(told: Diagnostics, lang: Lang) -> Table:
@@ -73,6 +80,84 @@ def _scaled(figure: Measured | None, scale: float) -> str:
     expanded = None if figure.U is None else figure.U * scale
     shown = rounded(figure.value * scale, expanded, figure.k, figure.p, "")
     return shown.value if shown.expanded_u is None else f"{shown.value}\n±{NBSP}{shown.expanded_u}"
+
+
+def efficiency_table(told: Diagnostics, lang: Lang) -> Table:
+    """Coulombic and energy efficiency, one row a cycle."""
+    columns = (
+        Column(text("cycle", lang), "right", 0.7),
+        Column(text("efficiency.steps", lang), "left", 1.2),
+        Column(text("efficiency.coulombic", lang), "right", 1.4),
+        Column(text("efficiency.energy", lang), "right", 1.4),
+    )
+    rows = tuple(
+        (
+            str(one.cycle),
+            ", ".join(str(number_) for number_ in (*one.charge_steps, *one.discharge_steps)),
+            _on_one_line(one.coulombic, 100.0),
+            _on_one_line(one.energy, 100.0),
+        )
+        for one in told.efficiency
+    )
+    return Table(columns, rows, note=text("efficiency.note", lang), narrow=True)
+
+
+def relaxation_table(told: Diagnostics, lang: Lang) -> Table:
+    """The rests, one row each."""
+    shown = told.relaxation[:_EDGES_IN_REPORT]
+    times_s = sorted({one.at_s for rest in shown for one in rest.voltages if one.at_s in _REST_TIMES_S})
+    columns = (
+        Column(text("step_no", lang), "right", 0.6),
+        Column(text("relaxation.after", lang), "right", 1.0),
+        *(Column(text("relaxation.at", lang, at=f"{at_s:g}"), "right", 1.1) for at_s in times_s),
+        Column(text("relaxation.tau", lang), "right", 1.3),
+        Column(text("relaxation.settled", lang), "right", 1.2),
+    )
+    rows: list[tuple[str, ...]] = []
+    for rest in shown:
+        read = {one.at_s: one.voltage_v for one in rest.voltages}
+        voltages = (_scaled(read.get(at_s), 1.0) for at_s in times_s)
+        fitted = (_scaled(rest.time_constant_s, 1.0), _scaled(rest.settled_v, 1.0))
+        rows.append((str(rest.step), number(rest.after_a, 1), *voltages, *fitted))
+    return Table(columns, tuple(rows), note=text("relaxation.note", lang))
+
+
+def self_discharge_table(told: Diagnostics, lang: Lang) -> Table:
+    """The long rests' slopes."""
+    columns = (
+        Column(text("step_no", lang), "right", 0.6),
+        Column(text("self_discharge.hours", lang), "right", 0.9),
+        Column(text("self_discharge.pack", lang), "right", 1.4),
+        Column(text("self_discharge.cell", lang), "right", 1.2),
+        Column(text("self_discharge.cell_slope", lang), "right", 1.8),
+    )
+    rows: list[tuple[str, ...]] = []
+    for one in told.self_discharge:
+        cell = ABSENT if one.fastest_cell is None else str(one.fastest_cell)
+        if one.decided is False:
+            cell = text("self_discharge.not_decided", lang, index=one.fastest_cell)
+        slopes = (_on_one_line(one.slope_v_day, 1e3), cell, _on_one_line(one.cell_slope_v_day, 1e3))
+        rows.append((str(one.step), number(one.duration_h, 1), *slopes))
+    return Table(columns, tuple(rows), narrow=True)
+
+
+def _at_reference(told: Diagnostics, lang: Lang) -> tuple[Block, ...]:
+    found = told.at_reference
+    if found is None:
+        return ()
+    words = text(
+        "at_reference.words",
+        lang,
+        capacity=measured(found.capacity_ah).full,
+        temperature=measured(replace(found.temperature_c, unit="°C")).full,
+        coefficient=_on_one_line(found.coefficient_per_k, 100.0),
+        source=found.source_zh if lang == "zh" else found.source_en,
+    )
+    return (Paragraph(words),)
+
+
+def _on_one_line(figure: Measured | None, scale: float) -> str:
+    return _scaled(figure, scale).replace("\n", NBSP)
 
 
 def absent_table(told: Diagnostics, lang: Lang) -> Table:

@@ -25,5 +25,38 @@ DIAGNOSTIC_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "not_given.figure": ("Figure", "项目"),
     "not_given.reason": ("Reason", "原因"),
     "figure.dc_resistance": ("DC resistance", "直流内阻"),
+    "figure.efficiency": ("Efficiency", "效率"),
+    "figure.relaxation": ("Relaxation", "弛豫"),
+    "figure.self_discharge": ("Self-discharge", "自放电"),
+    "figure.at_reference": ("Capacity at 25 °C", "25 ℃ 容量"),
+    "efficiency": ("Efficiency by cycle", "各循环效率"),
+    "efficiency.steps": ("Steps", "工步"),
+    "efficiency.coulombic": ("Coulombic / %", "库仑效率 / %"),
+    "efficiency.energy": ("Energy / %", "能量效率 / %"),
+    "efficiency.note": (
+        "Between two discharges that ended alike: charge (energy) out over charge (energy) in.",
+        "两次以相同条件截止的放电之间：放出与充入的电量（能量）之比。",
+    ),
+    "relaxation": ("Relaxation at rest", "静置弛豫"),
+    "relaxation.after": ("After / A", "此前电流 / A"),
+    "relaxation.at": ("{at} s\n/ V", "{at} s 时\n/ V"),
+    "relaxation.tau": ("Time constant\n/ s", "时间常数\n/ s"),
+    "relaxation.settled": ("Settles at\n/ V", "稳定电压\n/ V"),
+    "relaxation.note": (
+        "The pack's voltage so long after the current stopped. Time constant: of the slow part, where one exponential "
+        "describes the readings down to their noise.",
+        "电流停止后各时刻的整包电压。时间常数：慢过程，仅当单一指数可描述至读数噪声时给出。",
+    ),
+    "self_discharge": ("Self-discharge in long rests", "长时间静置自放电"),
+    "self_discharge.hours": ("Rest / h", "静置 / h"),
+    "self_discharge.pack": ("Pack / mV a day", "整包 / mV 每天"),
+    "self_discharge.cell": ("Fastest cell", "下降最快单体"),
+    "self_discharge.cell_slope": ("Against the median / mV a day", "相对中位数 / mV 每天"),
+    "self_discharge.not_decided": ("{index} (not decided)", "{index}（尚不能确定）"),
+    "at_reference": ("Capacity at {at} °C", "{at} ℃ 下的容量"),
+    "at_reference.words": (
+        "{capacity}, from {temperature} by {coefficient} % a kelvin ({source}). The measured capacity above stands.",
+        "{capacity}，由 {temperature} 按每开尔文 {coefficient} % 折算（{source}）。上文实测容量不变。",
+    ),
 }
 """Key to (English, Chinese)."""

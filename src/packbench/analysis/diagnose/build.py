@@ -1,25 +1,62 @@
 """All diagnostics of one record, and what is absent with its reason.
 
-Owns their order alone. Pure.
+Owns their order, and the words for what is missing. Pure.
 """
 
 from __future__ import annotations
 
+from packbench.analysis.diagnose.efficiency import efficiencies
 from packbench.analysis.diagnose.evidence import Evidence
+from packbench.analysis.diagnose.reference import FARTHEST_K, at_reference
+from packbench.analysis.diagnose.relaxation import relaxations
 from packbench.analysis.diagnose.resistance import dc_resistances
+from packbench.analysis.diagnose.selfdischarge import LONG_H, longest_rest_h, self_discharges
 from packbench.core.diagnostics import Absent, Diagnostics
 
 
 def diagnose(evidence: Evidence) -> Diagnostics:
     """What the record says besides capacity and energy."""
-    absent: list[Absent] = []
-    resistances = dc_resistances(evidence)
-    if not resistances:
-        absent.append(
-            Absent(
-                "dc_resistance",
-                "no edge of the current with samples close enough to read a resistance from",
-                "没有采样足够密的电流阶跃，无法求直流内阻",
-            )
-        )
-    return Diagnostics(dc_resistance=resistances, absent=tuple(absent))
+    found = Diagnostics(
+        dc_resistance=dc_resistances(evidence),
+        efficiency=efficiencies(evidence),
+        relaxation=relaxations(evidence),
+        self_discharge=self_discharges(evidence),
+        at_reference=at_reference(evidence),
+    )
+    missing = [each for each in _reasons(evidence) if not getattr(found, each.figure)]
+    return Diagnostics(
+        dc_resistance=found.dc_resistance,
+        efficiency=found.efficiency,
+        relaxation=found.relaxation,
+        self_discharge=found.self_discharge,
+        at_reference=found.at_reference,
+        absent=tuple(missing),
+    )
+
+
+def _reasons(evidence: Evidence) -> tuple[Absent, ...]:
+    """Why each figure would be missing, if it is."""
+    longest_h = longest_rest_h(evidence)
+    return (
+        Absent(
+            "dc_resistance",
+            "no edge of the current with samples close enough to read a resistance from",
+            "没有采样足够密的电流阶跃，无法求直流内阻",
+        ),
+        Absent(
+            "efficiency",
+            "no charge lies between two discharges that ended alike",
+            "没有位于两次以相同条件截止的放电之间的充电",
+        ),
+        Absent("relaxation", "no rest of a minute or more after a current", "电流之后没有一分钟以上的静置"),
+        Absent(
+            "self_discharge",
+            f"the longest rest is {longest_h:.1f} h; below {LONG_H:g} h relaxation hides it",
+            f"最长静置 {longest_h:.1f} h；不足 {LONG_H:g} h 时被弛豫掩盖",
+        ),
+        Absent(
+            "at_reference",
+            f"no capacity, no temperature, or more than {FARTHEST_K:g} K away from 25 degC",
+            f"没有容量或温度，或与 25 ℃ 相差超过 {FARTHEST_K:g} K",
+        ),
+    )

@@ -40,8 +40,14 @@ class Span:
     end_cell: int | None = None
     limited: bool = False
     """One cell ended it early, as the engine marked it."""
-    end_voltage_limited: bool = False
-    """A cell's or the pack's voltage ended it, as far as the record says."""
+    end_reason: str = ""
+    """As the engine recorded it; empty: the record does not say."""
+    end_voltage_v: float | None = None
+    """Of the pack."""
+    volt_hours: float = 0.0
+    """Integral of the pack's voltage over time, V h."""
+    amp2_hours: float = 0.0
+    """Integral of the squared current over time, A^2 h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Evidence:
     gaps_s: tuple[tuple[float, float], ...] = ()
     start_within_s: float | None = None
     """How soon after a step's start its current flows; None: the record does not say when a step really began."""
+    cable_u_ohm: float = 0.0
+    """Standard uncertainty of a cable inside the voltmeter's loop; 0: it senses at the pack."""
     bms_lag_s: float = 0.0
     """How much older than the current a cell's reading may be."""
 

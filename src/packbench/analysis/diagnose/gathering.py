@@ -14,7 +14,7 @@ from packbench.analysis.run_inputs import NS, RunInputs
 from packbench.analysis.samples.cutting import CutSteps
 from packbench.analysis.samples.imported import ImportedSamples
 from packbench.analysis.steptable import StepTable
-from packbench.analysis.table import EDGE_S, SampleTable
+from packbench.analysis.table import EDGE_S, SECONDS_PER_HOUR, SampleTable, trapezoid
 from packbench.analysis.uncertainty import stated_accuracies
 from packbench.core.measured import Measured
 from packbench.core.records import StepRecord
@@ -37,6 +37,7 @@ def of_run(
         counted=next((place for place, span in enumerate(spans) if span.number == last), None),
         gaps_s=tuple((gap.started_ns / NS, gap.ended_ns / NS) for gap in run.gaps),
         start_within_s=run.bench.cycler.poll_period_ns / NS,
+        cable_u_ohm=run.bench.cable_resistance_u_ohm if run.bench.sense_point == "cycler" else 0.0,
         bms_lag_s=run.bench.bms.poll_period_ns / NS,
     )
 
@@ -59,7 +60,20 @@ def _span(rows: SampleTable, record: StepRecord) -> Span:
         energy_wh=record.energy_wh,
         end_cell=record.end_cell,
         limited=record.imbalance_limited,
+        end_reason=record.end_reason,
+        end_voltage_v=record.voltage_end_v,
+        **_integrals(rows, low, high),
     )
+
+
+def _integrals(rows: SampleTable, low: int, high: int) -> dict[str, float]:
+    """What the voltmeter's and the cable's errors are weighed with."""
+    part = rows.part(slice(low, high))
+    hours = part.metered_s / SECONDS_PER_HOUR
+    return {
+        "volt_hours": trapezoid(hours, part.voltage_v),
+        "amp2_hours": trapezoid(hours, part.current_a * part.current_a),
+    }
 
 
 def _meters(bench: BenchSpec) -> Meters | None:
@@ -92,6 +106,7 @@ def of_samples(
             ended_s=float(made.ended_s[index]),
             charge_ah=float(made.charge_ah[index]),
             energy_wh=float(made.energy_wh[index]),
+            end_voltage_v=float(table.rows.voltage_v[high]),
         )
         for index, (low, high) in enumerate(zip(made.starts.tolist(), made.ends.tolist(), strict=True))
     )
@@ -128,6 +143,7 @@ def of_steps(
             ended_s=0.0 if step.ended_s is None else step.ended_s,
             charge_ah=step.charge_ah,
             energy_wh=step.energy_wh,
+            end_voltage_v=step.voltage_end_v,
         )
         for step in table.steps
     )
