@@ -1,4 +1,7 @@
-"""What holds for every test: its own data folder, a fresh font cache, and no task left behind."""
+"""What holds for every test: its own data folder, a fresh font cache, and no task left behind.
+
+A failure is told when it happens, not at the end: a run that is cut short has still said what broke.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,23 @@ _HOMES = itertools.count(1)
 _LOST_TASK_MESSAGES = ("was destroyed but it is pending", "exception was never retrieved")
 
 
+class _TellsAtOnce:
+    """Prints each failure as it is reported, in the process that has the terminal."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+            assert terminal is not None, "no terminal to tell the failure on"
+            terminal.write_line(f"\n{report.when} of {report.nodeid} failed:\n{report.longreprtext}")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before matplotlib is imported; xdist's workers inherit it."""
     if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_TellsAtOnce(config))
         # A stale matplotlib font cache draws blank CJK glyphs.
         config.stash[_FONT_CACHE] = Path(tempfile.mkdtemp(prefix="packbench-mpl-"))
         os.environ["MPLCONFIGDIR"] = str(config.stash[_FONT_CACHE])

@@ -14,8 +14,9 @@ from packbench_sim.campaign import runner, shrink
 from packbench_sim.campaign.draw import Draw, drawn, pairs_of
 from packbench_sim.campaign.judged import Life, judged
 from packbench_sim.campaign.report import Injection, TrialReport, Violation, report_from
+from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.tally import Tally
-from packbench_sim.campaign.trial import TrialSpec, run_trial
+from packbench_sim.campaign.trial import run_trial
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.catalogue import BY_ID, INJECTABLE
 from packbench_sim.faults.injector import Injected

@@ -10,7 +10,8 @@ import pytest
 
 from packbench_sim.campaign.draw import Draw
 from packbench_sim.campaign.report import Injection, TrialReport
-from packbench_sim.campaign.trial import TrialSpec, run_trial
+from packbench_sim.campaign.spec import TrialSpec
+from packbench_sim.campaign.trial import run_trial
 from packbench_sim.faults.catalogue import BY_ID, INJECTABLE, Row, S
 
 SEED = 1001

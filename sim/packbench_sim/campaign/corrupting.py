@@ -1,6 +1,7 @@
 """A record on a disk that changes what it holds: one letter of one event or one figure of one sample, in a copy.
 
-Owns the change and the question whether verifying finds it. (Every byte is changed in tests/unit/test_store.py.)
+Owns the change and the question whether verifying finds it, and says where. (tests/unit/test_store.py changes every
+byte.)
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from packbench.store.database import Durability, open_writer
 from packbench.store.reader import RunReader
 
 
-def goes_unseen(record: Path, rng: Random) -> bool:
-    """Whether a change in a copy of a sealed record passes for the record."""
+def missed(record: Path, rng: Random) -> str:
+    """What verifying a changed copy of a sealed record fails to say; empty: it names the record that was changed."""
     copy = record.with_name("corrupt.db")
     shutil.copyfile(record, copy)
     db = open_writer(copy, Durability.PROCESS_SAFE, create=False)
@@ -32,8 +33,8 @@ def goes_unseen(record: Path, rng: Random) -> bool:
     try:
         with RunReader.open(copy) as reader:
             reader.verify()
-    except (InputError, VerificationFailed):
-        return False
+    except (InputError, VerificationFailed) as error:
+        return "" if f"record {seq} has been changed" in str(error) else f"record {seq} was changed; it says: {error}"
     finally:
         copy.unlink()
-    return True
+    return f"record {seq} was changed, and it verifies"

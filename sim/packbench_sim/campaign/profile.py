@@ -18,6 +18,7 @@ PROFILE = """\
 profile: campaign
 title: {en: "Every state of a bench in under three minutes", zh: "三分钟内经历台架的每种状态"}
 record: {dt: 500 ms}
+result: {capacity_of: down, temperature: [0 degC, 60 degC]}
 limits: {pack_voltage_max: 54.5 V}
 steps:
   - rest: {label: settle, for: 10 s}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from packbench.core.errors import InputError
 from packbench_sim.campaign.report import TrialReport, report_from
-from packbench_sim.campaign.trial import TrialSpec, run_trial
+from packbench_sim.campaign.spec import TrialSpec
+from packbench_sim.campaign.trial import run_trial
 
 AHEAD = 2
 """Trials that wait for each process."""

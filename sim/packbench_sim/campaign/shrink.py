@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from packbench_sim.campaign.draw import Draw, drawn
 from packbench_sim.campaign.report import Violation
-from packbench_sim.campaign.trial import TrialSpec, run_trial
+from packbench_sim.campaign.spec import TrialSpec
+from packbench_sim.campaign.trial import run_trial
 
 SHRUNK_MAX = 4
 """Kinds of violation; more are shown as they are."""

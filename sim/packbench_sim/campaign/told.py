@@ -28,7 +28,7 @@ def tripped(folder: Path) -> str:
 
 
 def unsound(folder: Path) -> list[tuple[str, str]]:
-    """(of what, in words) of a result that counts and must not. Writes the result beside the record.
+    """(of what, in words) of a result that hides something. Writes the result beside the record.
 
     A run that has recorded nothing, or whose disk failed before the seal, has no result.
     """
@@ -37,8 +37,16 @@ def unsound(folder: Path) -> list[tuple[str, str]]:
     except (InputError, VerificationFailed):
         return []
     found: list[tuple[str, str]] = []
-    if result.valid and result.trips:
-        found.append(("result", "it counts although it was stopped"))
-    if result.valid and result.capacity_ah is not None and balanced(folder):
-        found.append(("pack.balancing", "a capacity counts although the BMS balanced"))
+    reasons = result.invalid_reasons
+    if result.trips and (result.verdict != "ABORTED" or not _says(reasons, "stopped by safety")):
+        found.append(("result", f"{result.verdict}, although it was stopped by safety"))
+    if balanced(folder) and result.steps and not _says(reasons, "the BMS balanced"):
+        found.append(("pack.balancing", "nothing says that the BMS balanced"))
+    if _says(reasons, "stored samples give"):
+        # The profile's own sums and the samples are of the same readings, whatever the readings are worth.
+        found.append(("I8", next(reason for reason in reasons if "stored samples give" in reason)))
     return found
+
+
+def _says(reasons: tuple[str, ...], words: str) -> bool:
+    return any(words in reason for reason in reasons)

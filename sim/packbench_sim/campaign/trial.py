@@ -1,7 +1,7 @@
 """One seed: a bench on which runs follow one another, each with its fault, and a person who repairs in between.
 
-Owns the course of a trial and what is concluded from each life. Everything random comes from the seed. The invariants
-are the world's (packbench_sim.invariants); whether a row's promise was kept is `judged`'s.
+Owns the course of a trial. Everything random comes from the seed. The invariants are the world's
+(packbench_sim.invariants); what is concluded from each life is `conclusions`'s.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from packbench import __version__
-from packbench.app.conclude import DATA_NAME
 from packbench.app.devices import Buses, Line, board_driver
 from packbench.app.virtual_bench import VirtualBench
 from packbench.clock import stopwatch_s
-from packbench.core.errors import DeviceError, InputError, PackbenchError
+from packbench.core.errors import DeviceError, InputError
 from packbench.core.samples import Provenance, Snapshot
 from packbench.engine.state import EngineState
 from packbench.run.actor import Journal
@@ -27,15 +26,14 @@ from packbench.store.meta import RunMeta
 from packbench_board.codes import Input
 from packbench_board.codes import State as BoardState
 from packbench_sim.campaign.arming import Arming
+from packbench_sim.campaign.conclusions import Conclusions, Over
 from packbench_sim.campaign.config_faults import TEXTS, refusal
-from packbench_sim.campaign.controller import Controller, Disk, Ended
-from packbench_sim.campaign.corrupting import goes_unseen
+from packbench_sim.campaign.controller import Controller, Disk
 from packbench_sim.campaign.draw import Draw, drawn
 from packbench_sim.campaign.host import Host, HostClock
-from packbench_sim.campaign.judged import Life, judged
 from packbench_sim.campaign.profile import campaign_job, campaign_texts
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
-from packbench_sim.campaign.told import balanced, tripped, unsound
+from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.catalogue import BY_ID
 from packbench_sim.faults.injector import Injected, Injector, state_of
@@ -53,32 +51,6 @@ SETTLE_NS = 3 * S
 UNASKED_NS = 30 * S
 LIFE_MAX_NS = 400 * S
 """A life that lasts longer is stuck: the profile takes 155 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrialSpec:
-    """What a trial is to do."""
-
-    seed: int
-    minutes: float
-    rows: tuple[str, ...]
-    """The faults that may be drawn, in the catalogue's order."""
-    pairs: bool = False
-    """Two faults a life."""
-    only: tuple[tuple[Draw, ...], ...] | None = None
-    """These instead of what the seed draws, life by life: what a violation is shrunk to."""
-
-    def words(self) -> str:
-        """What is the same in all trials of a campaign."""
-        return f"{self.minutes:g} min, pairs {self.pairs}, {','.join(self.rows)}"
-
-    def command(self) -> str:
-        """What runs this trial again."""
-        faults = "all" if len(self.rows) > 8 else ",".join(self.rows)
-        pairs = " --pairs" if self.pairs else ""
-        return (
-            f"packbench campaign --seeds 1 --first-seed {self.seed} --minutes {self.minutes:g} --faults {faults}{pairs}"
-        )
 
 
 def run_trial(spec: TrialSpec, commands: list[Told] | None = None) -> TrialReport:
@@ -123,8 +95,9 @@ class _Trial:
         self._bench = VirtualBench(job, self._world)
         self._lines = self._bench.lines(loop, self._clock)
         self.monitor = Monitor(self._world, loop, layers_of(job.plan.limits, job.pack, job.bench), gaps_allowed=True)
-        self._watch = Watch()
-        self._watch.attach(self._world, loop)
+        watch = Watch()
+        watch.attach(self._world, loop)
+        self._conclusions = Conclusions(spec, report, self._clock, self._world, self.monitor, watch)
         self._host = Host(self._clock, self._new_lines)
         self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
         self._lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
@@ -133,10 +106,6 @@ class _Trial:
         """The board holds a configuration that is not this bench's, until it is reset."""
         self._went_on = False
         """This life goes on with a run that was cut short: it is refused where too little was recorded by then."""
-        self._unasked = False
-        """Nobody is there to say whether the run that was cut short is to be gone on with."""
-        self._hot = 0
-        """Openings under load so far."""
         self._run = 0
         self._cut_short: Path | None = None
         """The folder of a run that was killed and may be gone on with."""
@@ -181,13 +150,15 @@ class _Trial:
             return
         rows = {draw.row for draw in draws}
         mismatched = self._misconfigured = "config.mismatch" in rows and await self._misconfigure()
-        self._unasked = unasked = "config.resume" in rows and self._cut_short is not None
+        unasked = "config.resume" in rows and self._cut_short is not None
         controller = self._begin(swapped="host.port_swap" in rows, asked=not unasked)
         self._host.attach(controller)
         self._injector.attach_lines(self._lines)
         if any(draw.state == "tripped" for draw in draws):
             # Something has to trip the board first.
             draws = (*draws, Draw("pack.hvil", "discharge", self._rng.uniform(0.0, 40.0)))
+        # And something has to be wrong while the disk is slow: nothing waits for it (I12).
+        draws = (*draws, *(Draw(MEANWHILE, draw.state, draw.after_s + MEANWHILE_S) for draw in draws if _stalls(draw)))
         arms = [Arming(draw, self._injector, self._world, self._loop) for draw in draws]
         for arm in arms:
             made = {"host.port_swap": True, "config.mismatch": mismatched, "config.resume": unasked}
@@ -202,7 +173,7 @@ class _Trial:
             # It waits for a word that nobody says.
             self._host.kill()
         elif not done:
-            self._violates("life", f"a life lasts longer than {LIFE_MAX_NS / S:g} s", draws)
+            self._conclusions.violates("life", f"a life lasts longer than {LIFE_MAX_NS / S:g} s", draws)
             self._host.kill()
         ended = await life
         for arm in arms:
@@ -219,8 +190,9 @@ class _Trial:
         await self._settle()
         for arm in arms:
             arm.over()
-        self._conclude(number, began_ns, draws, arms, ended)
-        if unasked and not ended.sealed:
+        over = Over(number, began_ns, draws, arms, ended, self._record, self._went_on, unasked)
+        self._conclusions.draw_from(over)
+        if ended.killed or (unasked and not ended.sealed):
             self._cut_short = self._record
 
     def _begin(self, *, swapped: bool, asked: bool = True) -> Controller:
@@ -301,74 +273,6 @@ class _Trial:
         """Let what was begun come to rest: the lease runs out, the contactor opens."""
         await self._clock.sleep_until(self._clock.now_ns() + SETTLE_NS)
 
-    # -- what came of it ---------------------------------------------------------------------
-
-    def _conclude(self, number: int, began_ns: int, draws: tuple[Draw, ...], arms: list[Arming], ended: Ended) -> None:
-        report = self._report
-        verdict, trip = self._outcome(ended)
-        report.ended[verdict] = report.ended.get(verdict, 0) + 1
-        if trip:
-            report.trips[trip] = report.trips.get(trip, 0) + 1
-        if not trip and not ended.killed and (told := tripped(self._record)):
-            self._violates("forgotten", f"life {number} tripped ({told}), and its outcome does not say so", draws)
-        if ended.error is not None and not isinstance(ended.error, PackbenchError | RuntimeError):
-            self._violates("crash", f"{type(ended.error).__name__}: {ended.error}", draws)
-        hot, self._hot = self._hot, self._world.plant.contactor.hot_openings
-        marked = bool(trip) or verdict in ("killed", "refused", "error") or balanced(self._record)
-        life = Life(number, began_ns, self._clock.now_ns(), verdict, trip, marked, self._watch, self._hot > hot)
-        if (
-            verdict == "pass"
-            and self._world.board.state is BoardState.TRIPPED
-            and all(BY_ID[draw.row].reaction in BORNE and draw.row != "power.weld" for draw in draws)
-        ):
-            self._violates("left closed", f"life {number} ended well, and the board tripped after it", draws)
-        stopped = trip or (verdict in ("refused", "error", "aborted") and not self._went_on)
-        if stopped and not any(arm.injected is not None for arm in arms):
-            why = trip or f"{ended.error or verdict}"
-            self._violates("false stop", f"life {number} was stopped ({why}) before anything was wrong", draws)
-        for arm in arms:
-            if arm.injected is None:
-                continue
-            row = BY_ID[arm.injected.row]
-            found = judged(row, arm.injected, life, 0)
-            report.injections.append(found)
-            if not found.held and not self._spec.pairs and found.state not in row.not_held:
-                text = f"{row.id} in {found.state} (life {number}): {found.found}; {row.reaction} promised"
-                self._violates(row.id, text, draws, found.t_s)
-        if ended.killed:
-            self._cut_short = self._record
-        elif not self._unasked or ended.sealed:
-            # To analyse a record costs as much as the life did: every third is enough.
-            for of, text in unsound(self._record) if number % 3 == 1 else ():
-                self._violates(of, f"life {number}: {text}", draws)
-            self.monitor.record(self._record)
-            if ended.sealed and any(draw.row == "store.corrupt" for draw in draws):
-                self._corrupt(number, draws)
-
-    def _corrupt(self, number: int, draws: tuple[Draw, ...]) -> None:
-        """The finished record changes on its disk: whoever verifies it is told."""
-        unseen = goes_unseen(self._record / DATA_NAME, self._rng)
-        t_s, found = self._clock.now_ns() / S, "nobody noticed" if unseen else "refused"
-        self._report.injections.append(
-            Injection("store.corrupt", "stopping", number, t_s, t_s, None, not unseen, found)
-        )
-        if unseen:
-            self._violates("store.corrupt", f"life {number}: a changed record verifies", draws)
-
-    def _outcome(self, ended: Ended) -> tuple[str, str]:
-        if ended.killed:
-            return "killed", ""
-        if ended.error is not None:
-            return "error" if isinstance(ended.error, RuntimeError) else "refused", ""
-        assert ended.outcome is not None
-        trip = ended.outcome.trip
-        return ended.outcome.finish.verdict, "" if trip is None else trip.fault_id
-
-    def _violates(self, of: str, text: str, draws: tuple[Draw, ...], t_s: float | None = None) -> None:
-        at_s = self._clock.now_ns() / S if t_s is None else t_s
-        faults = tuple(draw.row for draw in draws)
-        self._report.violations.append(Violation(of, at_s, text, self._spec.seed, self._spec.command(), faults))
-
     # -- configuration -----------------------------------------------------------------------
 
     def _refused_by_config(self, number: int, draws: tuple[Draw, ...]) -> None:
@@ -384,7 +288,7 @@ class _Trial:
                 Injection(row.id, "connecting", number, t_s, t_s, None, bool(refused), found)
             )
             if not refused:
-                self._violates(row.id, f"{row.id}: {found}", draws)
+                self._conclusions.violates(row.id, f"{row.id}: {found}", draws)
         self._report.ended["refused"] = self._report.ended.get("refused", 0) + 1
 
     # -- the person --------------------------------------------------------------------------
@@ -408,16 +312,21 @@ class _Trial:
             await client.greet()
             await client.reset(WHO)
         except DeviceError as error:
-            self._violates("reset", f"the board was not reset: {error}", ())
+            self._conclusions.violates("reset", f"the board was not reset: {error}", ())
         board.set_input(Input.KEY_ON, False)
         for line in self._lines.values():
             line.close()
         self._new_lines()
 
 
+MEANWHILE, MEANWHILE_S = "sensor.cells_missing", 0.5
+"""What goes wrong so long after the disk has become slow: the host alone sees it."""
 FORGED = frozenset({"sensor.word_order"})
 """Replies that are wrong and correct in form: no host can tell that the device never said so (not I6)."""
-BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
+
+
+def _stalls(draw: Draw) -> bool:
+    return draw.row == "comms.nuisance" and draw.slight
 
 
 def _unseen(_snapshot: Snapshot, _state: EngineState) -> None:

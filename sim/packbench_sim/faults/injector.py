@@ -121,7 +121,7 @@ class Injector:
         if slight and row == "sensor.sentinel":
             return Injected(row, now_ns, state, self._cycler_sentinel())
         if row in _WIRES:
-            return Injected(row, now_ns, state, self._on_line(row, now_ns))
+            return Injected(row, now_ns, state, self._on_line(row, now_ns, slight=slight))
         if row in FAULT_FLAGS:
             self._made.setdefault(row, [])
             shown = self._sights.of(row, now_ns)
@@ -149,7 +149,7 @@ class Injector:
 
     # -- lines -------------------------------------------------------------------------------
 
-    def _on_line(self, row: str, now_ns: int) -> Shown:
+    def _on_line(self, row: str, now_ns: int, *, slight: bool) -> Shown:
         role = _WIRES[row] or self._rng.choice(("cycler", "bms"))
         if row == "comms.noise" and self._rng.random() < 0.3 and state_of(self.world) in CLOSED:
             # A frame that the board does not get: none of the sequence that closes its contactor, where it is refused.
@@ -184,7 +184,7 @@ class Injector:
             case "comms.noise":
                 fault = wires.Once(link, clock, wires.damaged(rng, tcp=tcp))
             case "comms.half_write":
-                fault = wires.HalfWrite(link, clock, rng, tcp=tcp)
+                fault = wires.HalfWrite(link, clock, rng, tcp=tcp, silent=slight)
             case "net.malformed":
                 link.deliver_later(rng.randbytes(rng.randrange(1, 200)), 0)
                 return lambda: now_ns

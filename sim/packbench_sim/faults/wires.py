@@ -161,9 +161,12 @@ class HalfWrite(LineFault):
     Whoever asked is told that all of it was done, as by a device that drops what it has no time for, but for the last.
     """
 
-    def __init__(self, link: MemoryLink, now_ns: Callable[[], int], rng: Random, *, tcp: bool) -> None:
+    def __init__(
+        self, link: MemoryLink, now_ns: Callable[[], int], rng: Random, *, tcp: bool, silent: bool = False
+    ) -> None:
+        """`silent`: one of the ways in which whoever asked gets no answer."""
         super().__init__(link, now_ns)
-        self.how = rng.choice(("lost", "doubled", "halved", "unanswered"))
+        self.how = rng.choice(("lost", "unanswered") if silent else ("doubled", "halved"))
         asked = b""
 
         def there(_t_ns: int, data: bytes) -> bytes:

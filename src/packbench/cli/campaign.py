@@ -53,8 +53,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Run the trials, sum them up, shrink what was violated."""
     from packbench_sim.campaign.runner import run_campaign
     from packbench_sim.campaign.shrink import shrunk
+    from packbench_sim.campaign.spec import TrialSpec
     from packbench_sim.campaign.tally import Tally
-    from packbench_sim.campaign.trial import TrialSpec
     from packbench_sim.faults.catalogue import ROWS
 
     rows = _rows(args.faults)

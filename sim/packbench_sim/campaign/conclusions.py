@@ -1,0 +1,162 @@
+"""What is concluded from a life that is over: which promises were kept, and what its record hides.
+
+Owns the findings of a trial that are not invariants (packbench_sim.invariants has those). It looks at what the world
+saw, at how the life ended and at its record. Must not do anything to the bench, nor know how the life was led (`trial`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from packbench.app.conclude import DATA_NAME
+from packbench.core.errors import PackbenchError
+from packbench_board.codes import State as BoardState
+from packbench_sim.campaign.arming import Arming
+from packbench_sim.campaign.controller import Ended
+from packbench_sim.campaign.corrupting import missed
+from packbench_sim.campaign.draw import Draw
+from packbench_sim.campaign.judged import Life, goes_on, judged
+from packbench_sim.campaign.report import Injection, TrialReport, Violation
+from packbench_sim.campaign.spec import TrialSpec
+from packbench_sim.campaign.told import balanced, tripped, unsound
+from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.catalogue import BY_ID
+from packbench_sim.invariants import Monitor
+from packbench_sim.loop import VirtualClock
+from packbench_sim.world import World
+
+S = 1_000_000_000
+EVERY = 3
+"""To analyse a record costs as much as the life did: every third is enough, but for those with a point."""
+BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A life that is over."""
+
+    number: int
+    began_ns: int
+    """Of the trial's clock."""
+    draws: tuple[Draw, ...]
+    arms: list[Arming]
+    ended: Ended
+    record: Path
+    """The folder of its run."""
+    went_on: bool
+    """It went on with a run that was cut short: it is refused where too little was recorded by then."""
+    unasked: bool
+    """Nobody was there to say whether it is to be gone on with."""
+
+
+class Conclusions:
+    """The findings of one trial, life by life."""
+
+    def __init__(
+        self, spec: TrialSpec, report: TrialReport, clock: VirtualClock, world: World, monitor: Monitor, watch: Watch
+    ) -> None:
+        self._spec, self._report, self._clock = spec, report, clock
+        self._world, self._monitor, self._watch = world, monitor, watch
+        self._rng = Random(f"conclusions {spec.seed}")
+        self._hot = 0
+        """Openings under load so far."""
+
+    def violates(self, of: str, text: str, draws: Iterable[Draw], t_s: float | None = None) -> None:
+        """Report a finding."""
+        at_s = self._clock.now_ns() / S if t_s is None else t_s
+        faults = tuple(draw.row for draw in draws)
+        self._report.violations.append(Violation(of, at_s, text, self._spec.seed, self._spec.command(), faults))
+
+    def draw_from(self, over: Over) -> None:
+        """Everything that can be said of a life."""
+        report, ended = self._report, over.ended
+        verdict, trip = _outcome(ended)
+        report.ended[verdict] = report.ended.get(verdict, 0) + 1
+        if trip:
+            report.trips[trip] = report.trips.get(trip, 0) + 1
+        self._end(over, verdict, trip)
+        self._promises(over, verdict, trip)
+        if not ended.killed and (not over.unasked or ended.sealed):
+            self._records(over)
+
+    def _end(self, over: Over, verdict: str, trip: str) -> None:
+        """How it ended, against what was wrong."""
+        number, draws, ended = over.number, over.draws, over.ended
+        if not trip and not ended.killed and (told := tripped(over.record)):
+            self.violates("forgotten", f"life {number} tripped ({told}), and its outcome does not say so", draws)
+        if ended.error is not None and not isinstance(ended.error, PackbenchError | RuntimeError):
+            self.violates("crash", f"{type(ended.error).__name__}: {ended.error}", draws)
+        if (
+            verdict == "pass"
+            and self._world.board.state is BoardState.TRIPPED
+            and all(BY_ID[draw.row].reaction in BORNE and draw.row != "power.weld" for draw in draws)
+        ):
+            self.violates("left closed", f"life {number} ended well, and the board tripped after it", draws)
+        stopped = trip or (verdict in ("refused", "error", "aborted") and not over.went_on)
+        if stopped and not any(arm.injected is not None for arm in over.arms):
+            why = trip or f"{ended.error or verdict}"
+            self.violates("false stop", f"life {number} was stopped ({why}) before anything was wrong", draws)
+
+    def _promises(self, over: Over, verdict: str, trip: str) -> None:
+        """Each fault that became true, against what its row promises."""
+        hot, self._hot = self._hot, self._world.plant.contactor.hot_openings
+        told_ns = next(
+            (t_ns for t_ns, what, _ in self._monitor.commands if what == "Trip" and t_ns >= over.began_ns), None
+        )
+        life = Life(
+            over.number,
+            over.began_ns,
+            self._clock.now_ns(),
+            verdict,
+            trip,
+            bool(trip) or verdict in ("killed", "refused", "error") or balanced(over.record),
+            self._watch,
+            self._hot > hot,
+            told_ns,
+        )
+        for arm in over.arms:
+            if arm.injected is None:
+                continue
+            row = BY_ID[arm.injected.row]
+            found = judged(row, arm.injected, life, 0)
+            self._report.injections.append(found)
+            if not found.held and not self._spec.pairs and found.state not in row.not_held:
+                text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
+                self.violates(row.id, text, over.draws, found.t_s)
+            if row.id == "comms.half_write" and arm.draw.slight and goes_on(arm.injected, life):
+                text = f"life {life.number}: a command got no answer, and another one was given"
+                self.violates(row.id, text, over.draws)
+
+    def _records(self, over: Over) -> None:
+        """What the record says, when nobody goes on with it."""
+        rows = {draw.row for draw in over.draws}
+        if over.went_on or "pack.balancing" in rows or over.number % EVERY == 1:
+            for of, text in unsound(over.record):
+                self.violates(of, f"life {over.number}: {text}", over.draws)
+        self._monitor.record(over.record)
+        if over.ended.sealed and "store.corrupt" in rows:
+            self._corrupted(over)
+
+    def _corrupted(self, over: Over) -> None:
+        """The finished record changes on its disk: whoever verifies it is told."""
+        unsaid = missed(over.record / DATA_NAME, self._rng)
+        t_s, found = self._clock.now_ns() / S, unsaid or "refused"
+        self._report.injections.append(
+            Injection("store.corrupt", "stopping", over.number, t_s, t_s, None, not unsaid, found)
+        )
+        if unsaid:
+            self.violates("store.corrupt", f"life {over.number}: {unsaid}", over.draws)
+
+
+def _outcome(ended: Ended) -> tuple[str, str]:
+    """(its verdict, the fault id of its trip)."""
+    if ended.killed:
+        return "killed", ""
+    if ended.error is not None:
+        return "error" if isinstance(ended.error, RuntimeError) else "refused", ""
+    assert ended.outcome is not None
+    trip = ended.outcome.trip
+    return ended.outcome.finish.verdict, "" if trip is None else trip.fault_id
