@@ -1,7 +1,7 @@
 """What is concluded from a life that is over: which promises were kept, and what its record hides.
 
 Owns the findings of a trial that are not invariants (packbench_sim.invariants has those). It looks at what the world
-saw, at how the life ended and at its record. Must not do anything to the bench, nor know how the life was led (`trial`).
+saw, at how the life ended and at its record. Must not touch the bench, nor know how the life was led (`trial`).
 """
 
 from __future__ import annotations
