@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.config.pack import load_pack
+from packbench.report.curves_out import write_curves
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import step_table, summary
 
@@ -29,6 +31,12 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to analyse")
     parser.add_argument("--columns", metavar="NAME|FILE", help="column map (default: chosen by the file's headers)")
     parser.add_argument("--pack", metavar="P", help="pack file or its name, for the rated capacity and the limits")
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        metavar="DIR",
+        help="also write the OCV, ICA and DVA curves there as ocv.csv, derivatives.csv",
+    )
     parser.set_defaults(run_command=run)
 
 
@@ -39,6 +47,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         source = read_source("packs", args.pack)
         pack = load_pack(source.text, source.name)
     result = analyze_file(args.file, args.columns, pack)
+    if args.curves is not None:
+        result = replace(result, paths={**result.paths, **write_curves(result.diagnostics, args.curves)})
     zh = terminal.lang == "zh"
     notes = [Text(f"- {note.text_zh if zh else note.text_en}") for note in result.notes]
     return Done(result_to_dict(result), (summary(result, terminal.lang), step_table(result, terminal.lang), *notes))

@@ -125,6 +125,69 @@ class AtReference:
 
 
 @dataclass(frozen=True, slots=True)
+class OcvPoint:
+    """One point of an open-circuit voltage curve."""
+
+    charge_ah: float
+    """From the lowest point of the curve."""
+    soc: float | None
+    """None: no capacity was found."""
+    voltage_v: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class OcvCurve:
+    """Open-circuit voltage over charge."""
+
+    method: str
+    """"rests": voltages at the end of rests; "mean": of a slow charge and a slow discharge at the same SOC."""
+    branch: str
+    """"charge" or "discharge": what came before the rests; "mean" of both."""
+    of: str
+    """"mean_cell" or "pack": whose voltage."""
+    rate_per_h: float | None
+    """Of the faster of charge and discharge, current over capacity; None: rests."""
+    points: tuple[OcvPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A peak of the incremental capacity."""
+
+    voltage_v: float
+    dq_dv_ah_v: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class DerivativeCurve:
+    """Incremental capacity (dQ/dV) and differential voltage (dV/dQ) of one constant-current step."""
+
+    step: int
+    direction: str
+    """"charge" or "discharge"."""
+    of: str
+    """"mean_cell" or "pack": whose voltage."""
+    rate_per_h: float | None
+    """Current over capacity; None: no capacity."""
+    temperature_c: Measured | None
+    method_en: str
+    method_zh: str
+    """How it was smoothed."""
+    window_ah: float
+    """Over which charge."""
+    charge_ah: tuple[float, ...]
+    """Moved since the step began."""
+    voltage_v: tuple[float, ...]
+    """Smoothed."""
+    dv_dq_v_ah: tuple[float, ...]
+    dv_dq_u_v_ah: tuple[float, ...]
+    """Standard uncertainty of each, by the readings' scatter (and the gains, where they are stated)."""
+    dq_dv_ah_v: tuple[float | None, ...]
+    """None: the voltage does not move beyond its uncertainty there."""
+    peaks: tuple[Peak, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Everything besides the headline figures."""
 
@@ -133,4 +196,6 @@ class Diagnostics:
     relaxation: tuple[Relaxation, ...] = ()
     self_discharge: tuple[SelfDischarge, ...] = ()
     at_reference: AtReference | None = None
+    ocv: tuple[OcvCurve, ...] = ()
+    derivatives: tuple[DerivativeCurve, ...] = ()
     absent: tuple[Absent, ...] = ()

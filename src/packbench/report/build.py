@@ -46,10 +46,10 @@ def write_report(
     require_extra("matplotlib", *(["typst"] if "pdf" in formats else []))
     from packbench.report.content import build_document
     from packbench.report.figures import draw_all
+    from packbench.report.figures_diagnostics import draw_diagnostics
 
-    document = build_document(
-        inputs, draw_all(inputs.result, inputs.rows, lang, inputs.pack.cell_cutoff_v if inputs.pack else None), lang
-    )
+    drawn = draw_all(inputs.result, inputs.rows, lang, inputs.pack.cell_cutoff_v if inputs.pack else None)
+    document = build_document(inputs, (*drawn, *draw_diagnostics(inputs.result, lang)), lang)
     written: dict[str, Path] = {}
     if "html" in formats:
         from packbench.report.html import render_html

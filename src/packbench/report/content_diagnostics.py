@@ -24,13 +24,13 @@ def diagnostic_sections(result: Result, pictures: dict[str, Picture], lang: Lang
     told = result.diagnostics
     if told is None:
         return []
-    del pictures
     blocks: list[tuple[str, tuple[Block, ...]]] = [
         ("dcir", (resistance_table(told, lang),) if told.dc_resistance else ()),
         ("efficiency", (efficiency_table(told, lang),) if told.efficiency else ()),
         ("relaxation", (relaxation_table(told, lang),) if told.relaxation else ()),
         ("self_discharge", (self_discharge_table(told, lang),) if told.self_discharge else ()),
         ("at_reference", _at_reference(told, lang)),
+        ("curves", tuple(pictures[key] for key in ("derivatives", "ocv") if key in pictures)),
         ("not_given", (absent_table(told, lang),) if told.absent else ()),
     ]
     at = "" if told.at_reference is None else f"{told.at_reference.reference_c:g}"

@@ -53,6 +53,31 @@ DIAGNOSTIC_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "self_discharge.cell": ("Fastest cell", "下降最快单体"),
     "self_discharge.cell_slope": ("Against the median / mV a day", "相对中位数 / mV 每天"),
     "self_discharge.not_decided": ("{index} (not decided)", "{index}（尚不能确定）"),
+    "curves": ("Voltage curves", "电压曲线"),
+    "figure.ocv": ("Open-circuit voltage curve", "开路电压曲线"),
+    "figure.derivatives": ("ICA and DVA", "容量增量与电压微分"),
+    "fig.derivatives": ("Incremental capacity and differential voltage", "容量增量与电压微分曲线"),
+    "fig.derivatives.caption": (
+        "dQ/dV over the voltage, dV/dQ over the charge moved since the step began, at constant current. Smoothing: "
+        "mean over 200 bins of equal charge, then Savitzky-Golay of second order over 11 bins. Gaps: not told from "
+        "noise.",
+        "dQ/dV 对电压、dV/dQ 对工步内移动电量，恒流段。平滑：按等电量分 200 段取平均，再以 11 段窗口做二阶 "
+        "Savitzky-Golay 平滑。缺口处无法与噪声区分。",
+    ),
+    "fig.ocv": ("Open-circuit voltage", "开路电压"),
+    "fig.ocv.caption": (
+        "At the end of rests, or as the mean of a slow charge and a slow discharge.",
+        "取静置末端电压，或慢速充放电的平均值。",
+    ),
+    "axis.dq_dv": ("dQ/dV / (Ah/V)", "容量增量 dQ/dV / (Ah/V)"),
+    "axis.dv_dq": ("dV/dQ / (mV/Ah)", "电压微分 dV/dQ / (mV/Ah)"),
+    "axis.moved": ("Charge / Ah", "电量 / Ah"),
+    "axis.soc": ("SOC / %", "荷电状态 / %"),
+    "branch.charge": ("charge", "充电"),
+    "branch.discharge": ("discharge", "放电"),
+    "branch.mean": ("mean", "平均"),
+    "ocv.rests": ("rests after {branch}", "{branch}后静置"),
+    "ocv.mean": ("mean of slow charge and discharge", "慢速充放电平均"),
     "at_reference": ("Capacity at {at} °C", "{at} ℃ 下的容量"),
     "at_reference.words": (
         "{capacity}, from {temperature} by {coefficient} % a kelvin ({source}). The measured capacity above stands.",

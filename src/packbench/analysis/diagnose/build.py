@@ -5,8 +5,12 @@ Owns their order, and the words for what is missing. Pure.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from packbench.analysis.diagnose.derivatives import derivatives
 from packbench.analysis.diagnose.efficiency import efficiencies
 from packbench.analysis.diagnose.evidence import Evidence
+from packbench.analysis.diagnose.ocv import POINTS_MIN, ocv_curves, slowest_per_h
 from packbench.analysis.diagnose.reference import FARTHEST_K, at_reference
 from packbench.analysis.diagnose.relaxation import relaxations
 from packbench.analysis.diagnose.resistance import dc_resistances
@@ -22,21 +26,19 @@ def diagnose(evidence: Evidence) -> Diagnostics:
         relaxation=relaxations(evidence),
         self_discharge=self_discharges(evidence),
         at_reference=at_reference(evidence),
+        ocv=ocv_curves(evidence),
+        derivatives=derivatives(evidence),
     )
     missing = [each for each in _reasons(evidence) if not getattr(found, each.figure)]
-    return Diagnostics(
-        dc_resistance=found.dc_resistance,
-        efficiency=found.efficiency,
-        relaxation=found.relaxation,
-        self_discharge=found.self_discharge,
-        at_reference=found.at_reference,
-        absent=tuple(missing),
-    )
+    return replace(found, absent=tuple(missing))
 
 
 def _reasons(evidence: Evidence) -> tuple[Absent, ...]:
     """Why each figure would be missing, if it is."""
     longest_h = longest_rest_h(evidence)
+    slowest = slowest_per_h(evidence)
+    slow_en = "" if slowest is None else f", and the slowest whole charge or discharge is at C/{1.0 / slowest:.1f}"
+    slow_zh = "" if slowest is None else f"，最慢的完整充放电为 C/{1.0 / slowest:.1f}"
     return (
         Absent(
             "dc_resistance",
@@ -58,5 +60,16 @@ def _reasons(evidence: Evidence) -> tuple[Absent, ...]:
             "at_reference",
             f"no capacity, no temperature, or more than {FARTHEST_K:g} K away from 25 degC",
             f"没有容量或温度，或与 25 ℃ 相差超过 {FARTHEST_K:g} K",
+        ),
+        Absent(
+            "ocv",
+            f"fewer than {POINTS_MIN} rests of ten minutes over half the capacity{slow_en}: C/9 or slower is needed "
+            "both ways",
+            f"十分钟以上静置不足 {POINTS_MIN} 次或未覆盖一半容量{slow_zh}；充放电均需不快于 C/9",
+        ),
+        Absent(
+            "derivatives",
+            "no counted discharge with a constant current and enough samples",
+            "没有采样足够且电流恒定的计入结果的放电",
         ),
     )
