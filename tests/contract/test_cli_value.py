@@ -183,3 +183,16 @@ def test_the_terminal_says_it_in_both_languages(
     chinese = capsys.readouterr().out
     for part in ("数据来源：simulated", "固定式储能", "价值敏感性", "剩余年数"):
         assert part in chinese
+
+
+def test_the_report_has_its_second_life_pages(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, data = ask(capsys, "report", run, "--lang", "zh", "--set", "dcir_rise=0.3+-0.1")
+    assert code == 0
+    page = Path(data["paths"]["report_html"]).read_text(encoding="utf-8")
+    for part in ("梯次利用", "固定式储能", "价值敏感性", "首年日历损失", "[Naumann 2018]"):
+        assert part in page
+    code, data = ask(capsys, "report", run, "--no-second-life")
+    assert code == 0
+    assert "Second life" not in Path(data["paths"]["report_html"]).read_text(encoding="utf-8")
+    code, data = ask(capsys, "report", run, "--rules", "nowhere")
+    assert (code, data["errors"][0]["field"]) == (2, "grading scheme")

@@ -182,7 +182,9 @@ def test_the_best_application_is_one_that_is_met() -> None:
     files = Files(profiles, load_ageing(AGEING, "a"), load_money(money, "m"))
     found = appraise(files, known(), PACK, Draws(1, 100))
     assert [one.match.verdict for one in found.applications] == ["meets", "unknown", "meets"]
-    assert found.chosen == "storage"
+    assert (found.chosen, found.candidate) == ("storage", "richer")
+    poorer = load_money(money.replace("value: 9.0", "value: 0.9"), "m")
+    assert appraise(replace(files, money=poorer), known(), PACK, Draws(1, 100)).candidate is None
     assert appraise(files, known(0.65), PACK, Draws(1, 100)).chosen == "recycle"
 
 

@@ -7,6 +7,7 @@ is shown is what was stored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,8 +26,10 @@ from packbench.config.bench import load_bench
 from packbench.config.pack import load_pack
 from packbench.core.records import Gap
 from packbench.core.result import Result
+from packbench.core.specs import PackSpec
 from packbench.profile.language.compiler import compile_profile
 from packbench.report.build import RESULT_NAME, write_report
+from packbench.report.content_second_life import SecondLife
 from packbench.report.inputs import Columns, ReportInputs
 from packbench.report.json_out import result_to_json
 from packbench.report.texts import Lang
@@ -45,9 +48,17 @@ class Concluded:
     log_sha256: str
 
 
-def conclude(out_dir: Path, lang: Lang, *, with_report: bool = True, wall_seconds: float | None = None) -> Concluded:
+def conclude(
+    out_dir: Path,
+    lang: Lang,
+    *,
+    with_report: bool = True,
+    wall_seconds: float | None = None,
+    second_life_of: Callable[[Result, PackSpec], SecondLife | None] | None = None,
+) -> Concluded:
     """Analyse the record in `out_dir` and write result.json and the report beside it.
 
+    `second_life_of` says what the report tells of the pack's second life; None: nothing.
     Raises InputError when there is no record there, VerificationFailed when it was changed.
     """
     with RunReader.open(out_dir / DATA_NAME) as reader:
@@ -59,6 +70,8 @@ def conclude(out_dir: Path, lang: Lang, *, with_report: bool = True, wall_second
     paths = {"data": str(out_dir / DATA_NAME), "result": str(out_dir / RESULT_NAME)}
     if with_report:
         inputs = _report_inputs(result, job, stored, wall_seconds, lang)
+        if second_life_of is not None:
+            inputs = replace(inputs, second_life=second_life_of(result, job.pack))
         written = write_report(inputs, out_dir, lang)
         paths |= {name: str(path) for name, path in written.items()}
     result = replace(result, paths=paths)

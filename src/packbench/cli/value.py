@@ -17,6 +17,7 @@ from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem
 from packbench.report.build import require_extra
+from packbench.report.content_second_life import title_of, worth_title
 from packbench.report.figures_second_life import draw_tornado, tornado_png, tornado_text
 from packbench.report.json_value import appraisal_to_dict, reasons_of
 from packbench.report.numbers import ABSENT
@@ -28,14 +29,15 @@ from packbench.report.second_life_words import (
     plain_text,
     probability_text,
     reasons_text,
+    source_text,
+    unit_text,
     years_text,
 )
 from packbench.report.texts import Lang, name_of, text
-from packbench.secondlife.draws import COUNT_MAX, COUNT_MIN, Draws
+from packbench.secondlife.draws import COUNT, COUNT_MAX, COUNT_MIN, SEED, Draws
 from packbench.secondlife.value.appraisal import Appraisal, Appraised
 from packbench.secondlife.value.worth import PARTS, Worth
 
-DRAWS: int = 10_000
 _COLOURS = {"meets": "green", "fails": "red", "unknown": "yellow"}
 _MARKS: dict[Lang, dict[str, str]] = {
     "en": {"mark": "provenance: {provenance}", "unverified": "not checked against a signed record"},
@@ -72,8 +74,8 @@ def add(subparsers: Subparsers) -> None:
         metavar="NAME=VALUE",
         help="a figure the run does not have, in its unit, as in dcir_rise=0.35+-0.05 (U, k = 2)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the draws (default 1)")
-    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"how many draws (default {DRAWS})")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"seed of the draws (default {SEED})")
+    parser.add_argument("--draws", type=int, default=COUNT, metavar="N", help=f"how many draws (default {COUNT})")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write value.json and the tornado (SVG, PNG) there")
     parser.set_defaults(run_command=run)
 
@@ -115,17 +117,22 @@ def _draws(seed: int, count: int) -> Draws:
 
 
 def _write_tornado(out: Path | None, one: Valued, count: int, lang: Lang) -> dict[str, str]:
-    """The chosen application's tornado, beside value.json; nothing where there is no value, or nowhere to write."""
-    best = one.appraisal.best if one.appraisal else None
-    if out is None or one.appraisal is None or best is None or best.worth is None:
+    """The tornado of each application that is shown in detail, beside value.json; nothing without a value."""
+    if out is None or one.appraisal is None:
         return {}
-    require_extra("matplotlib")
-    stem = "tornado" if count == 1 else f"tornado-{one.subject.result.run_id}"
+    written: dict[str, str] = {}
     currency = one.appraisal.currency
-    written = {"tornado_svg": out / f"{stem}.svg", "tornado_png": out / f"{stem}.png"}
-    _write(written["tornado_svg"], draw_tornado(best.worth, currency, lang).svg.encode("utf-8"))
-    _write(written["tornado_png"], tornado_png(best.worth, currency, lang))
-    return {name: str(path) for name, path in written.items()}
+    for shown in one.appraisal.shown:
+        if shown.worth is None:
+            continue
+        require_extra("matplotlib")
+        key = "tornado_candidate" if shown.profile.application == one.appraisal.candidate else "tornado"
+        stem = key if count == 1 else f"{key}-{one.subject.result.run_id}"
+        svg, png = out / f"{stem}.svg", out / f"{stem}.png"
+        _write(svg, draw_tornado(shown.worth, currency, lang).svg.encode("utf-8"))
+        _write(png, tornado_png(shown.worth, currency, lang))
+        written |= {f"{key}_svg": str(svg), f"{key}_png": str(png)}
+    return written
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -151,19 +158,14 @@ def _shown(one: Valued, lang: Lang) -> list[RenderableType]:
         lines += _remarks(application, lang)
     if not one.appraisal.is_uncertainty_stated:
         lines.append(Text(text("u_left_out", lang), style="yellow"))
-    best = one.appraisal.best
-    if best is None or best.worth is None:
+    if one.appraisal.best is None:
         lines.append(Text(text("none_chosen", lang), style="yellow"))
-    else:
-        lines += _worth(best, best.worth, one.appraisal.currency, lang)
+    for shown in one.appraisal.shown:
+        if shown.worth is not None:
+            lines += _worth(one.appraisal, shown, shown.worth, lang)
     lines.append(Text(text("assumptions", lang), style="bold"))
     lines += [_assumptions(one.appraisal, lang), Text(text("assumptions_note", lang), style="dim")]
     return lines
-
-
-def title_of(one: Appraised, lang: Lang) -> str:
-    """An application's name for people."""
-    return one.profile.title.zh if lang == "zh" else one.profile.title.en
 
 
 def _applications(appraisal: Appraisal, lang: Lang) -> Table:
@@ -194,8 +196,9 @@ def _remarks(one: Appraised, lang: Lang) -> list[RenderableType]:
     return lines
 
 
-def _worth(best: Appraised, worth: Worth, currency: str, lang: Lang) -> list[RenderableType]:
-    heading = f"{text('worth_of', lang, title=title_of(best, lang))} ({currency})"
+def _worth(appraisal: Appraisal, one: Appraised, worth: Worth, lang: Lang) -> list[RenderableType]:
+    currency = appraisal.currency
+    heading = f"{worth_title(appraisal, one, lang)} ({currency})"
     table = Table(box=None, pad_edge=False)
     table.add_column(text("part", lang))
     for key in ("part_central", "part_median", "part_range"):
@@ -235,5 +238,5 @@ def _assumptions(appraisal: Appraisal, lang: Lang) -> Table:
             name = f"{titles[one.group]}: {name}"
         spread = one.spread
         numbers = (plain_text(number) for number in (spread.value, spread.low, spread.high))
-        table.add_row(name, *numbers, one.unit, spread.source)
+        table.add_row(name, *numbers, unit_text(one.unit, lang), source_text(spread.source, lang))
     return table

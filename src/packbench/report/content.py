@@ -21,6 +21,7 @@ from packbench.report.content_profile import (
     title_of,
     variable_table,
 )
+from packbench.report.content_second_life import second_life_sections
 from packbench.report.content_tables import (
     budget_table,
     gap_table,
@@ -172,6 +173,7 @@ def _sections(inputs: ReportInputs, pictures: dict[str, Picture], lang: Lang) ->
         ),
         Section("budget", text("budget", lang), tuple(budget)),
         *diagnostic_sections(result, pictures, lang),
+        *second_life_sections(inputs.second_life, lang),
         Section("limits", text("limits", lang), (limit_table(result, lang),) if result.limits else ()),
         Section("instruments", text("instruments", lang), (instruments,)),
         Section("identity", text("identity", lang), (identity_table(inputs, lang),)),

@@ -113,7 +113,7 @@ def _figure(worth: Worth, currency: str, lang: Lang) -> Figure:
     axes.autoscale_view(scaley=False)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
     axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-    axes.set_xlabel(text("tornado.net", lang, currency=currency))
+    axes.set_xlabel(text("tornado.net" if "net" in worth.amounts else "tornado.value", lang, currency=currency))
     axes.legend(
         handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, borderaxespad=0.2
     )

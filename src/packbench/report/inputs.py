@@ -16,6 +16,7 @@ from packbench.core.records import Row
 from packbench.core.result import Result
 from packbench.core.samples import FloatArray
 from packbench.core.specs import Instrument, PackSpec
+from packbench.report.content_second_life import SecondLife
 
 IntArray = NDArray[np.int64]
 
@@ -63,6 +64,8 @@ class ReportInputs:
     """For the rated figures; None: not shown."""
     wall_seconds: float | None = None
     """Real time that the run took."""
+    second_life: SecondLife | None = None
+    """Grade, applications and value; None: not asked for, or not to be said of this result."""
 
 
 def no_columns() -> Columns:

@@ -81,6 +81,7 @@ def appraisal_to_dict(
     return {
         **head_to_dict(result, is_record_verified=is_record_verified),
         "chosen": appraisal.chosen if appraisal else None,
+        "candidate": appraisal.candidate if appraisal else None,
         "value": None if best is None or best.worth is None else _amount(best.worth.amounts["value"]),
         "refused": reasons_of(result) if appraisal is None else [],
         "uncertainty_stated": appraisal is not None and appraisal.is_uncertainty_stated,

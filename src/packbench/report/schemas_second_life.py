@@ -112,6 +112,10 @@ def value_schema() -> _Schema:
                 "type": ["string", "null"],
                 "description": "The application of the highest median value among those that are met.",
             },
+            "candidate": {
+                "type": ["string", "null"],
+                "description": "Worth more still, and not met only because something is unknown.",
+            },
             "value": _or_null(_AMOUNT),
             "refused": {**_TEXTS, "description": "Why the result is not valued at all."},
             "uncertainty_stated": {"type": "boolean", "description": "False: the ranges leave the test's own out."},

@@ -5,6 +5,7 @@ Owns formatting that terminal, report and JSON share. Must not judge or compute.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from packbench.core.result import Measured
@@ -73,7 +74,7 @@ def outcome_words(outcome: Outcome, lang: Lang) -> str:
         figure=figure,
         value=ABSENT if outcome.value is None else measured_text(outcome.figure, outcome.value, lang),
         bound=figure_text(outcome.figure, outcome.bound, lang),
-        source=outcome.source,
+        source=source_text(outcome.source, lang),
     )
 
 
@@ -120,6 +121,20 @@ def bar_text(bar: Bar, lang: Lang) -> str:
     """An input and its ends."""
     name = name_of("input", bar.name, lang)
     return name if bar.name == "measured_state" else f"{name}: {plain_text(bar.low)}…{plain_text(bar.high)}"
+
+
+def unit_text(unit: str, lang: Lang) -> str:
+    """A unit for people; nothing for a number without one."""
+    shown = {"1": "", "degC": "°C", "1/1000 cycles": text("unit.per_1000_cycles", lang)}.get(unit, unit)
+    return re.sub(r"\ba\b", _YEAR[lang], shown).replace(" ", NBSP)
+
+
+def source_text(source: str, lang: Lang) -> str:
+    """Where a number comes from; the two words that a file marks its own numbers with in the reader's language."""
+    for word in ("house rule", "house", "assumption"):
+        if source == word or source.startswith(f"{word}:"):
+            return text(f"source.{word}", lang) + source.removeprefix(word)
+    return source
 
 
 def _range(found: Range) -> str:

@@ -15,6 +15,8 @@ import numpy as np
 
 from packbench.core.samples import FloatArray
 
+SEED: Final = 1
+COUNT: Final = 10_000
 COUNT_MIN: Final = 100
 COUNT_MAX: Final = 1_000_000
 

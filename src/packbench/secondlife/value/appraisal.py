@@ -6,6 +6,7 @@ same luck. Must not read files. What cannot be stated is refused with its reason
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,16 @@ from typing import Final
 import numpy as np
 
 from packbench.core.samples import FloatArray
-from packbench.secondlife.applications.match import MEASURED_TOGETHER, Known, LifeDraws, Match, drawn, match, state_of
+from packbench.secondlife.applications.match import (
+    MEASURED_TOGETHER,
+    Known,
+    LifeDraws,
+    Match,
+    Verdict,
+    drawn,
+    match,
+    state_of,
+)
 from packbench.secondlife.applications.profile import SERVICE_UNITS, Asked, ProfileModel, ServiceModel
 from packbench.secondlife.draws import Draws
 from packbench.secondlife.life.ageing import UNITS as AGEING_UNITS
@@ -66,6 +76,8 @@ class Appraisal:
     applications: tuple[Appraised, ...]
     chosen: str | None
     """The application of the highest median value among those that the pack meets; None: no value can be stated."""
+    candidate: str | None
+    """One that is worth more still and not met only because something is unknown; None: there is none."""
     currency: str
     draws: Draws
     is_uncertainty_stated: bool
@@ -80,7 +92,15 @@ class Appraisal:
     @property
     def best(self) -> Appraised | None:
         """The chosen one."""
-        return next((one for one in self.applications if one.profile.application == self.chosen), None)
+        return self._named(self.chosen)
+
+    @property
+    def shown(self) -> tuple[Appraised, ...]:
+        """Those whose money is worth looking at in detail: the chosen one, and the candidate."""
+        return tuple(one for one in (self.best, self._named(self.candidate)) if one is not None)
+
+    def _named(self, name: str | None) -> Appraised | None:
+        return next((one for one in self.applications if one.profile.application == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +116,25 @@ def appraise(files: Files, known: Mapping[Asked, Known], pack: PackFacts, draws:
     """Match, life and value in every application. The same seed and files give the same figures."""
     applications = tuple(_appraised(profile, files, known, pack, draws) for profile in files.profiles)
     has_u = any(name in known and known[name].figure.U is not None for name in MEASURED_TOGETHER)
-    return Appraisal(applications, _best(applications), files.money.currency, draws, has_u)
-
-
-def _best(applications: Sequence[Appraised]) -> str | None:
     if len(applications) == 1:
-        return applications[0].profile.application if applications[0].worth is not None else None
-    open_to = [(one.worth, one) for one in applications if one.worth is not None and one.match.verdict == "meets"]
-    ranked = sorted(open_to, key=lambda pair: -pair[0].amounts["value"].median)
-    return ranked[0][1].profile.application if ranked else None
+        # Asked for by name: it is shown whether it is met or not.
+        chosen, candidate = (applications[0] if applications[0].worth is not None else None), None
+    else:
+        chosen, candidate = _best(applications, "meets"), _best(applications, "unknown")
+    if chosen is not None and candidate is not None and _median(candidate) <= _median(chosen):
+        candidate = None
+    names = [None if one is None else one.profile.application for one in (chosen, candidate)]
+    return Appraisal(applications, names[0], names[1], files.money.currency, draws, has_u)
+
+
+def _best(applications: Sequence[Appraised], verdict: Verdict) -> Appraised | None:
+    """The one of the highest median value among those of this verdict; of equals, the first."""
+    found = [one for one in applications if one.worth is not None and one.match.verdict == verdict]
+    return max(found, key=_median) if found else None
+
+
+def _median(one: Appraised) -> float:
+    return -math.inf if one.worth is None else one.worth.amounts["value"].median
 
 
 def _appraised(
