@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -183,6 +184,30 @@ def test_the_terminal_says_it_in_both_languages(
     chinese = capsys.readouterr().out
     for part in ("数据来源：simulated", "固定式储能", "价值敏感性", "剩余年数"):
         assert part in chinese
+
+
+def test_figures_come_from_the_record_and_not_from_an_edited_result(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(run, tmp_path / "edited")
+    path = folder / "result.json"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    was = result["soh"]["value"]
+    result["soh"]["value"] = 0.99
+    path.write_text(json.dumps(result), encoding="utf-8")
+    _, data = ask(capsys, "value", str(folder), *SMALL)
+    soh = next(
+        one["value"]["value"]
+        for one in data["packs"][0]["applications"][-2]["match"]["requirements"]
+        if one["figure"] == "soh"
+    )
+    assert soh == pytest.approx(was)
+    _, data = ask(capsys, "grade", str(folder))
+    assert data["packs"][0]["criteria"][0]["value"]["value"] == pytest.approx(was)
+    # A record that was changed itself is refused as such.
+    (folder / "run.db").write_bytes((folder / "run.db").read_bytes().replace(b"output_off", b"output_0ff"))
+    code, data = ask(capsys, "value", str(folder), *SMALL)
+    assert (code, data["ok"], data["code"]) == (5, False, 5)
 
 
 def test_the_report_has_its_second_life_pages(run: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,17 @@ def conclude(
     return Concluded(result, paths, verified.log_sha256)
 
 
+def analysed(out_dir: Path) -> Result:
+    """What the record in `out_dir` comes to, without the files of it; nothing is written.
+
+    For whoever must not trust the result.json beside it, which anybody can edit. Raises as `conclude` does.
+    """
+    with RunReader.open(out_dir / DATA_NAME) as reader:
+        verified = reader.verify()
+        signature = judge_signature(out_dir, reader.meta, verified.log_sha256)
+        return _analyse(reader, job_of(reader), reader.rows(), signature)
+
+
 def job_of(reader: RunReader) -> Job:
     """The job as it was recorded, from the texts in the record itself."""
     meta = reader.meta

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from packbench.analysis.verdict import may_enter
+from packbench.app.conclude import analysed
 from packbench.app.places import DATA_NAME
 from packbench.app.records import find_run, list_runs, read_result
 from packbench.app.verifying import verify_run
@@ -209,16 +210,16 @@ def _folder(word: str) -> Path | None:
 
 
 def _verified(folder: Path) -> Result:
+    """The result anew from a record that holds: the result.json beside it could have been edited."""
     whole = verify_run(folder)
     if whole.findings:
         first = whole.findings[0]
         raise VerificationFailed(f"{folder / DATA_NAME}: {first.where}: {first.what}")
-    result = read_result(folder)
-    if result is None:
+    if read_result(folder) is None:
         raise InputError(
             Problem("", field="RUN", found=f"{folder.name}, not concluded", expected="packbench report first")
         )
-    return result
+    return analysed(folder)
 
 
 def _beside(path: Path, suffix: str) -> Path:
