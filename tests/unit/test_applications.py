@@ -109,7 +109,7 @@ def test_shipped_applications_are_read(name: str) -> None:
 
 def test_six_applications_are_shipped() -> None:
     assert NAMES == [
-        "battery-swap", "data-centre-ups", "low-speed-vehicle", "recycle", "stationary-storage", "telecom-base-station",
+        "data-centre-ups", "low-speed-vehicle", "recycle", "stationary-storage", "swap", "telecom-base-station",
     ]  # fmt: skip
 
 

@@ -22,7 +22,8 @@ from packbench.secondlife.grading.judge import degrees_of_freedom, p_reached
 from packbench.secondlife.life.remaining import Ended, Refused
 
 Verdict = Literal["meets", "fails", "unknown"]
-MEASURED_TOGETHER: Final[frozenset[Asked]] = frozenset({"soh", "soce", "energy_kwh"})
+_MEASURED: Final[tuple[Asked, ...]] = ("soh", "soce", "energy_kwh")
+MEASURED_TOGETHER: Final[frozenset[Asked]] = frozenset(_MEASURED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,12 @@ class LifeDraws:
 
 
 def state_of(known: Mapping[Asked, Known], draws: Draws) -> FloatArray:
-    """How far the run's one integral of the current is off in each draw, in standard uncertainties of the SOH."""
-    soh = known.get("soh")
-    if soh is None or soh.figure.k is None:
-        return np.zeros(draws.count)
-    return draws.student("measured_state", degrees_of_freedom(soh.figure.k, soh.figure.p))
+    """How far the run's one integral of the current is off in each draw, in standard uncertainties."""
+    for name in _MEASURED:
+        found = known.get(name)
+        if found is not None and found.figure.k is not None:
+            return draws.student("measured_state", degrees_of_freedom(found.figure.k, found.figure.p))
+    return np.zeros(draws.count)
 
 
 def drawn(figure: Measured, t: FloatArray) -> FloatArray:
