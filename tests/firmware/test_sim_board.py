@@ -350,12 +350,12 @@ async def test_a_heartbeat_with_another_hosts_token_is_an_error(bench: Bench) ->
         await stranger.heartbeat()
 
 
-async def test_noise_on_the_line_costs_at_most_one_exchange() -> None:
+async def test_noise_on_the_line_costs_no_exchange() -> None:
     bench = Bench("bytes")
     await bench.close()
     bench.sim.on_bytes(bench.clock.now_ns(), bytes(range(1, 200)))
-    with pytest.raises(ReplyTimeout):
-        await bench.board.read()
+    # The next request begins with a delimiter: the noise ends there, and does not take it along.
+    assert (await bench.board.read()).state == "closed"
     assert (await bench.board.heartbeat()).state == "closed"
 
 

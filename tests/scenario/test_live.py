@@ -219,7 +219,7 @@ def test_a_second_ctrl_c_does_not_skip_the_stop(live: Callable[..., Live]) -> No
 
 
 def test_a_lost_bms_stops_the_run_by_safety(live: Callable[..., Live]) -> None:
-    run = live(LONG, "--fault", "comms.bms_lost@3")
+    run = live(LONG, "--fault", "comms.bms_lost@6")
     code, data = run.finish()
     assert code == 3
     (trip,) = data["trips"]
@@ -248,6 +248,6 @@ def test_a_killed_run_leaves_a_record_that_verifies(
     assert "shut_down" not in kinds
     # And it can be concluded later: aborted, whatever it had measured.
     verified = ask(capsys, "runs", "verify", str(run.out))
-    assert (verified.code, verified.data["sealed"]) == (0, False)
+    assert (verified.code, verified.data["sealed"]) == (0, False), verified.data["findings"]
     shown = ask(capsys, "runs", "show", str(run.out))
     assert (shown.code, shown.data["result"]) == (0, None)

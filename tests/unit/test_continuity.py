@@ -280,6 +280,17 @@ def test_a_step_that_was_stopped_soon_after_it_began_closes_within_the_noise() -
     assert "charge_count" in checks(closure(run))
 
 
+@pytest.mark.parametrize(("share", "closes"), [(0.9, True), (1.2, False)])
+def test_a_step_that_is_over_before_its_first_row_counts_what_was_commanded_at_most(share: float, closes: bool) -> None:
+    run = made()
+    ended_ns = 4 * LONG_S * S + S // 2
+    charge_ah = share * 30.0 * 0.5 / 3600
+    run.commands.append(Command(4 * LONG_S * S, 30.0))
+    short = make_step(5, step=5, started_ns=4 * LONG_S * S, ended_ns=ended_ns)
+    run.steps.append(replace(short, charge_ah=charge_ah, energy_wh=50.0 * charge_ah, voltage_end_v=50.0))
+    assert checks(closure(run)) == ([] if closes else ["charge_closure", "energy_closure"])
+
+
 def test_a_step_that_moved_charge_without_a_row_does_not_close() -> None:
     run = made()
     run.without(slice(0, 201))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
+from threading import Thread
 
 from packbench.core.errors import InputError
 from packbench_sim.campaign.report import TrialReport, report_from
@@ -80,7 +82,7 @@ def _parallel(specs: list[TrialSpec], processes: int) -> Iterator[TrialReport]:
         return
     # A fresh interpreter: a fork would carry over whatever threads the parent has.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_the_parent) as pool:
         left = iter(specs)
         running: set[Future[TrialReport]] = set()
         while True:
@@ -91,3 +93,15 @@ def _parallel(specs: list[TrialSpec], processes: int) -> Iterator[TrialReport]:
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield future.result()
+
+
+def _end_with_the_parent() -> None:
+    """A campaign that is killed leaves no process behind that goes on for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "called in a process of the pool"
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, name="parent", daemon=True).start()

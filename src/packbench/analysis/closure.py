@@ -12,7 +12,9 @@ these bounds over the step. It is small where the current is steady (half of the
 where it jumps often between rows that are far apart, as in a waveform that was recorded coarsely: then the rows say
 little, and the figure says so. The same holds for the power, with the products of all currents and both voltages.
 Before its first row a step is taken to have held the first row's values, after its last row the last row's.
-Time inside a gap counts for nothing: what flowed there is nobody's figure.
+Time inside a gap counts for nothing: what flowed there is nobody's figure. A step that was over before any reading
+became a row can have counted no more than the largest current commanded in it for as long as it lasted, and lasts no
+longer than `ROWLESS_S`: the first reading of a step is a row.
 
 A step closes when |rows - step| <= 0.1 % of the step's figure + `unrecorded` + `TIMING_S` of the step's largest value
 (a row bears the instant at which its reading was judged, which is that much after the reading at most) + the noise of
@@ -55,6 +57,8 @@ NOISE_FACTOR, NOISE_QUANTILE = 3.0, 0.95
 """Of the differences between neighbouring rows of a step: about eight standard deviations of one reading's noise."""
 USUAL_FACTOR = 6.0
 """Of their median over the whole run: six. A step of few rows does not show its noise itself."""
+ROWLESS_S: Final = 1.0
+"""A step of this length has had a reading, whatever the cycler's poll period is."""
 NS: Final = 1e9
 
 
@@ -196,9 +200,7 @@ def _step(
 ) -> StepClosure:
     at = np.flatnonzero(of_step(rows.times, record) & np.isfinite(rows.current_a) & np.isfinite(rows.voltage_v))
     if not at.size:
-        stored = (record.charge_ah, record.energy_wh)
-        ah, wh = (Closed(value, 0.0, 0.0, abs(value) * WITHIN_REL) for value in stored)
-        return StepClosure(record.number, record.label, 0, ah, wh)
+        return _without_rows(record, gaps, commands, noise[0])
     t_ns, amperes, volts = rows.times.t_ns[at], rows.current_a[at], rows.voltage_v[at]
     # The ends, with the first and the last row's values held to them.
     marks_ns = np.concatenate(([record.started_ns], t_ns, [record.ended_ns]))
@@ -226,6 +228,22 @@ def _step(
             record.energy_wh, rows.step_wh[at], Between(marks_ns, middle_w, spread_w, hours, amperes * volts, noise[1])
         ),
     )
+
+
+def _without_rows(record: StepRecord, gaps: Sequence[Gap], commands: Sequence[Command], noise_a: float) -> StepClosure:
+    """A step that was over before a reading became a row: it can have counted what was commanded, and no more."""
+    marks_ns = np.array([record.started_ns, record.ended_ns])
+    told = [
+        each.current_a for each in commands if each.t_ns - record.started_ns >= -EFFECT_NS and each.t_ns <= marks_ns[1]
+    ]
+    most_a = max(abs(each) for each in (*told, record.current_end_a, noise_a) if np.isfinite(each))
+    charge_ah = most_a * min(float(_seen_s(marks_ns, gaps).sum()), ROWLESS_S) / SECONDS_PER_HOUR
+    energy_wh = charge_ah * abs(record.voltage_end_v) if np.isfinite(record.voltage_end_v) else 0.0
+    ah, wh = (
+        Closed(stored, 0.0, most, abs(stored) * WITHIN_REL + most + LEAST)
+        for stored, most in ((record.charge_ah, charge_ah), (record.energy_wh, energy_wh))
+    )
+    return StepClosure(record.number, record.label, 0, ah, wh)
 
 
 def _closed(stored: float, counts: FloatArray, between: Between) -> Closed:

@@ -59,8 +59,15 @@ def verify_run(folder: Path) -> Whole:
     result = read_result(folder)
     with RunReader.open(folder / DATA_NAME) as reader:
         chain = reader.verify(None if result is None else result.hashes.get("log_sha256"))
-        signature = judge_signature(folder, reader.meta, chain.log_sha256)
+        signature = _signature(folder, reader, chain)
         return _judged(reader, chain, signature, result)
+
+
+def _signature(folder: Path, reader: RunReader, chain: Verified) -> Signature:
+    """What the signature is worth. A run is signed when it is over: one that was cut short has nothing to show yet."""
+    if not chain.sealed and not (folder / SIGNATURE_NAME).exists():
+        return Signature()
+    return judge_signature(folder, reader.meta, chain.log_sha256)
 
 
 def _judged(reader: RunReader, chain: Verified, signature: Signature, result: Result | None) -> Whole:
