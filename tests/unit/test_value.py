@@ -185,6 +185,12 @@ def test_the_best_application_is_one_that_is_met() -> None:
     assert (found.chosen, found.candidate) == ("storage", "richer")
     poorer = load_money(money.replace("value: 9.0", "value: 0.9"), "m")
     assert appraise(replace(files, money=poorer), known(), PACK, Draws(1, 100)).candidate is None
+    cheap = load_money(
+        money.replace("value: 9.0", "value: 0.01").replace("value: 1.0, source", "value: 0.15, source"), "m"
+    )
+    ranked = appraise(replace(files, money=cheap), known(), PACK, Draws(1, 100))
+    # Net 233 against a material of 360: never worth less than the material, and still not the better choice.
+    assert (ranked.chosen, ranked.candidate) == ("recycle", "storage")
     assert appraise(files, known(0.65), PACK, Draws(1, 100)).chosen == "recycle"
 
 

@@ -67,8 +67,10 @@ def title_of(one: Appraised, lang: Lang) -> str:
 
 def worth_title(appraisal: Appraisal, one: Appraised, lang: Lang) -> str:
     """Whose money is shown, and on what condition."""
-    is_candidate = one.profile.application == appraisal.candidate
-    return text("worth_of_candidate" if is_candidate else "worth_of", lang, title=title_of(one, lang))
+    key = "worth_of"
+    if one.profile.application == appraisal.candidate:
+        key = "worth_of_candidate" if one.match.verdict == "unknown" else "worth_of_other"
+    return text(key, lang, title=title_of(one, lang))
 
 
 def _grade(found: SecondLife, lang: Lang) -> tuple[Block, ...]:

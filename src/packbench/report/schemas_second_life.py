@@ -110,11 +110,11 @@ def value_schema() -> _Schema:
             **_HEAD,
             "chosen": {
                 "type": ["string", "null"],
-                "description": "The application of the highest median value among those that are met.",
+                "description": "The one of the highest median net (recycling: material) among those that are met.",
             },
             "candidate": {
                 "type": ["string", "null"],
-                "description": "Worth more still, and not met only because something is unknown.",
+                "description": "Better but for something unknown, or the best second life where recycling is chosen.",
             },
             "value": _or_null(_AMOUNT),
             "refused": {**_TEXTS, "description": "Why the result is not valued at all."},

@@ -64,6 +64,10 @@ SECOND_LIFE_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "价值：中位数，括号内为 90 % 区间，不低于材料价值。所有价格与成本均为假设，见下表。",
     ),
     "worth_of": ("Value as: {title}", "价值（{title}）"),
+    "worth_of_other": (
+        "Value as: {title}, for comparison",
+        "价值（{title}，供比较）",
+    ),
     "worth_of_candidate": (
         "Value as: {title}, if what is unknown were met",
         "价值（{title}，假定未知项满足）",

@@ -19,7 +19,6 @@ from packbench.secondlife.applications.match import (
     Known,
     LifeDraws,
     Match,
-    Verdict,
     drawn,
     match,
     state_of,
@@ -75,9 +74,10 @@ class Appraisal:
 
     applications: tuple[Appraised, ...]
     chosen: str | None
-    """The application of the highest median value among those that the pack meets; None: no value can be stated."""
+    """The one that brings most (`_brings`) among those that the pack meets; None: no value can be stated."""
     candidate: str | None
-    """One that is worth more still and not met only because something is unknown; None: there is none."""
+    """The next to look at: worth more than the chosen one were what is unknown met, or the best second life where
+    recycling brings more; None: there is none."""
     currency: str
     draws: Draws
     is_uncertainty_stated: bool
@@ -120,21 +120,32 @@ def appraise(files: Files, known: Mapping[Asked, Known], pack: PackFacts, draws:
         # Asked for by name: it is shown whether it is met or not.
         chosen, candidate = (applications[0] if applications[0].worth is not None else None), None
     else:
-        chosen, candidate = _best(applications, "meets"), _best(applications, "unknown")
-    if chosen is not None and candidate is not None and _median(candidate) <= _median(chosen):
-        candidate = None
+        valued = [one for one in applications if one.worth is not None]
+        chosen = max((one for one in valued if one.match.verdict == "meets"), key=_brings, default=None)
+        candidate = _candidate(valued, chosen)
     names = [None if one is None else one.profile.application for one in (chosen, candidate)]
     return Appraisal(applications, names[0], names[1], files.money.currency, draws, has_u)
 
 
-def _best(applications: Sequence[Appraised], verdict: Verdict) -> Appraised | None:
-    """The one of the highest median value among those of this verdict; of equals, the first."""
-    found = [one for one in applications if one.worth is not None and one.match.verdict == verdict]
-    return max(found, key=_median) if found else None
+def _candidate(valued: Sequence[Appraised], chosen: Appraised | None) -> Appraised | None:
+    """The best of the others that are not ruled out, where it is better than the chosen one or that is recycling."""
+    others = [one for one in valued if one is not chosen and one.match.verdict != "fails" and one.life is not None]
+    best = max(others, key=_brings, default=None)
+    if best is None or chosen is None or chosen.profile.always_open:
+        return best
+    return best if _brings(best) > _brings(chosen) else None
 
 
-def _median(one: Appraised) -> float:
-    return -math.inf if one.worth is None else one.worth.amounts["value"].median
+def _brings(one: Appraised) -> float:
+    """What applications are ranked by: the net, of recycling the material.
+
+    Not the value: that is floored draw by draw, as if one could see the outcome and recycle after all, and would put
+    every second life above recycling.
+    """
+    if one.worth is None:
+        return -math.inf
+    amounts = one.worth.amounts
+    return amounts["net" if "net" in amounts else "material"].median
 
 
 def _appraised(
