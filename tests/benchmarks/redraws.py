@@ -173,11 +173,15 @@ class Course:
             1, "cccv_charge", began_s, moved_ah, int(read_v.argmax()) + 1, f"cell at {spec.cell_full_v}"
         )
 
-    def rest(self) -> None:
+    def rest(self) -> StepRecord:
         """Half an hour without current."""
-        for _ in range(REST_S // ROW_S):
-            self.on(ROW_S, 0.0)
+        began_s = self.t_s
         self.on(int(-self.t_s % ROW_S), 0.0)
+        for _ in range(REST_S // ROW_S):
+            self.keep(self.read(0.0), 0.0, 2)
+            self.on(ROW_S, 0.0)
+        self.keep(self.read(0.0), 0.0, 2)
+        return self._record(2, "rest", began_s, 0.0, None, "step_time >= 30 min")
 
     def discharge(self) -> StepRecord:
         """At I5 until a cell reads empty."""
@@ -204,7 +208,9 @@ class Course:
             self.on(1, current_a)
         return self.pack.discharge_ah - before_ah
 
-    def _record(self, step: int, kind: str, began_s: float, moved_ah: float, cell: int, reason: str) -> StepRecord:
+    def _record(
+        self, step: int, kind: str, began_s: float, moved_ah: float, cell: int | None, reason: str
+    ) -> StepRecord:
         """The step as the engine's meter counts it: every reading of the cycler, not the recorded rows alone."""
         hours = (self.t_s - began_s) / 3600.0
         current, clock = self.errors.cycler_current, 1.0 + self.errors.time_gain
@@ -244,12 +250,12 @@ def true_end(case: Case) -> TrueEnd:
     return TrueEnd(-record.charge_ah, record.end_cell, course.to_next(record.end_cell))
 
 
-def drawn_result(case: Case, seed: int) -> Result:
-    """What the analysis says of this pack with the instrument errors of `seed`."""
-    course = Course(case, InstrumentErrors.draw(case.bench, case.pack.series, seed), seed)
-    steps = [course.charge()]
-    course.rest()
-    steps.append(course.discharge())
+def drawn_result(case: Case, seed: int, *, perfect: bool = False) -> Result:
+    """What the analysis says of this pack with the instrument errors of `seed`, or with none."""
+    series = case.pack.series
+    errors = InstrumentErrors.none(series) if perfect else InstrumentErrors.draw(case.bench, series, seed)
+    course = Course(case, errors, seed)
+    steps = [course.charge(), course.rest(), course.discharge()]
     limits = merge_limits({"profile": case.plan.limits, "pack": case.pack.limits, **case.bench.limits})
     return analyse_run(
         RunInputs(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from packbench.analysis import verdict as rules
+from packbench.analysis.diagnose.balance import balance_notes
 from packbench.analysis.diagnose.build import diagnose
 from packbench.analysis.diagnose.gathering import of_run
 from packbench.analysis.ends import StepEnd, fit_end
@@ -66,6 +67,7 @@ def analyse_run(run: RunInputs) -> Result:
     )
     last = counted[-1] if counted else None
     weakest = None if last is None else _weakest(last, stated)
+    diagnostics = diagnose(of_run(run, [each.record for each in counted], capacity, energy))
     return Result(
         provenance=run.provenance,
         run_id=run.run_id,
@@ -98,13 +100,13 @@ def analyse_run(run: RunInputs) -> Result:
         agreeing_cycles=tuple(record.cycle for record in chosen) if agreed else (),
         releasing=rules.may_release(run.provenance, decided, capacity=capacity is not None, signature=run.signature),
         invalid_reasons_zh=tuple(reason.text_zh for reason in reasons),
-        notes=(*_notes(run, counted), *undecided_note(weakest)),
+        notes=(*_notes(run, counted), *undecided_note(weakest), *balance_notes(diagnostics.balance)),
         end_reason_zh=run.end_reason_zh,
         subject="profile" if run.plan.result is None else "capacity",
         variables=variables_dict(run.variables, run.plan.variables),
         answers=run.answers,
         parameters=dict(run.parameters),
-        diagnostics=diagnose(of_run(run, [each.record for each in counted], capacity, energy)),
+        diagnostics=diagnostics,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from packbench.analysis import steprules
 from packbench.analysis.bdf_import import analyse_own, changed_note, has_metadata, read_table
 from packbench.analysis.columns import load_columns
+from packbench.analysis.diagnose.balance import balance_notes
 from packbench.analysis.diagnose.build import diagnose
 from packbench.analysis.diagnose.gathering import of_samples, of_steps
 from packbench.analysis.nebula import read_step_export
@@ -88,7 +89,14 @@ def result_from_samples(table: ImportedSamples, pack: PackSpec | None, notes: tu
     result = result_from_steps(steps, pack, notes=(*notes, *said))
     chosen = steprules.capacity_step(steps, pack)
     evidence = of_samples(table, made, pack, chosen, (result.capacity_ah, result.energy_wh))
-    result = replace(result, diagnostics=diagnose(evidence))
+    told = diagnose(evidence)
+    not_full = balance_notes(told.balance)
+    result = replace(
+        result,
+        diagnostics=told,
+        imbalance_limited=bool(not_full),
+        notes=(*result.notes, *not_full),
+    )
     if chosen is None:
         return result
     gap_reasons = gaps_in(made, chosen)

@@ -78,6 +78,16 @@ class TitleModel(StrictModel):
     zh: str = Field(min_length=1, description="the title in Chinese")
 
 
+class BeginOfLifeModel(StrictModel):
+    """What the pack was when new, maker's data: what the EU's fade figures are relative to."""
+
+    resistance: InsulationOhm | None = Field(default=None, description=EXPECTED["resistance"])
+    power: PowerW | None = Field(default=None, description=EXPECTED["power"])
+    round_trip_efficiency: float | None = Field(
+        default=None, gt=0.0, le=1.0, description="energy out over energy in as a fraction, such as 0.96"
+    )
+
+
 class PackModel(StrictModel):
     """The file as a whole."""
 
@@ -95,6 +105,9 @@ class PackModel(StrictModel):
     default_bench: Name | None = Field(default=None, description="the name of a bench that suits it, such as sim-hv")
     insulation_min: InsulationOhm | None = Field(default=None, description=EXPECTED["resistance"])
     insulation_monitor: bool = Field(default=False, description="true when the pack has a monitor of its own")
+    begin_of_life: BeginOfLifeModel = Field(
+        default_factory=BeginOfLifeModel, description="what it was when new: resistance, power, round_trip_efficiency"
+    )
     limits: LimitsModel = Field(description="what the pack's maker allows")
     plant: PlantModel = Field(default_factory=PlantModel, description="how the simulator makes one")
 
@@ -126,6 +139,9 @@ def load_pack(text: str, file: str) -> PackSpec:
         title_zh=model.title.zh,
         default_bench=model.default_bench,
         insulation_min_ohm=model.insulation_min,
+        bol_resistance_ohm=model.begin_of_life.resistance,
+        bol_power_w=model.begin_of_life.power,
+        bol_round_trip_efficiency=model.begin_of_life.round_trip_efficiency,
         insulation_monitor=model.insulation_monitor,
     )
 

@@ -188,6 +188,78 @@ class DerivativeCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class CellFigure:
+    """One cell of the pack."""
+
+    index: int
+    capacity_ah: Measured | None
+    """From full to empty by itself; None: its curve does not say."""
+    resistance_ohm: Measured | None
+    """As `Cells.resistance_at_s` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cell by cell: capacities by aligning each one's discharge curve with the weakest's, resistances at one edge."""
+
+    cells: tuple[CellFigure, ...]
+    capacity_spread: Measured | None
+    """Highest less lowest over their mean, a fraction (the EU's rule for remanufacturing: at most 0.03)."""
+    resistance_spread: Measured | None
+    resistance_step: int | None
+    """The step whose edge was used."""
+    resistance_at_s: float | None
+    """Time after that edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What imbalance costs: the pack against its own cells."""
+
+    charge_step: int
+    charge_cell: int | None
+    """The cell that ended the charge before the counted discharge, from 1; None: no cell did."""
+    charge_end_a: float
+    discharge_cell: int | None
+    full: bool
+    """False: a cell ended the charge at more than a tenth of the rated current (1 I1), so the pack was not full."""
+    limited_by: str
+    """"cell": one and the same cell ends both; "imbalance": two cells do; "not_full"; "unknown"."""
+    balanced_ah: Measured | None
+    """What the pack would give if all cells were full together: its smallest cell's capacity."""
+    gain_ah: Measured | None
+    """That less the capacity."""
+    decided: bool | None
+    """False: the gain lies within its own uncertainty. None: no U or no gain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerAt:
+    """Discharge power capability for 10 s at one state of charge: U_min (OCV - U_min) / R."""
+
+    soc: float
+    power_w: Measured
+    resistance_ohm: Measured
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fade:
+    """The EU's figures of fade (2023/1542 Annex VII; DIN DKE SPEC 99100), fractions of the begin-of-life values.
+
+    Those are the pack file's; None: it does not state one, or the record does not carry the figure.
+    """
+
+    capacity_fade: Measured | None
+    resistance_increase: Measured | None
+    power_fade: Measured | None
+    round_trip_efficiency: Measured | None
+    round_trip_fade: Measured | None
+    powers: tuple[PowerAt, ...]
+    """At 80 % and at 20 %, as far as the record has a resistance there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Everything besides the headline figures."""
 
@@ -198,4 +270,7 @@ class Diagnostics:
     at_reference: AtReference | None = None
     ocv: tuple[OcvCurve, ...] = ()
     derivatives: tuple[DerivativeCurve, ...] = ()
+    cells: Cells | None = None
+    balance: Balance | None = None
+    fade: Fade | None = None
     absent: tuple[Absent, ...] = ()

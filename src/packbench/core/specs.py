@@ -46,6 +46,12 @@ class PackSpec:
     """Name of the bench that suits it when a command names none."""
     insulation_min_ohm: float | None = None
     """The least insulation between pack and case with which it may be tested; None: it is not watched."""
+    bol_resistance_ohm: float | None = None
+    """When new, maker's data: 10 s at 50 % SOC; None: the file does not say."""
+    bol_power_w: float | None = None
+    """When new: discharge for 10 s at 80 % SOC."""
+    bol_round_trip_efficiency: float | None = None
+    """When new: energy out over energy in, a fraction."""
     insulation_monitor: bool = False
     """It has an insulation monitor of its own, which disturbs (and is disturbed by) one of the bench."""
 

@@ -12,10 +12,11 @@ from packbench.core.diagnostics import DcResistance, Diagnostics
 from packbench.core.measured import Measured
 from packbench.core.result import Result
 from packbench.report.document import Block, Column, Paragraph, Picture, Section, Table
-from packbench.report.numbers import ABSENT, NBSP, measured, number, rounded
+from packbench.report.numbers import ABSENT, NBSP, measured, number, rounded, with_unit
 from packbench.report.texts import Lang, name_of, text
 
 _EDGES_IN_REPORT: Final = 40
+_CELLS_IN_REPORT: Final = 10
 _REST_TIMES_S: Final = (10.0, 60.0, 600.0, 1800.0, 3600.0)
 
 
@@ -30,6 +31,9 @@ def diagnostic_sections(result: Result, pictures: dict[str, Picture], lang: Lang
         ("relaxation", (relaxation_table(told, lang),) if told.relaxation else ()),
         ("self_discharge", (self_discharge_table(told, lang),) if told.self_discharge else ()),
         ("at_reference", _at_reference(told, lang)),
+        ("balance", _balance(told, lang)),
+        ("cells_spread", (cells_table(told, lang),) if told.cells is not None else ()),
+        ("fade", (fade_table(told, lang),) if told.fade is not None else ()),
         ("curves", tuple(pictures[key] for key in ("derivatives", "ocv") if key in pictures)),
         ("not_given", (absent_table(told, lang),) if told.absent else ()),
     ]
@@ -154,6 +158,74 @@ def _at_reference(told: Diagnostics, lang: Lang) -> tuple[Block, ...]:
         source=found.source_zh if lang == "zh" else found.source_en,
     )
     return (Paragraph(words),)
+
+
+def _balance(told: Diagnostics, lang: Lang) -> tuple[Block, ...]:
+    found = told.balance
+    if found is None:
+        return ()
+    words = text(
+        f"balance.{found.limited_by}",
+        lang,
+        cell=found.discharge_cell,
+        full=found.charge_cell,
+        empty=found.discharge_cell,
+        current=with_unit(found.charge_end_a, "A", 3),
+    )
+    if found.gain_ah is not None and found.balanced_ah is not None and found.limited_by != "cell":
+        balanced, gain = measured(found.balanced_ah).full, measured(found.gain_ah).full
+        words += " " + text("balance.gain", lang, balanced=balanced, gain=gain)
+        if found.decided is False:
+            words += " " + text("balance.not_decided", lang)
+    return (Paragraph(words, "plain" if found.full else "warn"),)
+
+
+def cells_table(told: Diagnostics, lang: Lang) -> Table:
+    """The smallest cells with capacity and resistance; the spreads in the note."""
+    found = told.cells
+    if found is None:
+        return Table((), ())
+    ordered = sorted(found.cells, key=lambda one: float("inf") if one.capacity_ah is None else one.capacity_ah.value)
+    shown = ordered[:_CELLS_IN_REPORT]
+    columns = (
+        Column(text("cells_spread.cell", lang), "right", 0.7),
+        Column(text("cells_spread.capacity", lang), "right", 1.4),
+        Column(text("cells_spread.resistance", lang), "right", 1.4),
+    )
+    rows = tuple(
+        (str(one.index), _on_one_line(one.capacity_ah, 1.0), _on_one_line(one.resistance_ohm, 1e3)) for one in shown
+    )
+    note = text(
+        "cells_spread.note",
+        lang,
+        shown=len(shown),
+        all=len(found.cells),
+        capacity=ABSENT if found.capacity_spread is None else measured(found.capacity_spread).full,
+        resistance=ABSENT if found.resistance_spread is None else measured(found.resistance_spread).full,
+        at=ABSENT if found.resistance_at_s is None else f"{found.resistance_at_s:g}",
+        step=ABSENT if found.resistance_step is None else found.resistance_step,
+    )
+    return Table(columns, rows, note=note, narrow=True)
+
+
+def fade_table(told: Diagnostics, lang: Lang) -> Table:
+    """The EU's figures."""
+    found = told.fade
+    if found is None:
+        return Table((), ())
+    columns = (Column(text("item", lang), "left", 3.0), Column(text("value", lang), "right", 1.6))
+    figures = (
+        ("capacity_fade", found.capacity_fade),
+        ("resistance_increase", found.resistance_increase),
+        ("power_fade", found.power_fade),
+        ("round_trip_efficiency", found.round_trip_efficiency),
+        ("round_trip_fade", found.round_trip_fade),
+    )
+    rows = [(text(f"fade.{key}", lang), ABSENT if one is None else measured(one).full) for key, one in figures]
+    rows += [
+        (text("fade.power", lang, soc=number(100.0 * one.soc, 0)), measured(one.power_w).full) for one in found.powers
+    ]
+    return Table(columns, tuple(rows), note=text("fade.note", lang), narrow=True)
 
 
 def _on_one_line(figure: Measured | None, scale: float) -> str:

@@ -53,6 +53,57 @@ DIAGNOSTIC_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "self_discharge.cell": ("Fastest cell", "下降最快单体"),
     "self_discharge.cell_slope": ("Against the median / mV a day", "相对中位数 / mV 每天"),
     "self_discharge.not_decided": ("{index} (not decided)", "{index}（尚不能确定）"),
+    "figure.cells": ("Cells", "单体"),
+    "figure.balance": ("Balance", "均衡"),
+    "figure.fade": ("Fade", "衰减"),
+    "balance": ("Balance", "均衡"),
+    "balance.cell": (
+        "Cell {cell} ended both the charge and the discharge: the pack gives what this cell gives, and balancing adds "
+        "nothing to it.",
+        "充电与放电均由 {cell} 号单体终止：电池组容量即该单体容量，均衡不能增加。",
+    ),
+    "balance.imbalance": (
+        "Cell {full} ended the charge and cell {empty} the discharge: imbalance limits the pack.",
+        "充电由 {full} 号单体终止，放电由 {empty} 号单体终止：容量受不均衡限制。",
+    ),
+    "balance.not_full": (
+        "Cell {full} ended the charge at {current}: the pack was not full.",
+        "{full} 号单体在 {current} 时终止充电：电池组未充满。",
+    ),
+    "balance.unknown": (
+        "Which cell ended the charge is not known.",
+        "充电由哪个单体终止未知。",
+    ),
+    "balance.gain": (
+        "Balanced, it would give about {balanced}; balancing would give back {gain}.",
+        "均衡后约可放出 {balanced}；均衡可恢复 {gain}。",
+    ),
+    "balance.not_decided": ("That lies within its own uncertainty.", "该增量小于其自身不确定度。"),
+    "cells_spread": ("Cell by cell", "逐个单体"),
+    "cells_spread.cell": ("Cell", "单体编号"),
+    "cells_spread.capacity": ("Capacity / Ah", "容量 / Ah"),
+    "cells_spread.resistance": ("Resistance / mΩ", "内阻 / mΩ"),
+    "cells_spread.note": (
+        "The {shown} smallest of {all} cells; result.json has them all. Spread (highest less lowest over the mean): "
+        "capacity {capacity}, resistance {resistance}. Capacities by comparing the cells' curves; resistances "
+        "{at} s after the edge of step {step}.",
+        "列出 {all} 个单体中容量最小的 {shown} 个；完整列表见 result.json。"
+        "离散度（最大与最小之差除以平均值）：容量 {capacity}，内阻 {resistance}。"
+        "容量由单体曲线比较得出；内阻取工步 {step} 电流跃变后 {at} s。",
+    ),
+    "fade": ("Fade against begin of life", "相对寿命初期的衰减"),
+    "fade.capacity_fade": ("Capacity fade", "容量衰减"),
+    "fade.resistance_increase": ("Increase of internal resistance (10 s, 50 % SOC)", "内阻增长（10 s，SOC 50 %）"),
+    "fade.power_fade": ("Power fade (10 s, 80 % SOC)", "功率衰减（10 s，SOC 80 %）"),
+    "fade.round_trip_efficiency": ("Round-trip efficiency", "往返效率"),
+    "fade.round_trip_fade": ("Fade of round-trip efficiency", "往返效率衰减"),
+    "fade.power": ("Power capability at {soc} % SOC (10 s)", "SOC {soc} % 时的功率能力（10 s）"),
+    "fade.note": (
+        "After Regulation (EU) 2023/1542 Annex VII in the form of DIN DKE SPEC 99100: fade = 1 − X/X of begin of life, "
+        "which the pack file states. A dash: it does not, or the record has no such figure.",
+        "按欧盟 2023/1542 号法规附件 VII（DIN DKE SPEC 99100 形式）：衰减 = 1 − X/寿命初期值，初期值取自电池文件。"
+        "“–”：文件未给出或记录中没有该项。",
+    ),
     "curves": ("Voltage curves", "电压曲线"),
     "figure.ocv": ("Open-circuit voltage curve", "开路电压曲线"),
     "figure.derivatives": ("ICA and DVA", "容量增量与电压微分"),

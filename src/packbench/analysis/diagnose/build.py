@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from packbench.analysis.diagnose.balance import balance
+from packbench.analysis.diagnose.cells import cell_figures, compare
 from packbench.analysis.diagnose.derivatives import derivatives
 from packbench.analysis.diagnose.efficiency import efficiencies
 from packbench.analysis.diagnose.evidence import Evidence
+from packbench.analysis.diagnose.fade import fade_of
 from packbench.analysis.diagnose.ocv import POINTS_MIN, ocv_curves, slowest_per_h
 from packbench.analysis.diagnose.reference import FARTHEST_K, at_reference
 from packbench.analysis.diagnose.relaxation import relaxations
@@ -20,14 +23,19 @@ from packbench.core.diagnostics import Absent, Diagnostics
 
 def diagnose(evidence: Evidence) -> Diagnostics:
     """What the record says besides capacity and energy."""
+    compared = compare(evidence)
+    edges, cycles = dc_resistances(evidence), efficiencies(evidence)
     found = Diagnostics(
-        dc_resistance=dc_resistances(evidence),
-        efficiency=efficiencies(evidence),
+        dc_resistance=edges,
+        efficiency=cycles,
         relaxation=relaxations(evidence),
         self_discharge=self_discharges(evidence),
         at_reference=at_reference(evidence),
         ocv=ocv_curves(evidence),
         derivatives=derivatives(evidence),
+        cells=cell_figures(evidence, compared),
+        balance=balance(evidence, compared),
+        fade=fade_of(evidence, edges, cycles),
     )
     missing = [each for each in _reasons(evidence) if not getattr(found, each.figure)]
     return replace(found, absent=tuple(missing))
@@ -71,5 +79,20 @@ def _reasons(evidence: Evidence) -> tuple[Absent, ...]:
             "derivatives",
             "no counted discharge with a constant current and enough samples",
             "没有采样足够且电流恒定的计入结果的放电",
+        ),
+        Absent(
+            "cells",
+            "no cell voltages over a whole charge and discharge, nor at an edge of the current",
+            "没有完整充放电或电流阶跃处的单体电压",
+        ),
+        Absent(
+            "balance",
+            "no cell voltages at the end of a charge and of the counted discharge after it",
+            "没有充电末端及其后计入结果的放电末端的单体电压",
+        ),
+        Absent(
+            "fade",
+            "no pack file to compare with, or no figure of its kind",
+            "没有可比较的电池文件，或没有相应数据",
         ),
     )

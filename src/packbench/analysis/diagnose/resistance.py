@@ -41,6 +41,8 @@ EDGE_SHARE = 0.5
 """The edge's instant must be known to this part of the time that is read."""
 RAMP_S = 1.0
 """Changes of current this close to each other are one edge."""
+BEFORE_S = 15.0
+"""The voltage before the edge may be this old (the coarsest record of GB 38031-2025 6.4)."""
 EDGES_MAX = 300
 
 
@@ -123,24 +125,30 @@ class _Owners:
 
 
 def _read_outs(evidence: Evidence, edge: Edge) -> tuple[ResistanceAt, ...]:
-    rows = evidence.rows
-    t_s = rows.t_s
-    edge_s, within_s = _instant(evidence, edge)
     taken: list[ResistanceAt] = []
     for at_s in TIMES_S:
-        # A pulse of just this length ends with its last sample: no further away than the edge is known.
-        late_s = max(edge_s + at_s - float(t_s[edge.until]), 0.0)
-        if within_s > EDGE_SHARE * at_s + EDGE_S or late_s > within_s + EDGE_S:
-            continue
-        wanted_s = edge_s + at_s - late_s
-        right = int(np.searchsorted(t_s, wanted_s, side="left"))
-        left = right if float(t_s[right]) == wanted_s else right - 1
-        if left < edge.after or float(t_s[right] - t_s[left]) > at_s + EDGE_S:
-            continue
-        taken.append(
-            ResistanceAt(at_s, without_budget(resistance(evidence, edge, (left, right), (wanted_s, within_s + late_s))))
-        )
+        place = placed(evidence, edge, at_s)
+        if place is not None:
+            taken.append(ResistanceAt(at_s, without_budget(resistance(evidence, edge, *place))))
     return tuple(taken)
+
+
+def placed(evidence: Evidence, edge: Edge, at_s: float) -> tuple[tuple[int, int], tuple[float, float]] | None:
+    """The rows around a time after an edge, that instant and how well it is known; None where it cannot be read."""
+    t_s = evidence.rows.t_s
+    edge_s, within_s = _instant(evidence, edge)
+    if edge_s - float(t_s[edge.before]) > BEFORE_S:
+        return None
+    # A pulse of just this length ends with its last sample: no further away than the edge is known.
+    late_s = max(edge_s + at_s - float(t_s[edge.until]), 0.0)
+    if within_s > EDGE_SHARE * at_s + EDGE_S or late_s > within_s + EDGE_S:
+        return None
+    wanted_s = edge_s + at_s - late_s
+    right = int(np.searchsorted(t_s, wanted_s, side="left"))
+    left = right if float(t_s[right]) == wanted_s else right - 1
+    if left < edge.after or float(t_s[right] - t_s[left]) > at_s + EDGE_S:
+        return None
+    return (left, right), (wanted_s, within_s + late_s)
 
 
 def _instant(evidence: Evidence, edge: Edge) -> tuple[float, float]:
