@@ -8,6 +8,7 @@ a file is reported at once, with its line and column.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -163,8 +164,12 @@ class _DeviceFile(StrictModel):
     golden: list[_GoldenEntry] = Key(min_length=1)
 
 
+@lru_cache(maxsize=64)
 def load_device(text: str, file: str) -> DeviceType:
-    """Read a device file. Raises InputError with every problem found; `file` is only named in them."""
+    """Read a device file. Raises InputError with every problem found; `file` is only named in them.
+
+    The same text is read once: a fault campaign opens the same devices thousands of times.
+    """
     document = load_document(text, file)
     entry = validate(_DeviceFile, document)
     if problems := _wrong_fields(entry, document):
