@@ -31,6 +31,10 @@ from packbench_sim.world import World
 S = 1_000_000_000
 EVERY = 3
 """To analyse a record costs as much as the life did: every third is enough, but for those with a point."""
+MEANWHILE, MEANWHILE_S = "sensor.cells_missing", 0.5
+"""What goes wrong so long after the disk has become slow: the host alone sees it."""
+PROMPT_S = 0.3
+"""From that to the command, whatever the disk does. (The board alone would take its lease: 0.5 s.)"""
 BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
 
 
@@ -126,6 +130,10 @@ class Conclusions:
             if not found.held and not self._spec.pairs and found.state not in row.not_held:
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
+            late = found.latency_s is not None and found.latency_s > PROMPT_S
+            if late and row.id == MEANWHILE and any(stalls(draw) for draw in over.draws):
+                text = f"life {life.number}: with a slow disk a stop took {found.latency_s:.3f} s"
+                self.violates("I12", text, over.draws)
             if row.id == "comms.half_write" and arm.draw.slight and goes_on(arm.injected, life):
                 text = f"life {life.number}: a command got no answer, and another one was given"
                 self.violates(row.id, text, over.draws)
@@ -149,6 +157,11 @@ class Conclusions:
         )
         if unsaid:
             self.violates("store.corrupt", f"life {over.number}: {unsaid}", over.draws)
+
+
+def stalls(draw: Draw) -> bool:
+    """Whether something goes wrong besides while the disk is slow."""
+    return draw.row == "comms.nuisance" and draw.slight
 
 
 def _outcome(ended: Ended) -> tuple[str, str]:

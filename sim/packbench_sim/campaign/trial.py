@@ -26,7 +26,7 @@ from packbench.store.meta import RunMeta
 from packbench_board.codes import Input
 from packbench_board.codes import State as BoardState
 from packbench_sim.campaign.arming import Arming
-from packbench_sim.campaign.conclusions import Conclusions, Over
+from packbench_sim.campaign.conclusions import MEANWHILE, MEANWHILE_S, Conclusions, Over, stalls
 from packbench_sim.campaign.config_faults import TEXTS, refusal
 from packbench_sim.campaign.controller import Controller, Disk
 from packbench_sim.campaign.draw import Draw, drawn
@@ -158,7 +158,7 @@ class _Trial:
             # Something has to trip the board first.
             draws = (*draws, Draw("pack.hvil", "discharge", self._rng.uniform(0.0, 40.0)))
         # And something has to be wrong while the disk is slow: nothing waits for it (I12).
-        draws = (*draws, *(Draw(MEANWHILE, draw.state, draw.after_s + MEANWHILE_S) for draw in draws if _stalls(draw)))
+        draws = (*draws, *(Draw(MEANWHILE, draw.state, draw.after_s + MEANWHILE_S) for draw in draws if stalls(draw)))
         arms = [Arming(draw, self._injector, self._world, self._loop) for draw in draws]
         for arm in arms:
             made = {"host.port_swap": True, "config.mismatch": mismatched, "config.resume": unasked}
@@ -319,14 +319,8 @@ class _Trial:
         self._new_lines()
 
 
-MEANWHILE, MEANWHILE_S = "sensor.cells_missing", 0.5
-"""What goes wrong so long after the disk has become slow: the host alone sees it."""
 FORGED = frozenset({"sensor.word_order"})
 """Replies that are wrong and correct in form: no host can tell that the device never said so (not I6)."""
-
-
-def _stalls(draw: Draw) -> bool:
-    return draw.row == "comms.nuisance" and draw.slight
 
 
 def _unseen(_snapshot: Snapshot, _state: EngineState) -> None:

@@ -78,7 +78,7 @@ class Watch:
     def told_on_at(self, t_ns: int) -> bool:
         """Whether the cycler had been told to be on at an instant, and not yet to stop."""
         last_on_ns = max((at_ns for at_ns in self.ons if at_ns <= t_ns), default=-1)
-        return last_on_ns >= 0 and not any(last_on_ns <= at_ns <= t_ns for at_ns in self.offs)
+        return last_on_ns >= 0 and not any(last_on_ns <= at_ns < t_ns for at_ns in self.offs)
 
     def flowed(self, from_ns: int, to_ns: int) -> bool:
         """Whether more than a pulse flowed at any time between."""
