@@ -93,7 +93,7 @@ def fit_end(rows: SampleTable, cell: int | None, limit_v: float, series: int, ra
         fit = _falling(rows.t_s[:-1], q_ah, v, current_a, FIT_V * cells, rated_ah)
     else:
         fit = _steady(q_ah, v, WINDOW_V * cells)
-    if fit is None:
+    if fit is None or fit.slope == 0.0:
         return None
     away = np.flatnonzero(np.abs(current_a - end_current_a) > STEADY_REL * abs(end_current_a))
     first = max(int(away[-1]) + 1 if away.size else 0, fit.start, v.size - SMOOTH_ROWS)

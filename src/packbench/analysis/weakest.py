@@ -40,7 +40,7 @@ def named(
     found = None if end is None else margin(rows, end, accuracy)
     if end is None or found is None:
         return None
-    decided = None if found.U is None else found.value > found.U
+    decided = None if found.U is None else bool(found.value > found.U)
     others_v = np.where(np.isfinite(end.cell_readings_v), end.cell_readings_v, np.inf)
     others_v[cell - 1] = np.inf
     return WeakestCell(cell, reason, found, decided, int(np.argmin(others_v)) + 1)

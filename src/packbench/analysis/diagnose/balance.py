@@ -85,7 +85,7 @@ def _estimate(evidence: Evidence, compared: Compared | None) -> tuple[Measured |
     of_pack_ah = capacity.U / capacity.k / capacity.value * compared.given_ah
     balanced = figure(values[smallest], (Contribution("capacity", of_pack_ah, None, correlated=True), fit), "Ah")
     gain = figure(gain_ah, (fit,), "Ah")
-    return balanced, gain, gain.U is not None and gain.value > gain.U
+    return balanced, gain, gain.U is not None and bool(gain.value > gain.U)
 
 
 def balance_notes(found: Balance | None) -> tuple[Note, ...]:

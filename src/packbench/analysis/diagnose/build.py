@@ -23,6 +23,8 @@ from packbench.core.diagnostics import Absent, Diagnostics
 
 def diagnose(evidence: Evidence) -> Diagnostics:
     """What the record says besides capacity and energy."""
+    if evidence.capacity_ah is not None and not evidence.capacity_ah.value > 0.0:
+        evidence = replace(evidence, capacity_ah=None, counted=None)
     compared = compare(evidence)
     edges, cycles = dc_resistances(evidence), efficiencies(evidence)
     found = Diagnostics(

@@ -48,7 +48,12 @@ def efficiencies(evidence: Evidence) -> tuple[CycleEfficiency, ...]:
         discharge = [span for span in between if span.charge_ah < 0.0 and "rest" not in span.kind]
         charge = [span for span in charge if "rest" not in span.kind]
         given_ah = -math.fsum(span.charge_ah for span in discharge)
-        if not charge or given_ah < LEAST_REL * largest_ah or not _alike(evidence.spans[first], evidence.spans[last]):
+        if (
+            not charge
+            or math.fsum(span.energy_wh for span in charge) <= 0.0
+            or given_ah < LEAST_REL * largest_ah
+            or not _alike(evidence.spans[first], evidence.spans[last])
+        ):
             continue
         if holed(evidence, evidence.spans[first].ended_s, evidence.spans[last].ended_s):
             continue

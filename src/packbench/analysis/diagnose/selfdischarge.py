@@ -88,7 +88,7 @@ def _fastest(evidence: Evidence, days: FloatArray, cells_v: FloatArray):
         Contribution("voltage_gain", abs(value) * standard_bound(meter.gain, meter.distribution), None, True),
     )
     one = figure(value, lines, "V/d")
-    return cell + 1, one, one.U is not None and abs(one.value) > one.U
+    return cell + 1, one, one.U is not None and bool(abs(one.value) > one.U)
 
 
 def _rounding(resolution: float, days: FloatArray) -> float:
