@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from tests.unit import analysis_run as run_made
 from tests.unit.test_report_data import IMPORTED, RESULT, TRIPPED
 
 from packbench.report.terminal import LiveState, LiveView, cut, fit, live_lines, plain_line, step_table, summary
@@ -69,6 +70,14 @@ def test_a_weakest_cell_that_is_not_decided_is_not_simply_named():
     unsure = replace(RESULT, weakest_cell=replace(weakest, decided=False, next_index=7))
     assert "not decided" in shown(summary(unsure), width=200)
     assert "尚不能确定" in shown(summary(unsure, "zh"), width=200)
+
+
+def test_the_summary_has_the_diagnostics_that_matter_most():
+    result = run_made.analysed(run_made.made_up_run())
+    words = " ".join(shown(summary(result), width=200).split())
+    assert "Efficiency coulombic" in words
+    assert "Balance Cell 2 ended the charge and cell 3 the discharge" in words
+    assert "效率 库仑" in " ".join(shown(summary(result, "zh"), width=200).split())
 
 
 def test_into_a_pipe_one_line_a_step_and_a_modest_rate():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 _TINY = 1e-300
 _EPSILON = 1e-15
@@ -56,6 +57,7 @@ def t_cdf(t: float, dof: float) -> float:
     return 1.0 - half if t > 0 else half
 
 
+@lru_cache(maxsize=256)
 def coverage_factor(dof: float | None, p: float = 0.95) -> float:
     """k such that +-k standard uncertainties hold the value with probability p (GUM G.3.2).
 

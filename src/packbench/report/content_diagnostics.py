@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from packbench.core.diagnostics import DcResistance, Diagnostics
+from packbench.core.diagnostics import Balance, DcResistance, Diagnostics
 from packbench.core.measured import Measured
 from packbench.core.result import Result
-from packbench.report.document import Block, Column, Paragraph, Picture, Section, Table
+from packbench.report.document import Block, Column, Fact, Paragraph, Picture, Section, Table
 from packbench.report.numbers import ABSENT, NBSP, measured, number, rounded, with_unit
-from packbench.report.texts import Lang, name_of, text
+from packbench.report.texts import Lang, comma, name_of, text
 
 _EDGES_IN_REPORT: Final = 40
 _CELLS_IN_REPORT: Final = 10
+_SUMMARY_AT_S: Final = 10.0
 _REST_TIMES_S: Final = (10.0, 60.0, 600.0, 1800.0, 3600.0)
 
 
@@ -39,6 +40,37 @@ def diagnostic_sections(result: Result, pictures: dict[str, Picture], lang: Lang
     ]
     at = "" if told.at_reference is None else f"{told.at_reference.reference_c:g}"
     return [Section(key, text(key, lang, at=at), found) for key, found in blocks if found]
+
+
+def diagnostic_facts(result: Result, lang: Lang) -> tuple[Fact, ...]:
+    """The few diagnostics that a summary has room for; the report and result.json have the rest."""
+    told = result.diagnostics
+    if told is None:
+        return ()
+    facts: list[Fact] = []
+    edge = min(told.dc_resistance, key=_from_the_middle, default=None)
+    if edge is not None:
+        read = next((one for one in edge.read_outs if one.at_s == _SUMMARY_AT_S), edge.read_outs[-1])
+        words = text("dcir.fact", lang, ohm=f"{_on_one_line(read.resistance_ohm, 1e3)}{NBSP}mΩ", at=f"{read.at_s:g}")
+        if edge.soc is not None:
+            words += comma(lang) + text("dcir.fact_soc", lang, soc=number(100.0 * edge.soc.value, 0))
+        facts.append(Fact(text("dcir", lang), words))
+    if told.efficiency:
+        last = told.efficiency[-1]
+        both = (_on_one_line(last.coulombic, 100.0), _on_one_line(last.energy, 100.0))
+        facts.append(
+            Fact(text("efficiency_fact", lang), text("efficiency_fact.both", lang, charge=both[0], energy=both[1]))
+        )
+    if told.cells is not None and told.cells.capacity_spread is not None:
+        facts.append(Fact(text("capacity_spread", lang), measured(told.cells.capacity_spread).full))
+    if told.balance is not None and told.balance.limited_by != "unknown":
+        facts.append(Fact(text("balance", lang), _balance_words(told.balance, lang)))
+    return tuple(facts)
+
+
+def _from_the_middle(edge: DcResistance) -> tuple[bool, float]:
+    """Discharge before charge, then the nearest to half full, where resistances are compared."""
+    return edge.after_a > 0.0, 1.0 if edge.soc is None else abs(edge.soc.value - 0.5)
 
 
 def resistance_table(told: Diagnostics, lang: Lang) -> Table:
@@ -162,8 +194,10 @@ def _at_reference(told: Diagnostics, lang: Lang) -> tuple[Block, ...]:
 
 def _balance(told: Diagnostics, lang: Lang) -> tuple[Block, ...]:
     found = told.balance
-    if found is None:
-        return ()
+    return () if found is None else (Paragraph(_balance_words(found, lang), "plain" if found.full else "warn"),)
+
+
+def _balance_words(found: Balance, lang: Lang) -> str:
     words = text(
         f"balance.{found.limited_by}",
         lang,
@@ -177,7 +211,7 @@ def _balance(told: Diagnostics, lang: Lang) -> tuple[Block, ...]:
         words += " " + text("balance.gain", lang, balanced=balanced, gain=gain)
         if found.decided is False:
             words += " " + text("balance.not_decided", lang)
-    return (Paragraph(words, "plain" if found.full else "warn"),)
+    return words
 
 
 def cells_table(told: Diagnostics, lang: Lang) -> Table:

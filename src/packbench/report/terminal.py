@@ -24,6 +24,7 @@ from rich.text import Text
 from packbench.clock import stopwatch_s
 from packbench.core.result import Measured, Result
 from packbench.report.content import invalid_words, run_duration_s, temperature_max_c, trip_words
+from packbench.report.content_diagnostics import diagnostic_facts
 from packbench.report.content_profile import ended_words, title_of, variable_facts
 from packbench.report.content_tables import longest_steps, step_reason
 from packbench.report.content_tables import step_table as step_content
@@ -200,6 +201,8 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
         ("soce", _full(result.soce, lang)),
         ("weakest_cell", _weakest(result, lang)),
         ("spread", _full(result.cell_spread_v, lang)),
+    )
+    more = (
         ("temperature_max", with_unit(temperature_max_c(result), "°C", 3)),
         ("repeats", _repeats(result, lang)),
         ("end_reason", ended_words(result, lang)),
@@ -207,9 +210,12 @@ def summary(result: Result, lang: Lang = "en") -> RenderableType:
         ("serial", result.serial or text("not_stated", lang)),
         ("run", result.run_id),
     )
-    for key, shown in rows:
+    told = [(text(key, lang), shown) for key, shown in rows]
+    told += [(fact.label, fact.value) for fact in diagnostic_facts(result, lang)]
+    told += [(text(key, lang), shown) for key, shown in more]
+    for label, shown in told:
         if shown != ABSENT:
-            table.add_row(text(key, lang), shown)
+            table.add_row(label, shown)
     mark = name_of("provenance", result.provenance, lang)
     style = "bold" if result.provenance == "measured" else "bold yellow"
     table.add_row(text("provenance", lang), Text(mark, style=style))

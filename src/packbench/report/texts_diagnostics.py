@@ -6,6 +6,11 @@ from typing import Final
 
 DIAGNOSTIC_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "dcir": ("DC resistance", "直流内阻"),
+    "dcir.fact": ("{ohm} after {at} s", "{ohm}（{at} s）"),
+    "dcir.fact_soc": ("at {soc} % SOC", "荷电状态 {soc} %"),
+    "efficiency_fact": ("Efficiency", "效率"),
+    "efficiency_fact.both": ("coulombic {charge} %, energy {energy} %", "库仑 {charge} %，能量 {energy} %"),
+    "capacity_spread": ("Cell capacity spread", "单体容量离散度"),
     "dcir.current": ("Current / A", "电流 / A"),
     "dcir.temperature": ("Temp. / °C", "温度 / °C"),
     "dcir.soc": ("SOC / %", "荷电状态 / %"),
