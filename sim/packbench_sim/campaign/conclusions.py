@@ -99,6 +99,12 @@ class Conclusions:
             and all(BY_ID[draw.row].reaction in BORNE and draw.row != "power.weld" for draw in draws)
         ):
             self.violates("left closed", f"life {number} ended well, and the board tripped after it", draws)
+        closed = any(on and at_ns >= over.began_ns for at_ns, on in self._watch.coil)
+        hung = any(draw.row == "host.mcu_hang" for draw in draws)
+        if trip and closed and not hung and self._world.board.state is not BoardState.TRIPPED:
+            self.violates(
+                "latch", f"life {number} tripped ({trip}), and the board is {self._world.board.state.name}", draws
+            )
         stopped = trip or (verdict in ("refused", "error", "aborted") and not over.went_on)
         if stopped and not any(arm.injected is not None for arm in over.arms):
             why = trip or f"{ended.error or verdict}"

@@ -27,6 +27,7 @@ ROGUE_VOLTAGE = 1.03
 HEARD_MOST = 4000
 RESET_NS = 10 * S
 SILENT_NS = 30 * S
+AGAIN_NS, AGAIN_TIMES = 100 * MS, 20
 """How long a disk stands still that must end the run."""
 STALL_NS = 3 * S
 """How long the disk stands still: one commit takes so long, and the next is as quick as ever."""
@@ -94,6 +95,8 @@ class Injector:
         self._made: dict[str, list[wires.LineFault]] = {}
         """What is true, and what it has put on lines."""
         self._heard: list[bytes] = []
+        self._latest = b""
+        """What the board was last sent."""
         self._sights = Sights(world, loop)
 
     def attach_lines(self, lines: Mapping[str, MemoryLink], *, kept: bool = False) -> None:
@@ -106,6 +109,7 @@ class Injector:
         before = board.on_written
 
         def on_written(t_ns: int, data: bytes) -> None:
+            self._latest = data
             if len(self._heard) < HEARD_MOST:
                 self._heard.append(data)
             if before is not None:
@@ -229,6 +233,8 @@ class Injector:
         match row:
             case "comms.host_dead":
                 host.kill()
+                if slight:
+                    self._again_and_again(self._latest, now_ns)
             case "comms.loop_stuck":
                 host.stick(10 * S)
             case "comms.nuisance":
@@ -251,6 +257,12 @@ class Injector:
             case _:
                 raise KeyError(row)
         return None
+
+    def _again_and_again(self, data: bytes, now_ns: int) -> None:
+        """An adapter that goes on sending what it was given last, after whoever gave it is gone."""
+        board = self.world.board
+        for number in range(1, AGAIN_TIMES + 1):
+            self.loop.at_ns(now_ns + number * AGAIN_NS, lambda: board.on_bytes(self.loop.now_ns(), data))
 
     def _rogue(self, now_ns: int, *, slight: bool) -> None:
         """Another master writes to the cycler."""
