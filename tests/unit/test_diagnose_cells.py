@@ -49,6 +49,9 @@ def test_on_a_flat_curve_the_knee_says_how_much_is_left():
 def test_another_curve_altogether_gives_nothing_or_a_wide_answer():
     found = align(Z_AH, sloping_v(Z_AH), 3.5 + 0.0 * Z_AH)
     assert found is None or found.covariance[0, 0] ** 0.5 > 0.05
+    line_v = 3.0 + 0.01 * Z_AH
+    assert align(Z_AH, line_v, line_v + 0.01) is None, "a shift and an offset are the same on a straight line"
+    assert align(Z_AH, 3.5 + 0.0 * Z_AH, line_v) is None
 
 
 @pytest.fixture(scope="module", params=(("lfp", 2), ("nmc", 3), ("lmo", 4)), ids=lambda each: each[0])

@@ -88,7 +88,7 @@ def result_from_samples(table: ImportedSamples, pack: PackSpec | None, notes: tu
     steps, made, said = steps_of(table)
     result = result_from_steps(steps, pack, notes=(*notes, *said))
     chosen = steprules.capacity_step(steps, pack)
-    evidence = of_samples(table, made, pack, chosen, (result.capacity_ah, result.energy_wh))
+    evidence = of_samples(table, made, steps, pack, chosen, (result.capacity_ah, result.energy_wh))
     told = diagnose(evidence)
     not_full = balance_notes(told.balance)
     result = replace(
@@ -165,7 +165,7 @@ def result_from_steps(
                 charge_ah=step.charge_ah,
                 energy_wh=step.energy_wh,
                 end_reason=reason,
-                end_cell=None,
+                end_cell=steprules.ended_cell(step, pack),
                 voltage_end_v=step.voltage_end_v,
                 current_end_a=step.current_end_a,
                 cell_min_end_v=step.cell_min_end_v,

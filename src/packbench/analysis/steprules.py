@@ -112,6 +112,17 @@ def _end_reason(step: TableStep, program_ms: int | None, pack: PackSpec | None) 
     return f"undecided: {at_time} or {at_voltage}" if _on_grid(end_v) else at_time
 
 
+def ended_cell(step: TableStep, pack: PackSpec | None) -> int | None:
+    """The cell that stood at the given pack's limit of a cell when a charge (discharge) ended, from 1; else None."""
+    if pack is None or pack.series < 2 or step.kind == "rest":
+        return None
+    if step.charge_ah > 0.0 and step.cell_max_end_v is not None:
+        return step.highest_cell if step.cell_max_end_v >= pack.cell_full_v - CUTOFF_TOLERANCE_V else None
+    if step.charge_ah < 0.0 and step.cell_min_end_v is not None:
+        return step.lowest_cell if step.cell_min_end_v <= pack.cell_cutoff_v + CUTOFF_TOLERANCE_V else None
+    return None
+
+
 def reaches_cutoff(step: TableStep, pack: PackSpec | None) -> bool:
     """Whether a step ended on the given pack's cut-off of its direction; False without a pack."""
     if pack is None or step.voltage_end_v is None:

@@ -48,6 +48,7 @@ class TableStep:
     cell_max_end_v: float | None = None
     lowest_cell: int | None = None
     """The cell that reads lowest in the last row, from 1."""
+    highest_cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

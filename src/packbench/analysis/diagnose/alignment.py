@@ -28,6 +28,8 @@ BINS = 200
 ROUNDS = 12
 USED_MIN = 0.6
 """Of the bins must lie on the reference's curve."""
+LEAST_SCALE, APART_REL = 1e-12, 1e-5
+"""A parameter that moves nothing, or that two others can stand for, is not known."""
 SETTLED = 1e-3
 """A fit ends early when a round moves it by less than this part of what is allowed."""
 WHOLE_REL, END_SHAPE_REL = 0.5, 0.5
@@ -114,7 +116,10 @@ def _gauss_newton(around: Callable[[FloatArray], Around | None], first: FloatArr
         if seen is None:
             return None
         design, missing, z = seen
-        change, covariance = _solve(design, missing)
+        solved = _solve(design, missing)
+        if solved is None:
+            return None
+        change, covariance = solved
         at = at + change
         fit = _Fit(at, covariance, design, z)
         if np.all(np.abs(change) < SETTLED * within):
@@ -138,10 +143,15 @@ def _first_left(rising_ah: FloatArray, rising_v: FloatArray, cell_v: FloatArray)
     return float(np.interp(float(cell_v[-1]), falling, rising_ah)) - float(rising_ah[0])
 
 
-def _solve(design: FloatArray, missing: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(change of the parameters, their covariance)."""
-    scale = np.maximum(np.abs(design).max(axis=0), 1e-300)
+def _solve(design: FloatArray, missing: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """(change of the parameters, their covariance); None where the curve cannot tell them apart (a straight line)."""
+    scale = np.abs(design).max(axis=0)
+    if float(scale.min()) < LEAST_SCALE:
+        return None
     scaled = design / scale
+    sizes = np.asarray(np.linalg.svd(scaled, compute_uv=False), dtype=np.float64)
+    if float(sizes[-1]) < APART_REL * float(sizes[0]):
+        return None
     solution = np.asarray(np.linalg.lstsq(scaled, missing, rcond=None)[0], dtype=np.float64)
     residual = missing - scaled @ solution
     variance = float(residual @ residual) / max(missing.size - design.shape[1], 1)

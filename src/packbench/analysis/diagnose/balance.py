@@ -17,8 +17,6 @@ from packbench.core.result import Note
 
 FULL_PER_H = 0.1
 """House rule: a charge that a cell ended above a tenth of 1 I1 is not full; profiles go down to 0.05 I1."""
-AT_FULL_V = 0.015
-"""A foreign file's cell that reads this near the pack file's limit has reached it."""
 
 
 def balance(evidence: Evidence, compared: Compared | None) -> Balance | None:
@@ -27,7 +25,7 @@ def balance(evidence: Evidence, compared: Compared | None) -> Balance | None:
     if evidence.counted is None or charge is None or evidence.series < 2 or charge.high <= charge.low:
         return None
     discharge = evidence.spans[evidence.counted]
-    charge_cell = _ended_by(evidence, charge)
+    charge_cell = charge.end_cell
     end_a = _end_current(evidence, charge)
     rated_ah = evidence.pack.rated_capacity_ah if evidence.pack is not None else abs(discharge.charge_ah)
     full = charge_cell is None or end_a <= FULL_PER_H * rated_ah
@@ -52,17 +50,6 @@ def _limited_by(charge_cell: int | None, empty_cell: int | None, *, full: bool) 
     if charge_cell is None or empty_cell is None:
         return "unknown"
     return "cell" if charge_cell == empty_cell else "imbalance"
-
-
-def _ended_by(evidence: Evidence, charge: Span) -> int | None:
-    """The cell that ended a charge; of a foreign file the one that stood at the pack file's limit."""
-    if charge.end_cell is not None:
-        return charge.end_cell
-    cell = extreme_cell(evidence, charge, highest=True)
-    if cell is None or evidence.pack is None or evidence.start_within_s is not None:
-        return None
-    last_v = float(evidence.rows.cell_voltages_v[charge.high - 1, cell - 1])
-    return cell if last_v >= evidence.pack.cell_full_v - AT_FULL_V else None
 
 
 def _end_current(evidence: Evidence, charge: Span) -> float:

@@ -13,6 +13,7 @@ from packbench.analysis.diagnose.evidence import Evidence, Meters, Span
 from packbench.analysis.run_inputs import NS, RunInputs
 from packbench.analysis.samples.cutting import CutSteps
 from packbench.analysis.samples.imported import ImportedSamples
+from packbench.analysis.steprules import ended_cell
 from packbench.analysis.steptable import StepTable
 from packbench.analysis.table import EDGE_S, SECONDS_PER_HOUR, SampleTable, trapezoid
 from packbench.analysis.uncertainty import stated_accuracies
@@ -90,6 +91,7 @@ def _meters(bench: BenchSpec) -> Meters | None:
 def of_samples(
     table: ImportedSamples,
     made: CutSteps,
+    steps: StepTable,
     pack: PackSpec | None,
     counted: int | None,
     figures: tuple[Measured | None, Measured | None],
@@ -106,9 +108,12 @@ def of_samples(
             ended_s=float(made.ended_s[index]),
             charge_ah=float(made.charge_ah[index]),
             energy_wh=float(made.energy_wh[index]),
+            end_cell=ended_cell(step, pack),
             end_voltage_v=float(table.rows.voltage_v[high]),
         )
-        for index, (low, high) in enumerate(zip(made.starts.tolist(), made.ends.tolist(), strict=True))
+        for index, (low, high, step) in enumerate(
+            zip(made.starts.tolist(), made.ends.tolist(), steps.steps, strict=True)
+        )
     )
     gaps_s = tuple((from_s, to_s) for from_s, to_s, _ in made.gaps)
     rows = table.rows

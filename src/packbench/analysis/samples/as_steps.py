@@ -78,6 +78,7 @@ def _step(table: ImportedSamples, made: CutSteps, index: int) -> TableStep:
         cell_min_end_v=float(end_v[known].min()) if known.any() else None,
         cell_max_end_v=float(end_v[known].max()) if known.any() else None,
         lowest_cell=int(np.nanargmin(end_v)) + 1 if known.any() else None,
+        highest_cell=int(np.nanargmax(end_v)) + 1 if known.any() else None,
     )
 
 
