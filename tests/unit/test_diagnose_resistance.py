@@ -64,6 +64,24 @@ def test_a_taper_and_the_return_to_rest_are_no_edges():
     assert len(dc_resistances(made.evidence(rows))) == 2
 
 
+def test_of_a_drive_cycle_only_the_rare_change_after_a_steady_current_counts():
+    rng = np.random.default_rng(8)
+    for period_s in (0.1, 1.0):
+        t_s = np.arange(0.0, 2000.0, period_s)
+        current = rng.uniform(-50.0, 50.0, t_s.size)
+        rows = made.table(t_s, made.OCV_V + 0.01 * current, current)
+        assert len(dc_resistances(made.evidence(rows))) <= 0.005 * t_s.size
+
+
+def test_a_pulse_after_a_pulse_counts_once_the_current_stood_for_two_seconds():
+    rows, edge_s = made.pulse(0.1, length_s=40.0)
+    again = (rows.t_s > edge_s + 20.0) & (rows.t_s < edge_s + 40.0)
+    rows.current_a[again] = -80.0
+    assert [round(one.after_a) for one in dc_resistances(made.evidence(rows))] == [-50, -80]
+    rows.current_a[(rows.t_s > edge_s + 19.5) & (rows.t_s < edge_s + 20.0)] = 0.0
+    assert [round(one.after_a) for one in dc_resistances(made.evidence(rows))] == [-50]
+
+
 @pytest.mark.parametrize("period_s", [0.02, 1.0])
 def test_monte_carlo_confirms_the_uncertainty(period_s):
     rng = np.random.default_rng(5)

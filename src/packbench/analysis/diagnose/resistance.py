@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from packbench.analysis.diagnose.evidence import (
     REST_REL,
@@ -40,9 +41,11 @@ STEADY_REL = 0.03
 EDGE_SHARE = 0.5
 """The edge's instant must be known to this part of the time that is read."""
 RAMP_S = 1.0
-"""Changes of current this close to each other are one edge."""
+"""Changes of current this close to each other, in one direction, are one edge."""
 BEFORE_S = 15.0
 """The voltage before the edge may be this old (the coarsest record of GB 38031-2025 6.4)."""
+STEADY_S = 2.0
+"""The current must have been the same for so long before the edge."""
 EDGES_MAX = 300
 
 
@@ -54,6 +57,10 @@ class Edge:
     after: int
     until: int
     """The last row at which the new current still held."""
+    t_s: float
+    """When it was."""
+    within_s: float
+    """Half of what is not known of that."""
 
 
 def dc_resistances(evidence: Evidence) -> tuple[DcResistance, ...]:
@@ -61,12 +68,13 @@ def dc_resistances(evidence: Evidence) -> tuple[DcResistance, ...]:
     found: list[DcResistance] = []
     charge_ah = charge_along(evidence)
     owner = _owners(evidence)
+    rests_s = _rest_so_far(evidence)
     for edge in edges_of(evidence):
         read_outs = _read_outs(evidence, edge)
         span = owner(edge.after)
         if not read_outs or span is None:
             continue
-        found.append(_described(evidence, charge_ah, edge, span, read_outs))
+        found.append(_described(evidence, (charge_ah, rests_s), edge, span, read_outs))
         if len(found) == EDGES_MAX:
             break
     return tuple(found)
@@ -84,7 +92,8 @@ def edges_of(evidence: Evidence) -> list[Edge]:
     jumps = np.flatnonzero(np.abs(np.diff(current_a)) >= EDGE_REL * largest_a)
     if jumps.size == 0:
         return []
-    apart = np.flatnonzero(np.diff(t_s[jumps]) > RAMP_S) + 1
+    turned = np.diff(np.sign(current_a[jumps + 1] - current_a[jumps])) != 0
+    apart = np.flatnonzero((np.diff(t_s[jumps]) > RAMP_S) | turned) + 1
     befores = jumps[np.concatenate(((0,), apart))]
     afters = jumps[np.concatenate((apart - 1, (jumps.size - 1,)))] + 1
     ends = np.append(befores[1:], len(rows) - 1)
@@ -92,12 +101,37 @@ def edges_of(evidence: Evidence) -> list[Edge]:
     towards = (np.abs(after_a) >= EDGE_REL * largest_a) & (
         (np.abs(after_a) > np.abs(before_a)) | (np.sign(after_a) == -np.sign(before_a))
     )
+    befores, afters, ends = (each[towards] for each in (befores, afters, ends))
+    steady = _steady_before(t_s, current_a, befores, afters, jumps)
+    befores, afters, ends = (each[steady].tolist() for each in (befores, afters, ends))
+    starts_s = np.array([span.started_s for span in evidence.spans])
     return [
-        Edge(before, after, _steady_until(current_a, before, after, end))
-        for before, after, end in zip(
-            befores[towards].tolist(), afters[towards].tolist(), ends[towards].tolist(), strict=True
-        )
+        Edge(before, after, _steady_until(current_a, before, after, end), *_instant(evidence, starts_s, before, after))
+        for before, after, end in zip(befores, afters, ends, strict=True)
     ]
+
+
+def _steady_before(
+    t_s: FloatArray, current_a: FloatArray, befores: IntArray, afters: IntArray, jumps: IntArray
+) -> NDArray[np.bool_]:
+    """Which edges come after two seconds or more of one current: in a drive cycle no change stands for itself."""
+    earlier = np.searchsorted(t_s, t_s[befores] - STEADY_S + EDGE_S, side="right") - 1
+    there = earlier >= 0
+    earlier = np.maximum(earlier, 0)
+    last_jump = np.concatenate(((-1,), jumps))[np.searchsorted(jumps, befores, side="left")]
+    drift_a = np.abs(current_a[earlier] - current_a[befores])
+    return there & (last_jump < earlier) & (drift_a <= STEADY_REL * np.abs(current_a[afters] - current_a[befores]))
+
+
+def _instant(evidence: Evidence, starts_s: FloatArray, before: int, after: int) -> tuple[float, float]:
+    """(when the edge was, half of what is not known of it), in s."""
+    before_s, after_s = float(evidence.rows.t_s[before]), float(evidence.rows.t_s[after])
+    if evidence.start_within_s is not None and starts_s.size:
+        place = int(np.searchsorted(starts_s, after_s, side="right")) - 1
+        if place >= 0 and float(starts_s[place]) >= before_s - EDGE_S:
+            before_s = float(starts_s[place])
+            after_s = min(after_s, before_s + evidence.start_within_s)
+    return 0.5 * (before_s + after_s), 0.5 * (after_s - before_s)
 
 
 def _steady_until(current_a: FloatArray, before: int, after: int, end: int) -> int:
@@ -136,7 +170,7 @@ def _read_outs(evidence: Evidence, edge: Edge) -> tuple[ResistanceAt, ...]:
 def placed(evidence: Evidence, edge: Edge, at_s: float) -> tuple[tuple[int, int], tuple[float, float]] | None:
     """The rows around a time after an edge, that instant and how well it is known; None where it cannot be read."""
     t_s = evidence.rows.t_s
-    edge_s, within_s = _instant(evidence, edge)
+    edge_s, within_s = edge.t_s, edge.within_s
     if edge_s - float(t_s[edge.before]) > BEFORE_S:
         return None
     # A pulse of just this length ends with its last sample: no further away than the edge is known.
@@ -149,17 +183,6 @@ def placed(evidence: Evidence, edge: Edge, at_s: float) -> tuple[tuple[int, int]
     if left < edge.after or float(t_s[right] - t_s[left]) > at_s + EDGE_S:
         return None
     return (left, right), (wanted_s, within_s + late_s)
-
-
-def _instant(evidence: Evidence, edge: Edge) -> tuple[float, float]:
-    """(when the edge was, half of what is not known of it), in s."""
-    before_s, after_s = float(evidence.rows.t_s[edge.before]), float(evidence.rows.t_s[edge.after])
-    if evidence.start_within_s is not None:
-        starts = [span.started_s for span in evidence.spans if before_s - EDGE_S <= span.started_s <= after_s]
-        if starts:
-            before_s = max(starts)
-            after_s = min(after_s, before_s + evidence.start_within_s)
-    return 0.5 * (before_s + after_s), 0.5 * (after_s - before_s)
 
 
 def resistance(
@@ -212,24 +235,34 @@ def _slope(t_s: FloatArray, v: FloatArray) -> float:
     return float((v[-1] - v[0]) / (t_s[-1] - t_s[0]))
 
 
-def _described(
-    evidence: Evidence, charge_ah: FloatArray, edge: Edge, span: Span, read_outs: tuple[ResistanceAt, ...]
-) -> DcResistance:
+def _rest_so_far(evidence: Evidence) -> FloatArray:
+    """shape (n,): how long no current has flowed, at every row, in s; 0 while it flows."""
     rows = evidence.rows
-    quiet_a = REST_REL * float(np.max(np.abs(rows.current_a)))
-    rest_s = 0.0
-    if abs(float(rows.current_a[edge.before])) <= quiet_a:
-        flowing = np.flatnonzero(np.abs(rows.current_a[: edge.before]) > quiet_a)
-        began = int(flowing[-1]) + 1 if flowing.size else 0
-        rest_s = float(rows.t_s[edge.before] - rows.t_s[began])
+    if not len(rows):
+        return np.empty(0)
+    size_a = np.abs(rows.current_a)
+    flowing = size_a > REST_REL * float(size_a.max())
+    place = np.arange(len(rows))
+    began = np.minimum(np.maximum.accumulate(np.where(flowing, place + 1, 0)), place)
+    return np.where(flowing, 0.0, rows.t_s - rows.t_s[began])
+
+
+def _described(
+    evidence: Evidence,
+    along: tuple[FloatArray, FloatArray],
+    edge: Edge,
+    span: Span,
+    read_outs: tuple[ResistanceAt, ...],
+) -> DcResistance:
+    rows, (charge_ah, rests_s) = evidence.rows, along
     return DcResistance(
         step=span.number,
         cycle=span.cycle,
-        t_s=_instant(evidence, edge)[0],
+        t_s=edge.t_s,
         charge_ah=None if math.isnan(float(charge_ah[edge.before])) else float(charge_ah[edge.before]),
         before_a=float(rows.current_a[edge.before]),
         after_a=float(rows.current_a[edge.after]),
-        rest_before_s=rest_s,
+        rest_before_s=float(rests_s[edge.before]),
         temperature_c=temperature_at(evidence, edge.before, edge.after + 1),
         soc=soc_at(evidence, charge_ah, edge.before),
         read_outs=read_outs,
