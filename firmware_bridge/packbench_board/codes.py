@@ -17,6 +17,11 @@ LOAD_BREAK_CURRENT_MA = 1000
 """Below this magnitude the contactor opens without waiting further."""
 AUX_TIMEOUT_US = 200_000
 """Time the auxiliary contact has to follow the coil; after it the contactor counts as welded or dropped."""
+FADE_DIVISOR = 4
+"""Time within the limits takes back what time beyond them has added to `limit_delay`, so many times more slowly.
+
+A limit that is exceeded in more than a fifth of the time trips.
+"""
 POLL_US = 5000
 """How soon the core asks to be stepped again while it waits for a measurement (precharge, opening)."""
 IDLE_US = 600_000_000

@@ -10,8 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 2
-PROTOCOL_HASH = 0x6B4502BC
-FIRMWARE_HASH = 0xF1C490C0
+PROTOCOL_HASH = 0x23DE4146
+FIRMWARE_HASH = 0x99884C35
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""
@@ -39,7 +39,7 @@ class Configure(NamedTuple):
     precharge_timeout_ms: int
     """How long precharge may take. [ms]"""
     limit_delay_ms: int
-    """How long a limit must be exceeded without a break. [ms]"""
+    """How long a limit must be exceeded; a break takes a quarter of its own length back (`fade_divisor`). [ms]"""
     precharge_delta_mv: int
     """Largest difference of the two sides at which the contactor may close. [mV]"""
     voltage_max_mv: int

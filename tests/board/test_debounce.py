@@ -19,7 +19,12 @@ Step = Callable[..., int]
 
 
 class State(ctypes.Structure):
-    _fields_ = [("state", ctypes.c_uint32), ("differs", ctypes.c_uint32), ("since_us", ctypes.c_uint32 * BITS)]
+    _fields_ = [
+        ("state", ctypes.c_uint32),
+        ("differs", ctypes.c_uint32),
+        ("looked_us", ctypes.c_uint32),
+        ("evidence", ctypes.c_uint32 * BITS),
+    ]
 
 
 @pytest.fixture
@@ -46,12 +51,31 @@ def test_it_begins_unsafe_and_takes_a_change_that_lasts(step: Step) -> None:
     assert [step(0x8000) for _ in range(CYCLES)] == [0x8001, 0x8001, 0x8001, 0x8001, 0x8000]
 
 
-def test_a_glitch_is_not_taken_however_often(step: Step) -> None:
+def test_a_short_opening_now_and_then_is_not_taken(step: Step) -> None:
     for _ in range(CYCLES):
         step(0xFFFF)
     for _ in range(100):
-        assert [step(0) for _ in range(CYCLES - 1)] == [0xFFFF] * (CYCLES - 1)
-        assert step(0xFFFF) == 0xFFFF
+        assert [step(0) for _ in range(3)] == [0xFFFF] * 3
+        assert [step(0xFFFF) for _ in range(12)] == [0xFFFF] * 12
+
+
+@pytest.mark.parametrize(("open_cycles", "whole_cycles", "within"), [(4, 1, 7), (2, 2, 13), (1, 2, 27), (1, 3, 65)])
+def test_a_loop_that_is_open_on_and_off_is_taken_for_open_and_stays_so(
+    step: Step, open_cycles: int, whole_cycles: int, within: int
+) -> None:
+    for _ in range(CYCLES):
+        step(0xFFFF)
+    said = [step(0 if cycle % (open_cycles + whole_cycles) < open_cycles else 0xFFFF) for cycle in range(200)]
+    fell = said.index(0)
+    assert fell < within
+    assert not any(said[fell:]), "only an unbroken loop is whole again"
+
+
+def test_a_loop_is_whole_when_it_has_been_so_without_a_break(step: Step) -> None:
+    for _ in range(100):
+        assert [step(0xFFFF) for _ in range(CYCLES - 1)] == [0] * (CYCLES - 1)
+        assert step(0) == 0
+    assert [step(0xFFFF) for _ in range(CYCLES)][-1] == 0xFFFF
 
 
 def test_a_cycle_that_comes_late_does_not_make_it_later_still(step: Step) -> None:
@@ -60,15 +84,31 @@ def test_a_cycle_that_comes_late_does_not_make_it_later_still(step: Step) -> Non
 
 
 def test_each_bit_is_on_its_own(step: Step) -> None:
-    """Against a model that remembers everything."""
+    """Against a model that remembers everything since a bit changed last."""
     dice = random.Random(3)
-    past: list[int] = []
+    past: list[list[bool]] = [[] for _ in range(BITS)]
     state = raw = 0
-    for _ in range(5_000):
+    changes = 0
+    for _ in range(2_000):
         raw ^= dice.getrandbits(20) & dice.getrandbits(20) & dice.getrandbits(20)
-        past.append(raw)
-        for bit in (1 << i for i in range(BITS)):
-            recent = past[-CYCLES:]
-            if len(recent) == CYCLES and all((value ^ state) & bit for value in recent):
+        for number, read in enumerate(past):
+            bit = 1 << number
+            read.append(bool(raw & bit))
+            if falls(read) if state & bit else rises(read):
                 state ^= bit
+                changes += 1
+                read[:-1] = []
         assert step(raw) == state
+    assert changes > 400
+
+
+def rises(read: list[bool]) -> bool:
+    return len(read) >= CYCLES and all(read[-CYCLES:])
+
+
+def falls(read: list[bool]) -> bool:
+    """In quarters of a millisecond: what a reading said holds until the next."""
+    quarters = 0
+    for whole in read[:-1]:
+        quarters = max(quarters - 1, 0) if whole else min(quarters + 4, 32)
+    return not read[-1] and quarters >= 4 * HOLD_US // CYCLE_US

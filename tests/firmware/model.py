@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from dataclasses import dataclass, field
+from fractions import Fraction
 from struct import Struct
 
 from packbench_board import frames as f
@@ -16,6 +17,7 @@ from packbench_board.codes import (
     AUX_TIMEOUT_US,
     EVENTS_AFTER_TRIP,
     EVENTS_MAX,
+    FADE_DIVISOR,
     LOAD_BREAK_CURRENT_MA,
     LOAD_BREAK_MAX_US,
     REVERSED_MV,
@@ -105,7 +107,12 @@ class Model:
     holds_since_us: int | None = None
     announced_ma: int = 0
     rest_mv: int = 0
-    violated_since_us: int | None = None
+    violated: bool = False
+    """By the newest look at the limits, ..."""
+    looked_us: int = 0
+    """... which was then."""
+    evidence_us: Fraction = Fraction(0)
+    """Time beyond the limits, less what time within them takes back."""
     ring: list[f.Event] = field(default_factory=list)
     total: int = 0
     since_trip: int = 0
@@ -227,16 +234,14 @@ class Model:
         return TripCode.NONE
 
     def _watch_limits(self) -> bool:
-        """Whether nothing is violated; trips when something has been for its delay."""
-        code = self._violation()
-        if code == TripCode.NONE:
-            self.violated_since_us = None
-            return True
-        if self.violated_since_us is None:
-            self.violated_since_us = self.now_us
-        if self.now_us >= self.violated_since_us + self.kept.limit_delay_ms * 1000:
+        """Whether nothing is violated; trips when something is, and enough evidence has gathered."""
+        code, delay_us, gone_us = self._violation(), self.kept.limit_delay_ms * 1000, self.now_us - self.looked_us
+        change_us = Fraction(gone_us) if self.violated else Fraction(-gone_us, FADE_DIVISOR)
+        self.evidence_us = min(max(self.evidence_us + change_us, Fraction(0)), Fraction(2 * delay_us))
+        self.violated, self.looked_us = code != TripCode.NONE, self.now_us
+        if code != TripCode.NONE and self.evidence_us >= delay_us:
             self._trip(code)
-        return False
+        return code == TripCode.NONE
 
     # -- the arm sequence ----------------------------------------------------------------------------------------------
 
@@ -354,8 +359,8 @@ class Model:
             self.coil, self.coil_since_us, self.coil_settled = on, self.now_us, False
 
     def _disarm(self) -> None:
-        self.armed = self.proving = False
-        self.violated_since_us = None
+        self.armed = self.proving = self.violated = False
+        self.evidence_us = Fraction(0)
 
     def _open_now(self) -> None:
         self._set_coil(False)
@@ -564,7 +569,6 @@ class Model:
         if not self.armed:
             return Refusal.NOT_ARMED
         self.refused = self.tries = self.announced_ma = 0
-        self.violated_since_us = None
         self._enter(State.PRECHARGE)
         self._go(Phase.WAKE)
         return 0

@@ -44,6 +44,16 @@ PLANTED = {
         "code = PB_TRIP_SENSOR_INVALID;\n            } else if (reading_dc > ",
         "code = PB_TRIP_NONE;\n            } else if (reading_dc > ",
     ),
+    "one good sample takes all evidence back": (
+        "pb_guard.c",
+        "core->evidence = (gone_us < core->evidence) ? (core->evidence - gone_us) : 0u;",
+        "core->evidence = 0u;",
+    ),
+    "evidence is never taken back": (
+        "pb_guard.c",
+        "core->evidence = (gone_us < core->evidence) ? (core->evidence - gone_us) : 0u;",
+        "(void)gone_us;",
+    ),
     "unproven current is not limited": ("pb_guard.c", "if (unproven && asked", "if (false && asked"),
     "the proof goes on after a heartbeat": ("pb_command.c", "            core->proving = false;\n", ""),
     "a bouncing input pushes the trip out": ("pb_log.c", "!latched || ", "true || "),

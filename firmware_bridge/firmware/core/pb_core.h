@@ -79,8 +79,10 @@ typedef struct {
     uint32_t agreed_since_us;
     int32_t announced_ma; /* the sign pulse; 0: none */
     int32_t rest_mv; /* the pack's voltage when it was announced */
-    uint8_t violation; /* PB_TRIP_* that is pending its delay, or none */
-    uint32_t violation_since_us;
+    uint8_t violation; /* PB_TRIP_* that the newest look at the limits found, or none */
+    uint32_t looked_us; /* when that was */
+    uint32_t evidence; /* of violations: time beyond the limits less time within them / PB_FADE_DIVISOR; in parts of a
+                        * microsecond, of which there are PB_FADE_DIVISOR */
 
     pb_measurements seen; /* of the newest step */
     pb_receiver receiver;

@@ -87,21 +87,46 @@ int16_t pb_guard_hottest_dc(const pb_core *core)
     return hottest_dc;
 }
 
-/* One delay for all limits: going over from one violation to another is not a break. */
+/* As much evidence as trips. */
+static uint32_t enough(const pb_core *core)
+{
+    return (uint32_t)core->config.limit_delay_ms * (1000u * PB_FADE_DIVISOR);
+}
+
+/* The time since the last look counts as what was seen then. More than enough may gather, so that the good sample after
+ * the violation that made it enough does not let the next one go. */
+static void weigh(pb_core *core)
+{
+    const uint32_t gone_us = core->now_us - core->looked_us;
+    const uint32_t most = 2u * enough(core);
+    core->looked_us = core->now_us;
+    if (core->violation == PB_TRIP_NONE) {
+        core->evidence = (gone_us < core->evidence) ? (core->evidence - gone_us) : 0u;
+    } else if (gone_us >= (most / PB_FADE_DIVISOR)) {
+        core->evidence = most;
+    } else {
+        core->evidence = pb_sooner(core->evidence + (gone_us * PB_FADE_DIVISOR), most);
+    }
+}
+
+/* One account for all limits: going over from one violation to another is not a break. */
 void pb_guard_limits(pb_core *core)
 {
     const uint8_t code = pb_guard_violation(core);
-    if (code == PB_TRIP_NONE) {
-        core->violation = PB_TRIP_NONE;
-    } else {
-        if (core->violation == PB_TRIP_NONE) {
-            core->violation_since_us = core->now_us;
-        }
-        core->violation = code;
-        if (pb_elapsed(core, core->violation_since_us, (uint32_t)core->config.limit_delay_ms * 1000u)) {
-            pb_machine_trip(core, code, 0u);
-        }
+    weigh(core);
+    core->violation = code;
+    if ((code != PB_TRIP_NONE) && (core->evidence >= enough(core))) {
+        pb_machine_trip(core, code, 0u);
     }
+}
+
+uint32_t pb_guard_next_us(const pb_core *core)
+{
+    uint32_t next_us = PB_IDLE_US;
+    if (core->violation != PB_TRIP_NONE) {
+        next_us = ((enough(core) - core->evidence) + (PB_FADE_DIVISOR - 1u)) / PB_FADE_DIVISOR;
+    }
+    return next_us;
 }
 
 void pb_guard_inputs(pb_core *core)

@@ -32,6 +32,7 @@ static void disarm(pb_core *core)
     core->armed = false;
     core->proving = false;
     core->violation = PB_TRIP_NONE;
+    core->evidence = 0u;
 }
 
 /* Coil off at once, and to where an open contactor belongs. */
@@ -96,8 +97,7 @@ void pb_machine_arm(pb_core *core, uint32_t token)
 
 void pb_machine_precharge(pb_core *core)
 {
-    core->violation = PB_TRIP_NONE;
-    enter(core, PB_STATE_PRECHARGE);
+    enter(core, PB_STATE_PRECHARGE); /* without evidence: disarming has taken it back */
 }
 
 void pb_machine_close(pb_core *core)
@@ -295,10 +295,7 @@ uint32_t pb_machine_next_us(const pb_core *core)
     if (!core->coil_settled) {
         next_us = pb_sooner(next_us, pb_left_us(core, core->coil_since_us, PB_AUX_TIMEOUT_US));
     }
-    if (core->violation != PB_TRIP_NONE) {
-        const uint32_t delay_us = (uint32_t)core->config.limit_delay_ms * 1000u;
-        next_us = pb_sooner(next_us, pb_left_us(core, core->violation_since_us, delay_us));
-    }
+    next_us = pb_sooner(next_us, pb_guard_next_us(core));
     if (core->state == PB_STATE_OPENING) {
         next_us = pb_sooner(next_us, PB_POLL_US);
         next_us = pb_sooner(next_us, pb_left_us(core, core->state_since_us, PB_LOAD_BREAK_MAX_US));

@@ -73,10 +73,9 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     CLAIMS(P8, !(before->phase == PB_PHASE_SIGN && after->state == PB_STATE_CLOSED && after->phase == PB_PHASE_DONE)
                    || ((before->announced_ma != 0)
                        && ((before->announced_ma > 0) == (after->seen.current_ma > 0))));
-    CLAIMS(P9, (after->state != PB_STATE_CLOSED) || !m->bad
-                   || ((m->now_us - m->bad_us) < ((uint64_t)after->config.limit_delay_ms * 1000u)));
-    CLAIMS(P9, !m->bad || ((m->now_us + pb_machine_next_us(after))
-                           <= (m->bad_us + ((uint64_t)after->config.limit_delay_ms * 1000u))));
+    /* A violation without a break weighs what it lasts: it has come to the delay when it has lasted that long. */
+    CLAIMS(P9, !m->bad || (m->beyond < model_enough(after)));
+    CLAIMS(P9, !m->bad || ((4u * pb_machine_next_us(after)) <= ((model_enough(after) - m->beyond) + 3u)));
 }
 
 /* The only request that leaves the latch. */
@@ -118,5 +117,6 @@ void claims_request(const model *m, const pb_core *before, const pb_core *after,
                    || ((request->type == PB_MSG_CLOSE) && (before->state == PB_STATE_SAFE) && before->armed
                        && (after->phase == PB_PHASE_WAKE)));
     CLAIMS(P8, (after->state != PB_STATE_CLOSED) || (before->state == PB_STATE_CLOSED));
-    CLAIMS(P9, (after->state != PB_STATE_CLOSED) || (after->violation_since_us == before->violation_since_us));
+    CLAIMS(P9, (after->state != PB_STATE_CLOSED)
+                   || ((after->evidence == before->evidence) && (after->looked_us == before->looked_us)));
 }

@@ -29,6 +29,7 @@ int main(void)
     pb_core core;
     model m = nondet_model();
     m.bad = false;
+    m.beyond = 0u;
     m.together = false;
     m.now_us = nondet_time();
     pb_init(&core, (uint32_t)m.now_us, nondet_cause());

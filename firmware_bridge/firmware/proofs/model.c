@@ -50,6 +50,11 @@ bool model_violated(const pb_core *core, uint8_t phase)
         || temperature_violated(core, PB_FITTED_TEMPERATURE_4, core->seen.temperature_dc[3]);
 }
 
+uint32_t model_enough(const pb_core *core)
+{
+    return (uint32_t)core->config.limit_delay_ms * 4000u;
+}
+
 bool model_leased(const model *m, const pb_core *core)
 {
     return (m->lease_us <= m->now_us) && ((m->now_us - m->lease_us) < ((uint64_t)core->config.lease_ms * 1000u));
@@ -107,9 +112,9 @@ static bool limits_fit(const model *m, const pb_core *c)
     const bool looked_at = (c->state == PB_STATE_CLOSED)
         || ((c->state == PB_STATE_PRECHARGE) && (c->phase >= PB_PHASE_RESIDUAL));
     const bool pending = c->violation != PB_TRIP_NONE;
-    const bool since_fits = (c->violation_since_us == (uint32_t)m->bad_us) && (m->bad_us <= m->now_us)
-        && ((m->now_us - m->bad_us) < ((uint64_t)c->config.limit_delay_ms * 1000u));
-    return (m->bad == (looked_at && pending)) && (!pending || looked_at) && (!m->bad || since_fits);
+    return (m->bad == (looked_at && pending)) && (!pending || looked_at) && (!m->bad || (m->beyond < model_enough(c)))
+        && (c->evidence == m->beyond) && (looked_at || (m->beyond == 0u))
+        && (!looked_at || ((c->looked_us == c->now_us) && (m->beyond <= (2u * model_enough(c)))));
 }
 
 bool model_invariant(const model *m, const pb_core *c)
@@ -140,6 +145,20 @@ static void pass_steps(model *m, const pb_core *before, const pb_core *after)
     }
 }
 
+/* What was seen at the last look has held since then. */
+static void weigh(model *m, const pb_core *before, const pb_core *after)
+{
+    const uint32_t gone_us = after->now_us - before->now_us;
+    const uint32_t most = 2u * model_enough(after);
+    if (!m->bad) {
+        m->beyond -= (gone_us < m->beyond) ? gone_us : m->beyond;
+    } else if ((gone_us > most) || ((4u * gone_us) > (most - m->beyond))) {
+        m->beyond = most;
+    } else {
+        m->beyond += 4u * gone_us;
+    }
+}
+
 void model_cycle(model *m, const pb_core *before, const pb_core *after)
 {
     const bool rose = !model_coil(before) && model_coil(after);
@@ -154,13 +173,10 @@ void model_cycle(model *m, const pb_core *before, const pb_core *after)
     } else {
         m->together = false;
     }
-    if (looked_at(after) && violated) {
-        if (!m->bad) {
-            m->bad_us = m->now_us;
-        }
-        m->bad = true;
-    } else {
-        m->bad = false;
+    weigh(m, before, after);
+    m->bad = looked_at(after) && violated;
+    if (!looked_at(after)) {
+        m->beyond = 0u;
     }
     if ((after->state == PB_STATE_OPENING) && (before->state != PB_STATE_OPENING)) {
         m->opening_us = m->now_us;
@@ -188,6 +204,7 @@ void model_request(model *m, const pb_core *before, const pb_core *after, const 
     }
     if (!looked_at(after)) {
         m->bad = false;
+        m->beyond = 0u;
     }
     if ((after->state == PB_STATE_OPENING) && (before->state != PB_STATE_OPENING)) {
         m->opening_us = m->now_us;

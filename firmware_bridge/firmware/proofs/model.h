@@ -24,8 +24,8 @@ typedef struct {
     bool matched; /* ... the cycler at the pack's voltage (or not asked to) */
     bool together; /* precharge relay on, both sides agree within limits, without a break since together_us */
     uint64_t together_us;
-    bool bad; /* a limit is exceeded without a break since bad_us, while limits are looked at */
-    uint64_t bad_us;
+    bool bad; /* a limit was exceeded at the last look, ... */
+    uint32_t beyond; /* ... and time beyond the limits less a quarter of that within, from 0 to twice the delay; in 1/4 us */
     bool key_off; /* the key has been off since the trip */
 } model;
 
@@ -46,6 +46,8 @@ bool model_coil(const pb_core *core);
 bool model_agree(const pb_core *core);
 /* A limit is exceeded by what the board sees; `phase` tells whether the pulse's limit is in force. */
 bool model_violated(const pb_core *core, uint8_t phase);
+/* The evidence that trips, in quarters of a us. */
+uint32_t model_enough(const pb_core *core);
 /* The lease as the account has it. */
 bool model_leased(const model *m, const pb_core *core);
 /* The configuration is one that may be taken. */
