@@ -22,6 +22,11 @@ FADE_DIVISOR = 4
 
 A limit that is exceeded in more than a fifth of the time trips.
 """
+LOOKS_MIN = 3
+"""A step of the arm sequence believes no fewer looks, at different instants, than these.
+
+None counts while the sensors are invalid or a limit is exceeded.
+"""
 POLL_US = 5000
 """How soon the core asks to be stepped again while it waits for a measurement (precharge, opening)."""
 IDLE_US = 600_000_000
@@ -68,7 +73,7 @@ class Phase(IntEnum):
     NONE = 0
     """No arm sequence is under way."""
     WAKE = 1
-    """Waiting for the pack's BMS to be awake."""
+    """Waiting for the contact to have followed the last opening (aux_timeout), and for the pack's BMS to be awake."""
     PACK = 2
     """The pack's own contactors are asked to close; waiting for a voltage within the limits.
 

@@ -10,8 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 2
-PROTOCOL_HASH = 0x23DE4146
-FIRMWARE_HASH = 0x99884C35
+PROTOCOL_HASH = 0x9AE29DD8
+FIRMWARE_HASH = 0xDBAC8E10
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""
@@ -35,7 +35,10 @@ class Configure(NamedTuple):
     lease_ms: int
     """The contactor opens when no valid heartbeat came for this long. [ms]"""
     precharge_settle_ms: int
-    """How long both sides must agree before the contactor closes. [ms]"""
+    """How long both sides must stand apart (residual), agree (match, precharge), or the pulse flow, without a break.
+
+    [ms]
+    """
     precharge_timeout_ms: int
     """How long precharge may take. [ms]"""
     limit_delay_ms: int

@@ -20,6 +20,7 @@ from packbench_board.codes import (
     FADE_DIVISOR,
     LOAD_BREAK_CURRENT_MA,
     LOAD_BREAK_MAX_US,
+    LOOKS_MIN,
     REVERSED_MV,
     WAKE_HOLD_US,
     EventKind,
@@ -88,7 +89,7 @@ class Model:
     phase_since_us: int = 0
     coil: bool = False
     coil_since_us: int = 0
-    coil_settled: bool = False
+    coil_settled: bool = True
     release_timed: bool = True
     outputs: int = 0
     config: f.Configure | None = None
@@ -104,7 +105,8 @@ class Model:
     key_was_off: bool = False
     proving: bool = False
     tries: int = 0
-    holds_since_us: int | None = None
+    held_us: list[int] = field(default_factory=list)
+    """Instants at which what the running step waits for was seen, without a break."""
     announced_ma: int = 0
     rest_mv: int = 0
     violated: bool = False
@@ -252,13 +254,13 @@ class Model:
         return abs(self.seen.pack_mv - self.seen.cycler_mv) < self.kept.precharge_delta_mv
 
     def _held(self, now: bool) -> bool:
-        """Whether it has held without a break for the settling time."""
+        """Whether it has held without a break for the settling time, and at enough instants."""
         if not now:
-            self.holds_since_us = None
-            return False
-        if self.holds_since_us is None:
-            self.holds_since_us = self.now_us
-        return self.now_us >= self.holds_since_us + self.kept.precharge_settle_ms * 1000
+            self.held_us = []
+        elif self.now_us not in self.held_us:
+            self.held_us = [*self.held_us, self.now_us]
+        enough = len(self.held_us) >= LOOKS_MIN
+        return enough and self.now_us >= self.held_us[0] + self.kept.precharge_settle_ms * 1000
 
     def _given(self, line: Fitted, which: Input) -> bool:
         return not self.kept.fitted & line or self.seen.has(which)
@@ -266,7 +268,9 @@ class Model:
     def _sequence(self) -> None:  # noqa: PLR0912 - one step below the other, as they follow each other
         config, seen = self.kept, self.seen
         if self.phase is Phase.WAKE:
-            if self._given(Fitted.BMS_OK, Input.BMS_OK):
+            if not self.coil_settled:
+                pass
+            elif self._given(Fitted.BMS_OK, Input.BMS_OK):
                 self._go(Phase.PACK)
             elif self._late(config.wake_timeout_ms):
                 self._refuse(Refusal.BMS_ASLEEP)
@@ -282,12 +286,14 @@ class Model:
                 self._refuse(Refusal.PACK_ABSENT if nothing else Refusal.OUT_OF_LIMITS)
         fine = self.phase < Phase.RESIDUAL or self._watch_limits()
         if self.phase is Phase.RESIDUAL:
-            if not config.residual_timeout_ms or not self._agree():
+            apart = self._held(fine and not self._agree())
+            if not config.residual_timeout_ms or apart:
                 self._go(Phase.MATCH)
             elif self._late(config.residual_timeout_ms):
-                self._trip(TripCode.RESIDUAL_VOLTAGE)
+                self._trip(TripCode.RESIDUAL_VOLTAGE if fine else self._violation())
         if self.phase is Phase.MATCH:
-            if not config.match_timeout_ms or self._agree():
+            matched = self._held(fine and self._agree())
+            if not config.match_timeout_ms or matched:
                 self._go(Phase.PRECHARGE)
             elif self._late(config.match_timeout_ms):
                 self._refuse(Refusal.VOLTAGE_MISMATCH)
@@ -297,8 +303,7 @@ class Model:
             self._precharge(fine)
 
     def _precharge(self, fine: bool) -> None:
-        together = self._held(self._agree() and fine)
-        if together and self.now_us != self.phase_since_us:
+        if self._held(self._agree() and fine):
             self._set_coil(True)
             self._enter(State.CLOSED)
             self._go(Phase.CLOSING)
@@ -346,7 +351,7 @@ class Model:
         self._log(EventKind.STATE, state)
 
     def _go(self, phase: Phase) -> None:
-        self.phase, self.phase_since_us, self.holds_since_us = phase, self.now_us, None
+        self.phase, self.phase_since_us, self.held_us = phase, self.now_us, []
         self._log(EventKind.PHASE, phase)
 
     def _refuse(self, why: Refusal) -> None:
@@ -527,7 +532,7 @@ class Model:
                     return Refusal.BAD_STATE
                 if not 0 < abs(current_ma) <= self.kept.sign_current_ma:
                     return Refusal.BAD_VALUE
-                self.announced_ma, self.rest_mv, self.holds_since_us = current_ma, self.seen.pack_mv, None
+                self.announced_ma, self.rest_mv, self.held_us = current_ma, self.seen.pack_mv, []
                 self._log(EventKind.ANNOUNCED, 0, current_ma)
                 return 0
             case _:

@@ -56,10 +56,18 @@ def connect(rig: Rig) -> None:
     rig.step()
 
 
+def settle(rig: Rig) -> None:
+    """What is seen at the next step lasts long enough to be believed."""
+    rig.run(1_000 + CONFIG.precharge_settle_ms * 1000)
+
+
 def match(rig: Rig) -> None:
     connect(rig)
+    settle(rig)
+    assert phase(rig) is Phase.MATCH
     rig.cycler_v = 359.0
-    rig.step()
+    settle(rig)
+    assert phase(rig) is Phase.PRECHARGE
 
 
 def closed(rig: Rig) -> None:
@@ -87,10 +95,10 @@ def test_each_step_switches_on_what_it_needs_and_no_more() -> None:
     rig.step()
     assert (phase(rig), rig.core.outputs) == (Phase.RESIDUAL, WAKE | REQUEST), "no enable while it looks"
     rig.cycler_v = 100.0
-    rig.step()
+    settle(rig)
     assert (phase(rig), rig.core.outputs) == (Phase.MATCH, WAKE | REQUEST | ENABLE)
     rig.cycler_v = 359.0
-    rig.step()
+    settle(rig)
     assert (phase(rig), rig.core.outputs) == (Phase.PRECHARGE, WAKE | REQUEST | ENABLE | Output.PRECHARGE)
     rig.run(CONFIG.precharge_settle_ms * 1000)
     assert phase(rig) is Phase.CLOSING
@@ -105,11 +113,66 @@ def test_each_step_switches_on_what_it_needs_and_no_more() -> None:
 
 def test_the_precharge_relay_is_on_before_the_contactor_even_without_a_settling_time() -> None:
     """Found by fuzzing: without one, matching and closing fell into the same cycle."""
-    rig = begun(WHOLE._replace(precharge_settle_ms=0))
-    match(rig)
+    rig = begun(WHOLE._replace(precharge_settle_ms=0, residual_timeout_ms=0, match_timeout_ms=0))
+    rig.cycler_v = 360.0
+    connect(rig)
     assert (phase(rig), rig.coil) == (Phase.PRECHARGE, False), "asked twice in one instant"
     rig.run(1)
+    assert (phase(rig), rig.coil) == (Phase.PRECHARGE, False), "two looks are too few"
+    rig.run(1)
     assert (phase(rig), rig.coil) == (Phase.CLOSING, True)
+
+
+@pytest.mark.parametrize("apart_v", [0.0, 100.0])
+def test_one_sample_does_not_show_that_the_contactor_is_open(apart_v: float) -> None:
+    """A welded contactor, and a sensor with a glitch now and then."""
+    rig = begun()
+    rig.cycler_v = 360.0
+    connect(rig)
+    start_us = rig.t_us
+    while rig.state is State.PRECHARGE:
+        rig.cycler_v = apart_v
+        rig.run(1_000)
+        rig.cycler_v = 360.0
+        wait(rig, 9_000)
+    assert rig.status().trip_code == TripCode.RESIDUAL_VOLTAGE
+    assert rig.t_us - start_us >= WHOLE.residual_timeout_ms * 1000
+    assert rig.coil_changes == []
+
+
+def test_samples_of_invalid_sensors_show_nothing() -> None:
+    """The amplifier's supply comes and goes; while it is away both sides read as if they stood apart."""
+    rig = begun(WHOLE._replace(limit_delay_ms=20))
+    rig.cycler_v = 360.0
+    connect(rig)
+    for lost, cycler_v in ((Input.SENSORS_OK, 0.0), (Input.SENSORS_OK, 0.0), (0, 360.0)):
+        rig.inputs = rig.inputs & ~Input.SENSORS_OK if lost else rig.inputs | Input.SENSORS_OK
+        rig.cycler_v = cycler_v
+        rig.run(9_000)
+    assert phase(rig) is Phase.RESIDUAL
+
+
+def test_a_residual_look_that_ends_on_an_invalid_sensor_names_the_sensor() -> None:
+    rig = begun(WHOLE._replace(limit_delay_ms=20))
+    rig.cycler_v = 360.0
+    connect(rig)
+    wait(rig, WHOLE.residual_timeout_ms * 1000 - 5_000)
+    rig.inputs &= ~Input.SENSORS_OK
+    rig.run(6_000)
+    assert rig.status().trip_code == TripCode.SENSOR_INVALID
+
+
+def test_one_sample_does_not_show_that_the_cycler_stands_at_the_packs_voltage() -> None:
+    rig = begun()
+    connect(rig)
+    settle(rig)
+    while rig.state is State.PRECHARGE:
+        rig.cycler_v = 360.0
+        rig.run(1_000)
+        rig.cycler_v = 0.0
+        wait(rig, 9_000)
+        assert phase(rig) in (Phase.MATCH, Phase.NONE)
+    assert_refused(rig, Refusal.VOLTAGE_MISMATCH)
 
 
 def test_a_bms_that_does_not_wake() -> None:
@@ -181,6 +244,7 @@ def test_a_cycler_that_does_not_come_to_the_packs_voltage() -> None:
     rig = begun()
     rig.cycler_v = 100.0
     connect(rig)
+    settle(rig)
     assert phase(rig) is Phase.MATCH
     wait(rig, WHOLE.match_timeout_ms * 1000 + 1000)
     assert_refused(rig, Refusal.VOLTAGE_MISMATCH)

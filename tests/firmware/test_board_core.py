@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.firmware.harness import CONFIG, RELEASE_US, Rig, refusal
 
-from packbench_board.codes import LOAD_BREAK_MAX_US, Flag, Input, Output, Refusal, State, TripCode
+from packbench_board.codes import AUX_TIMEOUT_US, LOAD_BREAK_MAX_US, Flag, Input, Output, Refusal, State, TripCode
 from packbench_board.frames import FIRMWARE_HASH, PROTOCOL_HASH, Ack, Arm, Close, Hello, Open, Status
 
 LEASE_US = CONFIG.lease_ms * 1000
@@ -222,7 +222,7 @@ def test_the_counter_starts_anew_with_each_arming(closed: Rig) -> None:
 
 def test_each_closing_settles_anew(closed: Rig) -> None:
     closed.ask(Open())
-    closed.run(RELEASE_US)
+    closed.run(AUX_TIMEOUT_US)
     closed.arm(2)
     start_us = closed.t_us
     closed.ask(Close())
@@ -323,7 +323,7 @@ def test_evidence_does_not_outlast_an_opening(closed: Rig) -> None:
     closed.run(9_000)
     closed.current_a = 0.0
     closed.ask(Open())
-    closed.run(RELEASE_US)
+    closed.run(AUX_TIMEOUT_US)
     closed.arm(2)
     closed.ask(Close())
     closed.run(CONFIG.precharge_settle_ms * 1000 + RELEASE_US)
@@ -365,6 +365,29 @@ def test_a_welded_contactor_trips(closed: Rig) -> None:
     closed.ask(Open())
     closed.run(300_000)
     assert closed.status().trip_code == TripCode.CONTACTOR_WELDED
+
+
+def test_a_contact_that_sticks_is_seen_however_soon_the_next_closing_is_asked_for(closed: Rig) -> None:
+    closed.beat(1, 1)
+    closed.aux_follows = False
+    closed.ask(Open())
+    opened_us = closed.t_us
+    closed.run(1_000)
+    closed.arm(2)
+    assert isinstance(closed.ask(Close()), Ack)
+    closed.run(300_000)
+    status = closed.status()
+    assert (status.state, status.trip_code) == (State.TRIPPED, TripCode.CONTACTOR_WELDED)
+    assert closed.coil_changes[-1] == (opened_us, False)
+
+
+def test_a_closing_that_is_asked_for_at_once_waits_for_the_contact_of_the_last_opening(closed: Rig) -> None:
+    closed.ask(Open())
+    opened_us = closed.t_us
+    closed.arm(2)
+    assert isinstance(closed.ask(Close()), Ack)
+    closed.run(300_000)
+    assert closed.coil_changes[-1] == (opened_us + AUX_TIMEOUT_US + CONFIG.precharge_settle_ms * 1000, True)
 
 
 def test_a_contactor_that_drops_by_itself_trips(closed: Rig) -> None:

@@ -36,7 +36,11 @@ PLANTED = {
     ),
     "an old token arms": ("pb_command.c", "arm->token <= core->token", "arm->token < core->token"),
     "an old counter renews": ("pb_command.c", "beat->counter <= core->counter", "beat->counter < core->counter"),
-    "settling is not started anew": ("pb_sequence.c", "core->agreed = now;", "core->agreed = core->agreed || now;"),
+    "settling is not started anew": (
+        "pb_sequence.c",
+        "if (!now) {\n        core->agreed = 0u;",
+        "if (!now) {\n        (void)core;",
+    ),
     "the sign is not looked at": ("pb_sequence.c", "return current_right && voltage_right;", "return true;"),
     "heat is not looked at": ("pb_guard.c", "reading_dc > core->config.temperature_max_dc", "false"),
     "an open sensor is cold": (
@@ -54,6 +58,18 @@ PLANTED = {
         "core->evidence = (gone_us < core->evidence) ? (core->evidence - gone_us) : 0u;",
         "(void)gone_us;",
     ),
+    "one look is enough": ("pb_sequence.c", "return (core->agreed >= PB_LOOKS_MIN)", "return (core->agreed >= 1u)"),
+    "looks in one instant count": (
+        "pb_sequence.c",
+        "(core->agreed < PB_LOOKS_MIN) && (core->now_us != core->agreed_at_us)",
+        "core->agreed < PB_LOOKS_MIN",
+    ),
+    "invalid sensors are believed": (
+        "pb_sequence.c",
+        "!sides_agree(core) && believed(core));",
+        "!sides_agree(core));",
+    ),
+    "a closing does not wait for the last opening": ("pb_sequence.c", "if (!core->coil_settled) {", "if (false) {"),
     "unproven current is not limited": ("pb_guard.c", "if (unproven && asked", "if (false && asked"),
     "the proof goes on after a heartbeat": ("pb_command.c", "            core->proving = false;\n", ""),
     "a bouncing input pushes the trip out": ("pb_log.c", "!latched || ", "true || "),
@@ -65,8 +81,8 @@ PLANTED = {
     ),
     "residual voltage is let pass": (
         "pb_sequence.c",
-        "|| !sides_agree(core)) {\n        go_on(core, PB_PHASE_MATCH);",
-        "|| true) {\n        go_on(core, PB_PHASE_MATCH);",
+        "if (apart || (core->config.residual_timeout_ms == 0u)) {",
+        "if (true) {",
     ),
 }
 """What is broken, in which file, and how."""

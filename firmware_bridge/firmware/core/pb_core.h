@@ -58,7 +58,7 @@ typedef struct {
     uint32_t state_since_us;
     uint32_t phase_since_us;
     uint32_t coil_since_us; /* when the coil last changed */
-    bool coil_settled; /* the auxiliary contact had its time since then */
+    bool coil_settled; /* the auxiliary contact had its time since then; before that no arm sequence gets further than wake */
     bool release_timed; /* the contact has been seen open since the coil went off */
 
     bool configured;
@@ -75,8 +75,9 @@ typedef struct {
     uint32_t lease_since_us;
 
     uint8_t tries; /* of precharge, in this arm sequence */
-    bool agreed; /* both sides agree (precharge), or the pulse is seen (sign), since ... */
-    uint32_t agreed_since_us;
+    uint8_t agreed; /* looks that showed what the running step waits for, without a break; counted to PB_LOOKS_MIN */
+    uint32_t agreed_since_us; /* the first of them */
+    uint32_t agreed_at_us; /* the newest */
     int32_t announced_ma; /* the sign pulse; 0: none */
     int32_t rest_mv; /* the pack's voltage when it was announced */
     uint8_t violation; /* PB_TRIP_* that the newest look at the limits found, or none */

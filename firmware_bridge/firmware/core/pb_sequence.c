@@ -11,7 +11,7 @@ static void go_on(pb_core *core, uint8_t phase)
 {
     core->phase = phase;
     core->phase_since_us = core->now_us;
-    core->agreed = false;
+    core->agreed = 0u;
     pb_log_put(core, PB_EVENT_PHASE, phase, 0u);
 }
 
@@ -46,14 +46,30 @@ static bool sides_agree(const pb_core *core)
     return (delta_mv < bound_mv) && (delta_mv > -bound_mv);
 }
 
-/* True once `now` has held without a break for the settling time. */
+/* True once `now` has held without a break for the settling time and in PB_LOOKS_MIN looks; several in one instant are
+ * one. Never by a single sample, however short the settling time. */
 static bool settled(pb_core *core, bool now)
 {
-    if (now && !core->agreed) {
+    if (!now) {
+        core->agreed = 0u;
+    } else if (core->agreed == 0u) {
+        core->agreed = 1u;
         core->agreed_since_us = core->now_us;
+        core->agreed_at_us = core->now_us;
+    } else if ((core->agreed < PB_LOOKS_MIN) && (core->now_us != core->agreed_at_us)) {
+        core->agreed++;
+        core->agreed_at_us = core->now_us;
+    } else {
+        /* counted enough, or already */
     }
-    core->agreed = now;
-    return now && pb_elapsed(core, core->agreed_since_us, (uint32_t)core->config.precharge_settle_ms * US_PER_MS);
+    return (core->agreed >= PB_LOOKS_MIN)
+        && pb_elapsed(core, core->agreed_since_us, (uint32_t)core->config.precharge_settle_ms * US_PER_MS);
+}
+
+/* The voltages may be believed: the sensors are valid, and no limit is exceeded. */
+static bool believed(const pb_core *core)
+{
+    return core->violation == PB_TRIP_NONE;
 }
 
 void pb_sequence_begin(pb_core *core)
@@ -69,13 +85,16 @@ void pb_sequence_announce(pb_core *core, int32_t current_ma)
 {
     core->announced_ma = current_ma;
     core->rest_mv = core->seen.pack_mv;
-    core->agreed = false;
+    core->agreed = 0u;
     pb_log_put(core, PB_EVENT_ANNOUNCED, 0u, (uint32_t)current_ma);
 }
 
+/* A contact that sticks after the last opening is looked for to the end (pb_guard_contactor) before anything begins. */
 static void in_wake(pb_core *core)
 {
-    if (given(core, PB_FITTED_BMS_OK, PB_IN_BMS_OK)) {
+    if (!core->coil_settled) {
+        /* keep waiting */
+    } else if (given(core, PB_FITTED_BMS_OK, PB_IN_BMS_OK)) {
         go_on(core, PB_PHASE_PACK);
     } else if (late(core, core->config.wake_timeout_ms)) {
         refuse(core, PB_NAK_BMS_ASLEEP);
@@ -102,10 +121,11 @@ static void in_pack(pb_core *core)
 
 static void in_residual(pb_core *core)
 {
-    if ((core->config.residual_timeout_ms == 0u) || !sides_agree(core)) {
+    const bool apart = settled(core, !sides_agree(core) && believed(core));
+    if (apart || (core->config.residual_timeout_ms == 0u)) {
         go_on(core, PB_PHASE_MATCH);
     } else if (late(core, core->config.residual_timeout_ms)) {
-        pb_machine_trip(core, PB_TRIP_RESIDUAL_VOLTAGE, 0u);
+        pb_machine_trip(core, believed(core) ? PB_TRIP_RESIDUAL_VOLTAGE : core->violation, 0u);
     } else {
         /* keep waiting */
     }
@@ -113,7 +133,8 @@ static void in_residual(pb_core *core)
 
 static void in_match(pb_core *core)
 {
-    if ((core->config.match_timeout_ms == 0u) || sides_agree(core)) {
+    const bool matched = settled(core, sides_agree(core) && believed(core));
+    if (matched || (core->config.match_timeout_ms == 0u)) {
         go_on(core, PB_PHASE_PRECHARGE);
     } else if (late(core, core->config.match_timeout_ms)) {
         refuse(core, PB_NAK_VOLTAGE_MISMATCH);
@@ -124,9 +145,7 @@ static void in_match(pb_core *core)
 
 static void in_precharge(pb_core *core)
 {
-    const bool together = settled(core, sides_agree(core) && (core->violation == PB_TRIP_NONE));
-    /* However short the settling time: not in the instant in which the relay was switched on. */
-    if (together && (core->now_us != core->phase_since_us)) {
+    if (settled(core, sides_agree(core) && believed(core))) {
         pb_machine_close(core);
         go_on(core, PB_PHASE_CLOSING);
     } else if (late(core, core->config.precharge_timeout_ms)) {
@@ -193,7 +212,7 @@ static int64_t magnitude(int32_t value)
 
 static void in_sign(pb_core *core)
 {
-    const bool flows = (core->announced_ma != 0) && (core->violation == PB_TRIP_NONE)
+    const bool flows = (core->announced_ma != 0) && believed(core)
         && ((2 * magnitude(core->seen.current_ma)) >= magnitude(core->announced_ma));
     if (settled(core, flows)) {
         if (sign_is_right(core)) {

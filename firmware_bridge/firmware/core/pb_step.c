@@ -13,6 +13,7 @@ void pb_init(pb_core *core, uint32_t now_us, uint8_t reset_cause)
     core->now_us = now_us;
     core->state_since_us = now_us;
     core->coil_since_us = now_us;
+    core->coil_settled = true; /* off for longer than anybody knows: a closed contact is a welded one at once */
     core->release_timed = true;
     core->reset_cause = reset_cause;
     core->host_refusal = PB_NAK_PROTOCOL_MISMATCH;

@@ -44,9 +44,8 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     const bool rose = !model_coil(before) && model_coil(after);
     const bool off = (after->outputs & (PB_OUT_CONTACTOR | PB_OUT_PRECHARGE | PB_OUT_CYCLER_ENABLE)) == 0u;
     const bool idle = (after->outputs & (PB_OUT_PRECHARGE | PB_OUT_CYCLER_ENABLE)) == 0u;
-    const uint64_t settle_us = (uint64_t)after->config.precharge_settle_ms * 1000u;
     CLAIMS(P1, !rose || (may_close_from(before) && before->armed && model_leased(m, after)));
-    CLAIMS(P1, !rose || (model_agree(after) && m->together && ((m->now_us - m->together_us) >= settle_us)));
+    CLAIMS(P1, !rose || (model_agree(after) && m->together));
     CLAIMS(P1, !rose || !model_violated(after, PB_PHASE_PRECHARGE));
     CLAIMS(P1, !rose || (before->phase == PB_PHASE_PRECHARGE));
     CLAIMS(P2, (before->trip_code == PB_TRIP_NONE)
@@ -67,6 +66,7 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     CLAIMS(P8, !rose || (was->woken || m->woken));
     CLAIMS(P8, !rose || (m->woken && m->packed && m->apart && m->matched));
     CLAIMS(P8, !rose || (after->state == PB_STATE_CLOSED));
+    CLAIMS(P8, !rose || (m->rested && !in(after, PB_IN_AUX_CLOSED)));
     CLAIMS(P8, (after->state != PB_STATE_CLOSED) || (before->state == PB_STATE_CLOSED) || rose);
     CLAIMS(P8, !(before->phase == PB_PHASE_CLOSING && after->state == PB_STATE_CLOSED && after->phase > PB_PHASE_CLOSING)
                    || in(after, PB_IN_AUX_CLOSED));

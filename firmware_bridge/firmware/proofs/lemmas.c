@@ -31,6 +31,7 @@ int main(void)
     m.bad = false;
     m.beyond = 0u;
     m.together = false;
+    m.rested = true;
     m.now_us = nondet_time();
     pb_init(&core, (uint32_t)m.now_us, nondet_cause());
     CLAIMS(CLAIM_INVARIANT, model_invariant(&m, &core));

@@ -97,14 +97,32 @@ static bool lease_fits(const model *m, const pb_core *c)
         && (!c->proving || (c->state == PB_STATE_CLOSED));
 }
 
+/* Steps that look at both sides' voltages. */
+static bool waits(uint8_t phase)
+{
+    return (phase == PB_PHASE_RESIDUAL) || (phase == PB_PHASE_MATCH) || (phase == PB_PHASE_PRECHARGE);
+}
+
 static bool sequence_fits(const model *m, const pb_core *c)
 {
     const bool way = c->state == PB_STATE_PRECHARGE;
-    const uint32_t agreed_for_us = c->now_us - c->agreed_since_us;
+    const bool looking = way && waits(c->phase);
+    const bool counted = (m->looks == c->agreed) && (m->looks <= 3u)
+        && ((m->looks == 0u)
+            || ((c->agreed_since_us == (uint32_t)m->since_us) && (m->since_us <= m->now_us)
+                && ((m->looks == 3u) || (c->agreed_at_us == c->now_us))));
     return (!way || (c->phase < PB_PHASE_PACK) || m->woken) && (!way || (c->phase < PB_PHASE_RESIDUAL) || m->packed)
         && (!way || (c->phase < PB_PHASE_MATCH) || m->apart) && (!way || (c->phase < PB_PHASE_PRECHARGE) || m->matched)
-        && (!way || (c->phase != PB_PHASE_PRECHARGE) || !c->agreed
-            || (m->together && (m->together_us <= m->now_us) && ((m->now_us - m->together_us) >= agreed_for_us)));
+        && (!looking || counted);
+}
+
+/* The coil and the time that the contact has to follow it. */
+static bool contact_fits(const model *m, const pb_core *c)
+{
+    const bool pending = (c->coil_since_us == (uint32_t)m->off_us) && (m->off_us <= m->now_us)
+        && ((m->now_us - m->off_us) < PB_AUX_TIMEOUT_US);
+    return (model_coil(c) || (c->coil_settled == m->rested)) && (model_coil(c) || c->coil_settled || pending)
+        && ((c->state != PB_STATE_PRECHARGE) || (c->phase < PB_PHASE_PACK) || c->coil_settled);
 }
 
 static bool limits_fit(const model *m, const pb_core *c)
@@ -122,7 +140,7 @@ bool model_invariant(const model *m, const pb_core *c)
     const bool tripped = c->trip_code != PB_TRIP_NONE;
     return (c->now_us == (uint32_t)m->now_us) && states_fit(m, c) && lease_fits(m, c) && sequence_fits(m, c)
         && limits_fit(m, c) && (!tripped || !c->key_was_off || m->key_off)
-        && (!m->together || (m->together_us <= m->now_us));
+        && contact_fits(m, c);
 }
 
 static bool looked_at(const pb_core *core)
@@ -131,17 +149,56 @@ static bool looked_at(const pb_core *core)
         || ((core->state == PB_STATE_PRECHARGE) && (core->phase >= PB_PHASE_RESIDUAL));
 }
 
+/* One look of a step at both sides; another one in the same instant is none. */
+static void look(model *m, const pb_core *after, uint8_t phase, bool again)
+{
+    const bool wanted = model_agree(after) == (phase != PB_PHASE_RESIDUAL);
+    if (!wanted || model_violated(after, phase)) {
+        m->looks = 0u;
+    } else if (m->looks == 0u) {
+        m->looks = 1u;
+        m->since_us = m->now_us;
+    } else if (!again && (m->looks < 3u)) {
+        m->looks++;
+    } else {
+        /* counted */
+    }
+}
+
 /* The arm sequence by what was seen, each step only after the one before it. */
 static void pass_steps(model *m, const pb_core *before, const pb_core *after)
 {
     const pb_configure *const config = &after->config;
+    bool held = false;
+    if ((before->state == PB_STATE_PRECHARGE) && waits(before->phase)) {
+        look(m, after, before->phase, after->now_us == before->now_us);
+        held = (m->looks == 3u) && ((m->now_us - m->since_us) >= ((uint64_t)config->precharge_settle_ms * 1000u));
+    }
+    m->together = held && (before->phase == PB_PHASE_PRECHARGE);
     if (before->state == PB_STATE_PRECHARGE) {
         m->woken = m->woken || !fitted(after, PB_FITTED_BMS_OK) || in(after, PB_IN_BMS_OK);
         m->packed = m->packed
             || (m->woken && !model_violated(after, PB_PHASE_PACK)
                 && (!fitted(after, PB_FITTED_PACK_CLOSED) || in(after, PB_IN_PACK_CLOSED)));
-        m->apart = m->apart || (m->packed && ((config->residual_timeout_ms == 0u) || !model_agree(after)));
-        m->matched = m->matched || (m->apart && ((config->match_timeout_ms == 0u) || model_agree(after)));
+        m->apart = m->apart
+            || (m->packed && ((config->residual_timeout_ms == 0u) || (held && (before->phase == PB_PHASE_RESIDUAL))));
+        m->matched = m->matched
+            || (m->apart && ((config->match_timeout_ms == 0u) || (held && (before->phase == PB_PHASE_MATCH))));
+    }
+    if ((after->state == PB_STATE_PRECHARGE) && (after->phase != before->phase)) {
+        m->looks = 0u;
+        if (waits(after->phase)) {
+            look(m, after, after->phase, false);
+        }
+    }
+}
+
+/* The coil: since when it has been off, and whether the contact had its time to follow. */
+static void rest(model *m, const pb_core *before, const pb_core *after)
+{
+    if (model_coil(before) && !model_coil(after)) {
+        m->off_us = m->now_us;
+        m->rested = false;
     }
 }
 
@@ -161,18 +218,10 @@ static void weigh(model *m, const pb_core *before, const pb_core *after)
 
 void model_cycle(model *m, const pb_core *before, const pb_core *after)
 {
-    const bool rose = !model_coil(before) && model_coil(after);
-    const bool waiting = (after->state == PB_STATE_PRECHARGE) && (after->phase == PB_PHASE_PRECHARGE);
     const bool violated = model_violated(after, before->phase);
+    m->rested = m->rested || (!model_coil(before) && ((m->now_us - m->off_us) >= PB_AUX_TIMEOUT_US));
+    rest(m, before, after);
     pass_steps(m, before, after);
-    if ((waiting || rose) && model_agree(after) && !violated) {
-        if (!m->together || (before->phase != PB_PHASE_PRECHARGE)) {
-            m->together_us = m->now_us;
-        }
-        m->together = true;
-    } else {
-        m->together = false;
-    }
     weigh(m, before, after);
     m->bad = looked_at(after) && violated;
     if (!looked_at(after)) {
@@ -201,7 +250,9 @@ void model_request(model *m, const pb_core *before, const pb_core *after, const 
     }
     if ((request->type == PB_MSG_CLOSE) && (before->state == PB_STATE_SAFE)) {
         m->woken = m->packed = m->apart = m->matched = m->together = false;
+        m->looks = 0u;
     }
+    rest(m, before, after);
     if (!looked_at(after)) {
         m->bad = false;
         m->beyond = 0u;

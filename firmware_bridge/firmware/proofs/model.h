@@ -22,8 +22,11 @@ typedef struct {
     bool packed; /* ... the pack's contactors closed, voltage within limits, ... */
     bool apart; /* ... both sides apart (or not looked at), ... */
     bool matched; /* ... the cycler at the pack's voltage (or not asked to) */
-    bool together; /* precharge relay on, both sides agree within limits, without a break since together_us */
-    uint64_t together_us;
+    uint8_t looks; /* that showed what the step waits for, within limits, at different instants, without a break; ... */
+    uint64_t since_us; /* ... the first of them */
+    bool together; /* precharge relay on, and both sides have agreed for as long and as often as must be */
+    bool rested; /* the coil has been off for longer than the contact may take, ... */
+    uint64_t off_us; /* ... since then */
     bool bad; /* a limit was exceeded at the last look, ... */
     uint32_t beyond; /* ... and time beyond the limits less a quarter of that within, from 0 to twice the delay; in 1/4 us */
     bool key_off; /* the key has been off since the trip */
