@@ -14,7 +14,7 @@ FW_ROOT := firmware_bridge/firmware
 FW_CORE := $(FW_ROOT)/core
 FW_COMMON := $(FW_ROOT)/boards/common
 FW_CORE_C := $(sort $(wildcard $(FW_CORE)/*.c))
-FW_CYCLE_C := $(FW_COMMON)/pb_cycle.c $(FW_COMMON)/pb_debounce.c
+FW_CYCLE_C := $(FW_COMMON)/pb_cycle.c $(FW_COMMON)/pb_debounce.c $(FW_COMMON)/pb_retain.c
 FW_CORTEX_C := $(FW_CYCLE_C) $(FW_COMMON)/pb_cortex.c $(FW_COMMON)/pb_memory.c
 FW_HEADERS := $(wildcard $(FW_CORE)/*.h $(FW_COMMON)/*.h $(FW_COMMON)/include/*.h $(FW_ROOT)/boards/*/*.h)
 

@@ -101,7 +101,7 @@ class TripCode(IntEnum):
     NONE = 0
     """Not tripped."""
     SELF_TEST = 1
-    """The self-test failed: known answer of the CRC, or the contactor closed at power-up."""
+    """The self-test failed: known answer of the CRC (repeated by each RESET), or the contactor closed at power-up."""
     LEASE = 2
     """No valid heartbeat within the lease while precharging or closed."""
     HOST = 3
@@ -141,6 +141,8 @@ class TripCode(IntEnum):
     """The hardware watchdog has reset the board: it hung."""
     BROWN_OUT = 19
     """The board's supply broke down and reset it."""
+    UNKNOWN_RESET = 20
+    """Reset without being switched on, and what was kept of the latch is not whole: it may have been tripped."""
 
 
 class Refusal(IntEnum):
@@ -171,7 +173,7 @@ class Refusal(IntEnum):
     OUT_OF_LIMITS = 12
     """The board's own measurement is invalid or outside its limits; it will not close."""
     KEY_OFF = 13
-    """The key switch has not been turned from off to on since the trip."""
+    """The key switch has not been turned from off to on since the trip, or since the last RESET."""
     UNKNOWN = 14
     """A message this board does not know, or with a wrong length."""
     FIRMWARE_MISMATCH = 15
@@ -274,9 +276,9 @@ class ResetCause(IntEnum):
     POWER_ON = 0
     """Switched on."""
     PIN = 1
-    """The reset pin or a debugger."""
+    """The reset pin or a debugger: the latch is as it was before."""
     SOFTWARE = 2
-    """The program asked for it."""
+    """The program asked for it: the latch is as it was before."""
     WATCHDOG = 3
     """The hardware watchdog: comes up tripped."""
     BROWN_OUT = 4

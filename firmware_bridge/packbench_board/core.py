@@ -7,6 +7,7 @@ clock: time is an argument. It exists so that the simulated world trips for the 
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from struct import Struct
@@ -25,7 +26,7 @@ from packbench_board.frames import (
 
 LIBRARY = Path(__file__).with_name("libpackbench_core.so")
 
-_LAYOUT_COUNT = 12
+_LAYOUT_COUNT = 14
 _IN = Struct("@IIdddI")
 """now_us, inputs, pack V, cycler V, current A, received length: the head of pb_host."""
 _OUT = Struct("@III")
@@ -81,8 +82,9 @@ class HostCore:
         now_us: int = 0,
         library: ctypes.PyDLL | None = None,
         reset_cause: ResetCause = ResetCause.POWER_ON,
+        kept: tuple[int, int] = (0, 0),
     ) -> None:
-        """Power-up at a value of the 32-bit microsecond tick."""
+        """Power-up at a value of the 32-bit microsecond tick; `kept`: the `latch` that a reset found."""
         self._library = load() if library is None else library
         values = (ctypes.c_uint32 * _LAYOUT_COUNT)()
         self._library.pb_host_layout(values)
@@ -97,7 +99,9 @@ class HostCore:
         self._message = self._library.pb_host_message
         self._step.restype = None
         self._message.restype = None
-        self._library.pb_host_init(self._pointer, ctypes.c_uint32(now_us & 0xFFFFFFFF), ctypes.c_uint32(reset_cause))
+        self._trip_code_at, self._trip_detail_at = int(values[12]), int(values[13])
+        tick, kept_word = ctypes.c_uint32(now_us & 0xFFFFFFFF), ctypes.c_uint32(kept[0] | kept[1] << 8)
+        self._library.pb_host_init(self._pointer, tick, ctypes.c_uint32(reset_cause), kept_word)
         self.outputs = 0
         """Output bits after the newest step."""
         self.next_us = 0
@@ -112,6 +116,11 @@ class HostCore:
     def phase(self) -> int:
         """How far the arm sequence is, a value of `codes.Phase`: the byte behind the state (pb_core.h)."""
         return self._view[self._state_at + 1]
+
+    @property
+    def latch(self) -> tuple[int, int]:
+        """Trip code and detail after the newest step: what a real board's memory keeps across a reset."""
+        return self._view[self._trip_code_at], int.from_bytes(self._view[self._trip_detail_at :][:2], sys.byteorder)
 
     def set_temperatures(self, readings_c: Sequence[float | None]) -> None:
         """What the board's own sensors read from now on, in degC; None: no reading. Missing ones give none."""

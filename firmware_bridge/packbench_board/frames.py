@@ -10,8 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 2
-PROTOCOL_HASH = 0x9AE29DD8
-FIRMWARE_HASH = 0xDBAC8E10
+PROTOCOL_HASH = 0xC4D31F2D
+FIRMWARE_HASH = 0xC6CF633D
 HEADER_SIZE = 3
 FRAME_MAX = 55
 """Bytes of the longest frame: header, payload, CRC."""
@@ -128,9 +128,9 @@ class StatusQuery(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """Leaves the latch and unlocks the configuration.
+    """Leaves the latch, unlocks the configuration and repeats the self-test.
 
-    Needs the key turned from off to on since the trip, and a name; only with the contactor open.
+    Needs the key turned from off to on since the trip and the last RESET, and a name; only with the contactor open.
     """
 
     token: int

@@ -130,7 +130,7 @@ class SimBoard:
         self.on_driven: Callable[[int, int], None] | None = None
         """Told (t_ns, bits of `Output`) when what its outputs do to the world changes, before it does."""
         self.on_reboot: Callable[[int], None] | None = None
-        """Told when the watchdog has reset it: it remembers nothing."""
+        """Told when the watchdog has reset it: it remembers nothing but its latch."""
         self.inputs = HEALTHY_INPUTS
         """Discrete inputs besides the auxiliary contact; faults and the key switch change them (`set_input`)."""
 
@@ -190,9 +190,10 @@ class SimBoard:
         self._tell_earlier()
 
     def _reboot(self, t_ns: int, cause: ResetCause = ResetCause.WATCHDOG) -> None:
-        """A core that has just been switched on, and knows nothing."""
+        """A core that has just been started; of what it knew, a latch alone outlasts a reset (not a power cycle)."""
         self.halted = False
-        self._core = HostCore((t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, reset_cause=cause)
+        kept = (0, 0) if cause is ResetCause.POWER_ON else self._core.latch
+        self._core = HostCore((t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, reset_cause=cause, kept=kept)
         self._temperatures_ns = 0
         self._outputs = 0
         self._due_ns = t_ns + NS_PER_US

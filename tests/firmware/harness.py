@@ -52,10 +52,12 @@ OPERATOR = b"Li Wei".ljust(16, b"\0")
 class Rig:
     """Steps the core exactly when it asks to be stepped, and remembers when the coil moved."""
 
-    def __init__(self, tick_us: int = 0, cause: ResetCause = ResetCause.POWER_ON) -> None:
+    def __init__(
+        self, tick_us: int = 0, cause: ResetCause = ResetCause.POWER_ON, kept: tuple[int, int] = (0, 0)
+    ) -> None:
         self.t_us = tick_us
         """Does not wrap; the core is shown its low 32 bits."""
-        self.core = HostCore(tick_us, reset_cause=cause)
+        self.core = HostCore(tick_us, reset_cause=cause, kept=kept)
         self.inputs = HEALTHY
         self.pack_v, self.cycler_v, self.current_a = 360.0, 360.0, 0.0
         self.aux_follows = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from dataclasses import dataclass, field
-from fractions import Fraction
 from struct import Struct
 
 from packbench_board import frames as f
@@ -45,6 +44,7 @@ AT_ONCE = {
     TripCode.INTERNAL,
     TripCode.WATCHDOG,
     TripCode.BROWN_OUT,
+    TripCode.UNKNOWN_RESET,
 }
 """Trips that do not wait for low current."""
 WHILE_TRIPPED = (f.Hello, f.StatusQuery, f.Heartbeat, f.Open, f.Trip, f.Reset, f.EventQuery, f.SnapshotQuery)
@@ -77,6 +77,8 @@ class Model:
 
     cause: ResetCause = ResetCause.POWER_ON
     started_us: int = 0
+    interrupted: tuple[int, int] = (0, 0)
+    """The latch that a reset found: trip and detail."""
     now_us: int = 0
     seen: Seen = field(default_factory=Seen)
     state: State = State.BOOT
@@ -113,8 +115,8 @@ class Model:
     """By the newest look at the limits, ..."""
     looked_us: int = 0
     """... which was then."""
-    evidence_us: Fraction = Fraction(0)
-    """Time beyond the limits, less what time within them takes back."""
+    evidence: int = 0
+    """Time beyond the limits, FADE_DIVISOR for each us, less time within them, 1 for each."""
     ring: list[f.Event] = field(default_factory=list)
     total: int = 0
     since_trip: int = 0
@@ -181,13 +183,15 @@ class Model:
 
     def _self_test(self) -> None:
         self._enter(State.SELF_TEST)
-        bad = {ResetCause.WATCHDOG: TripCode.WATCHDOG, ResetCause.BROWN_OUT: TripCode.BROWN_OUT}.get(self.cause)
+        forced = {ResetCause.WATCHDOG: TripCode.WATCHDOG, ResetCause.BROWN_OUT: TripCode.BROWN_OUT}
+        if self.interrupted[0]:
+            self._trip(*self.interrupted)
         if self.seen.has(Input.AUX_CLOSED):
-            bad = TripCode.SELF_TEST
-        if bad is None:
+            self._trip(TripCode.SELF_TEST)
+        if self.cause in forced:
+            self._trip(forced[self.cause])
+        if not self.trip:
             self._enter(State.SAFE)
-        else:
-            self._trip(bad)
 
     def _watch_inputs(self) -> None:
         for which, code in (
@@ -238,10 +242,11 @@ class Model:
     def _watch_limits(self) -> bool:
         """Whether nothing is violated; trips when something is, and enough evidence has gathered."""
         code, delay_us, gone_us = self._violation(), self.kept.limit_delay_ms * 1000, self.now_us - self.looked_us
-        change_us = Fraction(gone_us) if self.violated else Fraction(-gone_us, FADE_DIVISOR)
-        self.evidence_us = min(max(self.evidence_us + change_us, Fraction(0)), Fraction(2 * delay_us))
+        enough = delay_us * FADE_DIVISOR
+        change = gone_us * FADE_DIVISOR if self.violated else -gone_us
+        self.evidence = min(max(self.evidence + change, 0), 2 * enough)
         self.violated, self.looked_us = code != TripCode.NONE, self.now_us
-        if code != TripCode.NONE and self.evidence_us >= delay_us:
+        if code != TripCode.NONE and self.evidence >= enough:
             self._trip(code)
         return code == TripCode.NONE
 
@@ -365,7 +370,7 @@ class Model:
 
     def _disarm(self) -> None:
         self.armed = self.proving = self.violated = False
-        self.evidence_us = Fraction(0)
+        self.evidence = 0
 
     def _open_now(self) -> None:
         self._set_coil(False)
@@ -589,8 +594,10 @@ class Model:
             return Refusal.OLD_TOKEN
         self.trip = self.detail = self.refused = 0
         self.causes, self.token, self.config = set(), token, None
+        self.key_was_off = False
         self._disarm()
         self.snapshot = f.Snapshot(*[0] * len(f.Snapshot._fields))
+        self._enter(State.SELF_TEST)
         self._enter(State.SAFE)
         self._log(EventKind.RESET, 0, crc_hqx(operator, 0xFFFF))
         return 0

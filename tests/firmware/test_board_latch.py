@@ -11,6 +11,7 @@ from packbench_board.codes import (
     LOAD_BREAK_MAX_US,
     RX_MAX_BYTES,
     TX_MAX_BYTES,
+    EventKind,
     Flag,
     Input,
     Output,
@@ -26,6 +27,8 @@ from packbench_board.frames import (
     Ack,
     Arm,
     Close,
+    Event,
+    EventQuery,
     Hello,
     Nak,
     Open,
@@ -113,6 +116,45 @@ def test_a_board_that_was_reset_by_force_comes_up_tripped(cause: ResetCause, cod
     assert refusal(rig.arm(1)) == Refusal.TRIPPED
     for harmless in (ResetCause.POWER_ON, ResetCause.PIN, ResetCause.SOFTWARE):
         assert Rig(cause=harmless).state is State.SAFE
+
+
+@pytest.mark.parametrize("cause", list(ResetCause))
+def test_a_latch_outlasts_a_reset_of_the_board_where_memory_does(cause: ResetCause) -> None:
+    before = tripped()
+    rig = Rig(cause=cause, kept=before.core.latch)
+    rig.step()
+    status = rig.status()
+    assert (status.state, status.trip_code, status.trip_detail) == (State.TRIPPED, TripCode.HOST, 77)
+    assert refusal(rig.arm(1)) == Refusal.TRIPPED
+    assert refusal(rig.ask(Reset(1, OPERATOR))) == Refusal.KEY_OFF
+    rig.turn_key()
+    assert isinstance(rig.ask(Reset(1, OPERATOR)), Ack)
+    assert rig.core.latch == (0, 0)
+    rig.close(2)
+
+
+def test_a_reset_adds_its_own_cause_to_a_latch_that_it_found() -> None:
+    rig = Rig(cause=ResetCause.WATCHDOG, kept=(int(TripCode.GAS), 0))
+    assert rig.status().outputs == Output.ALARM, "the alarm sounds on"
+    kinds = [rig.ask(EventQuery(number)) for number in range(6)]
+    told = [(event.kind, event.code) for event in kinds if isinstance(event, Event)]
+    assert (EventKind.TRIP, TripCode.GAS) in told
+    assert (EventKind.CAUSE, TripCode.WATCHDOG) in told
+
+
+def test_a_latch_that_does_not_exist_is_one_all_the_same() -> None:
+    assert Rig(kept=(int(max(TripCode)) + 1, 0)).status().trip_code == TripCode.INTERNAL
+
+
+def test_each_reset_needs_a_turn_of_the_key_of_its_own() -> None:
+    rig = tripped()
+    rig.turn_key()
+    assert isinstance(rig.ask(Reset(2, OPERATOR)), Ack)
+    assert isinstance(rig.ask(CONFIG), Ack)
+    assert refusal(rig.ask(Reset(3, OPERATOR))) == Refusal.KEY_OFF
+    assert rig.greet().flags & Flag.CONFIGURED
+    rig.turn_key()
+    assert isinstance(rig.ask(Reset(3, OPERATOR)), Ack)
 
 
 def test_reset_does_not_hide_a_cause_that_lasts() -> None:

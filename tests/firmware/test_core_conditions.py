@@ -216,6 +216,19 @@ def test_a_memory_that_does_not_keep_what_was_written_fails_the_self_test() -> N
     assert spoilt.rig.status().trip_code == TripCode.SELF_TEST
 
 
+def test_a_reset_repeats_the_self_test() -> None:
+    spoilt = Spoilt()
+    spoilt.write(0, ord("2"))
+    rig = spoilt.rig
+    rig.turn_key()
+    assert isinstance(rig.ask(Reset(1, OPERATOR)), Ack)
+    assert (rig.state, rig.status().trip_code) == (State.TRIPPED, TripCode.SELF_TEST)
+    spoilt.write(0, ord("1"))
+    rig.turn_key()
+    assert isinstance(rig.ask(Reset(2, OPERATOR)), Ack)
+    assert rig.state is State.SAFE
+
+
 def test_a_state_that_does_not_exist_trips() -> None:
     spoilt = Spoilt()
     spoilt.rig.step()

@@ -15,7 +15,7 @@ from tests.firmware.harness import OPERATOR
 from tests.firmware.model import Model, Seen, config_crc
 
 from packbench_board import frames as f
-from packbench_board.codes import EventKind, Input, Phase, ResetCause, State
+from packbench_board.codes import EventKind, Input, Phase, ResetCause, State, TripCode
 from packbench_board.core import HostCore
 
 HEALTHY = int(
@@ -45,6 +45,8 @@ class Trace(NamedTuple):
 
     tick_us: int
     cause: ResetCause
+    kept: tuple[int, int]
+    """The latch that a reset found."""
     steps: tuple[Step, ...]
 
 
@@ -55,7 +57,9 @@ class Host:
         self.dice = dice
         self.cause = dice.choices(list(ResetCause), (20, 1, 1, 1, 1))[0]
         self.tick_us = dice.choice((0, 12_345, WRAP - 1, WRAP - dice.randrange(1, 3_000_000)))
-        self.model = Model(self.cause, self.tick_us)
+        found = (dice.choice(list(TripCode)), dice.choice((0, 7)))
+        self.kept = found if self.cause is not ResetCause.POWER_ON and dice.random() < 0.7 else (0, 0)
+        self.model = Model(self.cause, self.tick_us, self.kept)
         self.config = self._config()
         self.seen = Seen(HEALTHY, 360_000, dice.choice((360_000, 0)), 0, (250, 250, 250, 250))
         self.token = 0
@@ -88,7 +92,7 @@ class Host:
             self.t_us += step.after_us
             self.model.act(self.t_us, step.seen, step.request)
             steps.append(step)
-        return Trace(self.tick_us, self.cause, tuple(steps))
+        return Trace(self.tick_us, self.cause, self.kept, tuple(steps))
 
     def _bench(self) -> None:
         """A bench that does its part, and with the wildness of this trace something that it should not."""
@@ -176,8 +180,8 @@ def make_trace(seed: int) -> Trace:
 
 def disagreement(trace: Trace, library: Any = None, seen: Counter[str] | None = None) -> str:
     """What differs between model and core; empty when nothing does. `seen` counts what was reached."""
-    model = Model(trace.cause, trace.tick_us)
-    core = HostCore(trace.tick_us & (WRAP - 1), library, trace.cause)
+    model = Model(trace.cause, trace.tick_us, trace.kept)
+    core = HostCore(trace.tick_us & (WRAP - 1), library, trace.cause, trace.kept)
     t_us = trace.tick_us
     for number, step in enumerate(trace.steps):
         t_us += step.after_us

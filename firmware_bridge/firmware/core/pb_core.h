@@ -48,6 +48,8 @@ typedef struct {
     uint8_t refused; /* PB_NAK_* of the arm sequence that failed last */
     uint8_t reset_cause; /* PB_RESET_* */
     uint8_t known[9]; /* written at power-up, its CRC looked at in the first step: memory and program work */
+    uint8_t kept_code; /* trip that a reset of the board has interrupted; tripped anew in the first step */
+    uint16_t kept_detail;
     uint8_t trip_code; /* first cause; set already while opening */
     uint16_t trip_detail;
     uint32_t causes; /* trips seen since the last reset, one bit each */
@@ -66,7 +68,7 @@ typedef struct {
     bool armed;
     bool awake; /* the BMS is kept awake */
     uint32_t heard_us; /* of the newest valid frame */
-    bool key_was_off; /* since the trip */
+    bool key_was_off; /* since the trip, and since the last RESET */
     bool proving; /* the end of the lease is awaited as a proof test */
     pb_configure config;
     uint16_t config_crc;
@@ -95,6 +97,10 @@ typedef struct {
 /* Power-up: state boot, outputs off. `now_us` is any value of the free-running 32-bit microsecond tick, `reset_cause`
  * one of PB_RESET_*: after a watchdog or a brown-out the first step trips. */
 void pb_init(pb_core *core, uint32_t now_us, uint8_t reset_cause);
+
+/* After pb_init, where memory outlasts a reset: the trip_code and trip_detail that the core had before it. PB_TRIP_NONE
+ * when it had not tripped. A code that does not exist counts as PB_TRIP_INTERNAL. */
+void pb_keep(pb_core *core, uint8_t trip_code, uint16_t trip_detail);
 
 /* One control cycle: time and measurements first (an expired lease cannot be renewed by what arrived late), then the
  * received bytes in order, then the outputs. Steps must not be more than 2^32 us apart; `next_us` sees to that.

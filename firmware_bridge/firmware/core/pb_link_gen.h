@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #define PB_VERSION 2u
-#define PB_PROTOCOL_HASH 0x9AE29DD8u
-#define PB_FIRMWARE_HASH 0xDBAC8E10u
+#define PB_PROTOCOL_HASH 0xC4D31F2Du
+#define PB_FIRMWARE_HASH 0xC6CF633Du
 #define PB_HEADER_SIZE 3u
 #define PB_CRC_SIZE 2u
 #define PB_PAYLOAD_MAX 50u
@@ -69,6 +69,7 @@
 #define PB_TRIP_INSULATION 17u
 #define PB_TRIP_WATCHDOG 18u
 #define PB_TRIP_BROWN_OUT 19u
+#define PB_TRIP_UNKNOWN_RESET 20u
 
 #define PB_NAK_BAD_VALUE 1u
 #define PB_NAK_BAD_STATE 2u
@@ -149,7 +150,7 @@
 #define PB_EVENT_ANNOUNCED 15u
 
 /* Trips that open without waiting for low current, one bit each. */
-#define PB_TRIP_IMMEDIATE_MASK 0x000C5982u
+#define PB_TRIP_IMMEDIATE_MASK 0x001C5982u
 
 #define PB_MSG_HELLO 0x01u
 #define PB_MSG_CONFIGURE 0x02u

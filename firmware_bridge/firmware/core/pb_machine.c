@@ -121,6 +121,12 @@ void pb_machine_open(pb_core *core)
     }
 }
 
+/* Memory keeps what was written, and the program computes what it should. */
+static bool knows(const pb_core *core)
+{
+    return pb_crc16(core->known, sizeof core->known) == 0x29B1u; /* the check value of catalogues */
+}
+
 void pb_machine_reset(pb_core *core, uint32_t token)
 {
     core->trip_code = PB_TRIP_NONE;
@@ -130,9 +136,15 @@ void pb_machine_reset(pb_core *core, uint32_t token)
     core->token = token;
     core->configured = false;
     core->config_crc = 0u;
+    core->key_was_off = false; /* the next one needs a turn of its own */
     disarm(core);
     pb_log_unlatch(core);
-    enter(core, PB_STATE_SAFE);
+    enter(core, PB_STATE_SELF_TEST);
+    if (knows(core)) {
+        enter(core, PB_STATE_SAFE);
+    } else {
+        pb_machine_trip(core, PB_TRIP_SELF_TEST, 0u);
+    }
 }
 
 uint16_t pb_lease_left_ms(const pb_core *core)
@@ -146,18 +158,24 @@ bool pb_lease_lost(const pb_core *core)
     return !core->armed || pb_elapsed(core, core->lease_since_us, pb_lease_us(core));
 }
 
+/* The first cause is the one from before the reset, if there was one. */
 static void self_test(pb_core *core)
 {
-    const bool crc_right = pb_crc16(core->known, sizeof core->known) == 0x29B1u; /* the check value of catalogues */
     const bool contact_open = (core->seen.inputs & PB_IN_AUX_CLOSED) == 0u;
     enter(core, PB_STATE_SELF_TEST);
-    if (!crc_right || !contact_open) {
+    if (core->kept_code != PB_TRIP_NONE) {
+        pb_machine_trip(core, core->kept_code, core->kept_detail);
+    }
+    if (!knows(core) || !contact_open) {
         pb_machine_trip(core, PB_TRIP_SELF_TEST, 0u);
-    } else if (core->reset_cause == PB_RESET_WATCHDOG) {
+    }
+    if (core->reset_cause == PB_RESET_WATCHDOG) {
         pb_machine_trip(core, PB_TRIP_WATCHDOG, 0u);
-    } else if (core->reset_cause == PB_RESET_BROWN_OUT) {
+    }
+    if (core->reset_cause == PB_RESET_BROWN_OUT) {
         pb_machine_trip(core, PB_TRIP_BROWN_OUT, 0u);
-    } else {
+    }
+    if (core->trip_code == PB_TRIP_NONE) {
         enter(core, PB_STATE_SAFE);
     }
 }

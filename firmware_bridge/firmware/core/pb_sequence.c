@@ -275,7 +275,8 @@ uint32_t pb_sequence_next_us(const pb_core *core)
     uint32_t next_us = PB_IDLE_US;
     if (running) {
         next_us = PB_POLL_US;
-        if (core->phase != PB_PHASE_CLOSING) { /* which has the time of the auxiliary contact */
+        const bool contact = (core->phase == PB_PHASE_CLOSING) || !core->coil_settled;
+        if (!contact) { /* which has a time of its own */
             const uint32_t limit_us = (uint32_t)limit_ms(core) * US_PER_MS;
             next_us = pb_sooner(next_us, pb_left_us(core, core->phase_since_us, limit_us));
         }

@@ -21,6 +21,12 @@ void pb_init(pb_core *core, uint32_t now_us, uint8_t reset_cause)
     pb_receiver_init(&core->receiver);
 }
 
+void pb_keep(pb_core *core, uint8_t trip_code, uint16_t trip_detail)
+{
+    core->kept_code = (trip_code <= PB_TRIP_UNKNOWN_RESET) ? trip_code : PB_TRIP_INTERNAL;
+    core->kept_detail = trip_detail;
+}
+
 static void answer(pb_core *core, const uint8_t *frame, size_t length, pb_result *result)
 {
     pb_message request;

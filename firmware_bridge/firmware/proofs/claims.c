@@ -55,6 +55,9 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     CLAIMS(P2, (after->state != PB_STATE_TRIPPED) || (after->trip_code != PB_TRIP_NONE));
     CLAIMS(P2, (in(after, PB_IN_ESTOP_OK) && in(after, PB_IN_HVIL_OK) && in(after, PB_IN_GAS_OK))
                    || (after->trip_code != PB_TRIP_NONE));
+    CLAIMS(P2, (before->state != PB_STATE_BOOT) || (before->kept_code == PB_TRIP_NONE)
+                   || ((after->state == PB_STATE_TRIPPED) && (after->trip_code == before->kept_code)
+                       && (after->trip_detail == before->kept_detail)));
     claims_deadline(m, before, after);
     CLAIMS(P5, (after->state != PB_STATE_TRIPPED) || off);
     CLAIMS(P5, (after->trip_code == PB_TRIP_NONE) || idle);
@@ -79,13 +82,13 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
 }
 
 /* The only request that leaves the latch. */
-static bool resets(const model *m, const pb_core *before, const pb_message *request)
+static bool resets(const model *was, const pb_core *before, const pb_message *request)
 {
     return (request->type == PB_MSG_RESET) && (before->state == PB_STATE_TRIPPED) && in(before, PB_IN_KEY_ON)
-        && m->key_off && (request->body.reset.operator[0] != 0u) && (request->body.reset.token > before->token);
+        && was->key_off && (request->body.reset.operator[0] != 0u) && (request->body.reset.token > before->token);
 }
 
-void claims_request(const model *m, const pb_core *before, const pb_core *after, const pb_message *request)
+void claims_request(const model *was, const model *m, const pb_core *before, const pb_core *after, const pb_message *request)
 {
     const bool renewed = (after->lease_since_us != before->lease_since_us) || (after->armed && !before->armed)
         || (after->counter != before->counter);
@@ -97,9 +100,11 @@ void claims_request(const model *m, const pb_core *before, const pb_core *after,
         && (before->state == PB_STATE_SAFE);
     const bool forget = (request->type == PB_MSG_RESET) && !model_coil(before);
     CLAIMS(P1, model_coil(before) || !model_coil(after));
-    CLAIMS(P2, (before->trip_code == PB_TRIP_NONE) || resets(m, before, request)
+    CLAIMS(P2, (before->trip_code == PB_TRIP_NONE) || resets(was, before, request)
                    || ((after->trip_code == before->trip_code) && (after->trip_detail == before->trip_detail)
                        && ((after->state == before->state) || (after->state == PB_STATE_TRIPPED))));
+    CLAIMS(P2, (request->type != PB_MSG_RESET) || (after->token == before->token)
+                   || (in(before, PB_IN_KEY_ON) && was->key_off && (request->body.reset.operator[0] != 0u)));
     CLAIMS(P2, (request->type != PB_MSG_TRIP) || (after->trip_code != PB_TRIP_NONE));
     CLAIMS(P3, ((request->type != PB_MSG_TRIP) && (request->type != PB_MSG_OPEN))
                    || ((after->state != PB_STATE_PRECHARGE) && (after->state != PB_STATE_CLOSED)));

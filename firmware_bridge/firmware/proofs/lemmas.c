@@ -68,9 +68,10 @@ int main(void)
     __ESBMC_assume(model_invariant(&m, &core));
     __ESBMC_assume(core.state != PB_STATE_BOOT); /* a cycle comes first in every step */
     const pb_core before = core;
+    const model was = m;
     pb_command(&core, &request, &reply);
     model_request(&m, &before, &core, &request);
-    claims_request(&m, &before, &core, &request);
+    claims_request(&was, &m, &before, &core, &request);
     CLAIMS(CLAIM_INVARIANT, model_invariant(&m, &core));
     return 0;
 }

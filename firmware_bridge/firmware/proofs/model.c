@@ -79,7 +79,8 @@ static bool states_fit(const model *m, const pb_core *c)
     } else if (coil) {
         phase_fits = (c->phase >= PB_PHASE_CLOSING) && (c->phase <= PB_PHASE_DONE);
     }
-    return known && phase_fits && (model_coil(c) == coil) && (c->trip_code <= PB_TRIP_BROWN_OUT)
+    return known && phase_fits && (model_coil(c) == coil) && (c->trip_code <= PB_TRIP_UNKNOWN_RESET)
+        && (c->kept_code <= PB_TRIP_UNKNOWN_RESET)
         && (!tripped || (s == PB_STATE_OPENING) || (s == PB_STATE_TRIPPED))
         && (tripped || (s != PB_STATE_TRIPPED))
         && ((s != PB_STATE_BOOT) || (!c->armed && !c->configured))
@@ -137,9 +138,8 @@ static bool limits_fit(const model *m, const pb_core *c)
 
 bool model_invariant(const model *m, const pb_core *c)
 {
-    const bool tripped = c->trip_code != PB_TRIP_NONE;
     return (c->now_us == (uint32_t)m->now_us) && states_fit(m, c) && lease_fits(m, c) && sequence_fits(m, c)
-        && limits_fit(m, c) && (!tripped || !c->key_was_off || m->key_off)
+        && limits_fit(m, c) && (!c->key_was_off || m->key_off)
         && contact_fits(m, c);
 }
 
@@ -260,7 +260,8 @@ void model_request(model *m, const pb_core *before, const pb_core *after, const 
     if ((after->state == PB_STATE_OPENING) && (before->state != PB_STATE_OPENING)) {
         m->opening_us = m->now_us;
     }
-    if ((before->trip_code == PB_TRIP_NONE) && (after->trip_code != PB_TRIP_NONE)) {
+    const bool reset = (request->type == PB_MSG_RESET) && (after->token != before->token);
+    if (reset || ((before->trip_code == PB_TRIP_NONE) && (after->trip_code != PB_TRIP_NONE))) {
         m->key_off = false;
     }
 }

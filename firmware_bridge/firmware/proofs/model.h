@@ -29,7 +29,7 @@ typedef struct {
     uint64_t off_us; /* ... since then */
     bool bad; /* a limit was exceeded at the last look, ... */
     uint32_t beyond; /* ... and time beyond the limits less a quarter of that within, from 0 to twice the delay; in 1/4 us */
-    bool key_off; /* the key has been off since the trip */
+    bool key_off; /* the key has been off since the trip, and since the last RESET */
 } model;
 
 /* The claim that is checked in this run: -DCLAIM=n. */
@@ -65,6 +65,6 @@ void model_request(model *m, const pb_core *before, const pb_core *after, const 
 
 /* The claims about one cycle, and about one request. */
 void claims_cycle(const model *was, const model *m, const pb_core *before, const pb_core *after);
-void claims_request(const model *m, const pb_core *before, const pb_core *after, const pb_message *request);
+void claims_request(const model *was, const model *m, const pb_core *before, const pb_core *after, const pb_message *request);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "pb_debounce.h"
 #include "pb_port.h"
+#include "pb_retain.h"
 
 #include <string.h>
 
@@ -16,11 +17,23 @@ static struct {
     uint8_t rx[PB_RX_MAX_BYTES];
 } pb_cycle;
 
+/* A board that was not just switched on, and does not know whether it had tripped, has. */
+static void keep_latch(uint8_t reset_cause)
+{
+    uint8_t code = PB_TRIP_NONE;
+    uint16_t detail = 0u;
+    if (!pb_retain_read(&code, &detail) && (reset_cause != PB_RESET_POWER_ON)) {
+        code = PB_TRIP_UNKNOWN_RESET;
+    }
+    pb_keep(&pb_cycle.core, code, detail);
+}
+
 void pb_cycle_init(uint8_t reset_cause)
 {
     pb_cycle.now_us = pb_port_tick_us();
     pb_cycle.start_us = pb_cycle.now_us;
     pb_init(&pb_cycle.core, pb_cycle.now_us, reset_cause);
+    keep_latch(reset_cause);
 }
 
 /* Time first, then what was received: a lease that has expired cannot be renewed by what arrived late. */
@@ -34,6 +47,7 @@ void pb_cycle_step(void)
     if (pb_cycle.settled) {
         const size_t received = pb_port_receive(pb_cycle.rx, sizeof pb_cycle.rx);
         pb_step(&pb_cycle.core, pb_cycle.now_us, pb_cycle.rx, received, &measured, &pb_cycle.result);
+        pb_retain_write(pb_cycle.core.trip_code, pb_cycle.core.trip_detail);
         pb_port_outputs(pb_cycle.result.outputs);
         pb_port_send(pb_cycle.result.tx, pb_cycle.result.tx_length);
     } else {

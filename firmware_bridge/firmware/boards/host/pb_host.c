@@ -17,11 +17,14 @@ void pb_host_layout(uint32_t *values)
     values[9] = PB_FIRMWARE_HASH;
     values[10] = (uint32_t)offsetof(pb_host, temperature_dc);
     values[11] = (uint32_t)offsetof(pb_host, core.state);
+    values[12] = (uint32_t)offsetof(pb_host, core.trip_code);
+    values[13] = (uint32_t)offsetof(pb_host, core.trip_detail);
 }
 
-void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause)
+void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause, uint32_t kept)
 {
     pb_init(&memory->core, now_us, (uint8_t)reset_cause);
+    pb_keep(&memory->core, (uint8_t)(kept & 0xFFu), (uint16_t)((kept >> 8) & 0xFFFFu));
     for (uint32_t i = 0u; i < PB_TEMPERATURES; i++) {
         memory->temperature_dc[i] = PB_TEMPERATURE_NONE;
     }

@@ -32,12 +32,14 @@ typedef struct {
 } pb_host;
 
 /* Sizes and offsets the caller must agree with, in this order: sizeof(pb_host), offsets of rx_length, request, reply,
- * rx, result.tx, of body in a message, sizeof(pb_message), PB_PROTOCOL_HASH, PB_FIRMWARE_HASH, offset of temperature_dc. */
-#define PB_HOST_LAYOUT_COUNT 11u
+ * rx, result.tx, of body in a message, sizeof(pb_message), PB_PROTOCOL_HASH, PB_FIRMWARE_HASH, offsets of temperature_dc,
+ * of core.state, core.trip_code and core.trip_detail. */
+#define PB_HOST_LAYOUT_COUNT 14u
 void pb_host_layout(uint32_t *values);
 
-/* `memory` has pb_host_layout()[0] bytes, aligned to 8. */
-void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause);
+/* `memory` has pb_host_layout()[0] bytes, aligned to 8. `kept`: what a reset found of the latch (pb_keep), the code in
+ * the lowest 8 bits, the detail in the 16 above. */
+void pb_host_init(pb_host *memory, uint32_t now_us, uint32_t reset_cause, uint32_t kept);
 void pb_host_step(pb_host *host);
 void pb_host_message(pb_host *host);
 
