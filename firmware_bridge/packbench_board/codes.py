@@ -111,7 +111,7 @@ class TripCode(IntEnum):
     UNDER_VOLTAGE = 5
     """Pack voltage below the board's own limit."""
     OVER_CURRENT = 6
-    """Current magnitude above the board's own limit."""
+    """Current above the board's own limit of its direction."""
     RESIDUAL_VOLTAGE = 7
     """Both sides at one voltage although contactor and precharge are off.
 

@@ -10,10 +10,10 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 2
-PROTOCOL_HASH = 0xC4D31F2D
-FIRMWARE_HASH = 0xC6CF633D
+PROTOCOL_HASH = 0x4517CFA7
+FIRMWARE_HASH = 0xECE0BA2F
 HEADER_SIZE = 3
-FRAME_MAX = 55
+FRAME_MAX = 63
 """Bytes of the longest frame: header, payload, CRC."""
 
 
@@ -23,7 +23,7 @@ class Hello(NamedTuple):
     protocol_hash: int
     """Hash of this file as the host knows it."""
     firmware_hash: int
-    """Hash of the core's sources that the host expects."""
+    """Hash of the sources of core and ports that the host expects."""
 
 
 class Configure(NamedTuple):
@@ -49,8 +49,10 @@ class Configure(NamedTuple):
     """Own limit of the pack voltage. [mV]"""
     voltage_min_mv: int
     """Own limit of the pack voltage; positive, so that a reversed pack is refused. [mV]"""
-    current_max_ma: int
-    """Own limit of the current's magnitude. [mA]"""
+    charge_max_ma: int
+    """Own limit of the current into the pack. [mA]"""
+    discharge_max_ma: int
+    """Own limit of the current out of the pack; a magnitude. [mA]"""
     temperature_max_dc: int
     """Own limit of every fitted sensor. [0.1 degC]"""
     temperature_min_dc: int
@@ -78,6 +80,12 @@ class Configure(NamedTuple):
     """A change of the pack's voltage of at least this much is judged with the pulse.
 
     0: the voltage is not judged. [mV]
+    """
+    current_noise_ma: int
+    """Most that the board's own sensor shows while nothing flows.
+
+    A sign pulse must be announced with more than twice this, so that half of it, which counts as seen, is more than
+    noise. [mA]
     """
     fitted: int
     """Bits of `fitted`: the optional inputs and sensors that are wired."""
@@ -150,7 +158,7 @@ class Sign(NamedTuple):
     """Announces the pulse by which the sign of the current is shown. Only in phase sign; the newest one counts."""
 
     current_ma: int
-    """Positive charges; not 0, and within sign_current. [mA]"""
+    """Positive charges; more than twice current_noise, and within sign_current. [mA]"""
 
 
 class EventQuery(NamedTuple):
@@ -170,7 +178,7 @@ class HelloReply(NamedTuple):
     protocol_hash: int
     """Hash of this file as the board knows it."""
     firmware_hash: int
-    """Hash of the C sources of the core."""
+    """Hash of the sources of core and ports."""
     config_crc: int
     """CRC-16 of the CONFIGURE payload in force; 0 when there is none."""
     flags: int
@@ -335,7 +343,7 @@ TYPES: dict[type[HostMessage | BoardMessage], int] = {
 
 FIELDS: dict[int, str] = {
     0x01: "II",
-    0x02: "HHHHiiiihhHHHHHBHiiB",
+    0x02: "HHHHiiiiihhHHHHHBHiiiB",
     0x03: "IH",
     0x04: "",
     0x05: "",
@@ -358,7 +366,7 @@ FIELDS: dict[int, str] = {
 
 REQUESTS: dict[type[HostMessage], tuple[int, Struct]] = {
     Hello: (0x01, Struct("<BBBII")),
-    Configure: (0x02, Struct("<BBBHHHHiiiihhHHHHHBHiiB")),
+    Configure: (0x02, Struct("<BBBHHHHiiiiihhHHHHHBHiiiB")),
     Arm: (0x03, Struct("<BBBIH")),
     Close: (0x04, Struct("<BBB")),
     Open: (0x05, Struct("<BBB")),

@@ -25,12 +25,14 @@ class BoardSettings:
     """Own limit of the pack voltage."""
     voltage_min_v: float
     """Own limit of the pack voltage; positive."""
-    current_max_a: float
-    """Own limit of the current's magnitude, in both directions."""
+    charge_current_max_a: float
+    """Own limit of the current into the pack."""
+    discharge_current_max_a: float
+    """Own limit of the current out of the pack; a magnitude."""
     lease_ns: int = 500_000_000
     """Without a valid heartbeat for this long the contactor opens."""
     limit_delay_ns: int = 10_000_000
-    """How long a limit must be exceeded without a break (reference: 10 ms for over-current)."""
+    """How long a limit must be exceeded (reference: 10 ms for over-current)."""
     precharge_delta_v: float = 5.0
     """Both sides must agree within this before the contactor closes."""
     precharge_settle_ns: int = 20_000_000
@@ -54,6 +56,8 @@ class BoardSettings:
     """Limit of the current until then."""
     sign_delta_v: float = 0.0
     """A change of the pack's voltage of at least this is judged with it; 0: it is not judged."""
+    current_noise_a: float = 0.0
+    """Most that the board's sensor shows while nothing flows: a pulse must be more than twice this."""
     temperature_max_c: float = 60.0
     """Own limit of every fitted sensor."""
     temperature_min_c: float = -20.0
@@ -72,7 +76,8 @@ class BoardSettings:
             precharge_delta_mv=_milli_down(self.precharge_delta_v),
             voltage_max_mv=_milli_down(self.voltage_max_v),
             voltage_min_mv=-_milli_down(-self.voltage_min_v),
-            current_max_ma=_milli_down(self.current_max_a),
+            charge_max_ma=_milli_down(self.charge_current_max_a),
+            discharge_max_ma=_milli_down(self.discharge_current_max_a),
             temperature_max_dc=math.floor(round(self.temperature_max_c * 10.0, 6)),
             temperature_min_dc=math.ceil(round(self.temperature_min_c * 10.0, 6)),
             wake_timeout_ms=self.wake_timeout_ns // 1_000_000,
@@ -84,6 +89,7 @@ class BoardSettings:
             sign_timeout_ms=self.sign_timeout_ns // 1_000_000,
             sign_current_ma=_milli_down(self.sign_current_a),
             sign_delta_mv=_milli_down(self.sign_delta_v),
+            current_noise_ma=-_milli_down(-self.current_noise_a),
             fitted=self.fitted,
         )
 
@@ -91,10 +97,12 @@ class BoardSettings:
         named = {
             "voltage_max_v": self.voltage_max_v,
             "voltage_min_v": self.voltage_min_v,
-            "current_max_a": self.current_max_a,
+            "charge_current_max_a": self.charge_current_max_a,
+            "discharge_current_max_a": self.discharge_current_max_a,
             "precharge_delta_v": self.precharge_delta_v,
             "sign_current_a": self.sign_current_a,
             "sign_delta_v": self.sign_delta_v,
+            "current_noise_a": self.current_noise_a,
             "temperature_max_c": self.temperature_max_c,
             "temperature_min_c": self.temperature_min_c,
         }

@@ -16,7 +16,8 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "link.yaml"
-CORE = HERE.parent / "firmware" / "core"
+FIRMWARE = HERE.parent / "firmware"
+CORE = FIRMWARE / "core"
 
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i16": 2, "i32": 4, "text16": 16}
 STRUCT_CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "text16": "16s"}
@@ -118,12 +119,17 @@ def hash32(data: bytes) -> int:
     return int.from_bytes(hashlib.sha256(data).digest()[:4], "big")
 
 
-def firmware_hash(core: Path) -> int:
-    """Hash of the hand-written C of the core: what a board must have been built from."""
+def firmware_hash(firmware: Path) -> int:
+    """Hash of the hand-written sources of core and ports, linker scripts included: what a board must be built from.
+
+    One hash for all ports: a host cannot know which of them it talks to. Compiler and flags are not in it.
+    """
     digest = hashlib.sha256()
-    for path in sorted(core.glob("*.[ch]")):
-        if not path.name.startswith("pb_link_gen."):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    paths = [path for folder in ("core", "boards") for path in (firmware / folder).rglob("*.*")]
+    for path in sorted(paths):
+        if path.suffix in (".c", ".h", ".ld") and not path.name.startswith("pb_link_gen."):
+            name = path.relative_to(firmware).as_posix()
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return int.from_bytes(digest.digest()[:4], "big")
 
 
@@ -138,7 +144,7 @@ def read_field(raw: dict[str, Any]) -> Field:
     return field
 
 
-def read_spec(source: Path = SOURCE, core: Path = CORE) -> LinkSpec:
+def read_spec(source: Path = SOURCE, firmware: Path = FIRMWARE) -> LinkSpec:
     """Read link.yaml; ValueError for a doubled id or name, a range that does not fit, a frame COBS cannot carry."""
     raw: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
     enums = {
@@ -152,7 +158,7 @@ def read_spec(source: Path = SOURCE, core: Path = CORE) -> LinkSpec:
         raw["name"],
         raw["version"],
         hash32(json.dumps(without_docs(raw), sort_keys=True).encode()),
-        firmware_hash(core),
+        firmware_hash(firmware),
         tuple(Named(t["name"], t["value"], t["doc"]) for t in raw["timing"]),
         enums,
         messages,

@@ -176,7 +176,7 @@ def test_the_coil_is_dead_with_the_firmware_halted(closed: Machine, wire: Input,
     [
         ({"pack_mv": CONFIG.voltage_max_mv + 100}, TripCode.OVER_VOLTAGE),
         ({"pack_mv": CONFIG.voltage_min_mv - 100}, TripCode.UNDER_VOLTAGE),
-        ({"current_ma": -CONFIG.current_max_ma - 100}, TripCode.OVER_CURRENT),
+        ({"current_ma": -CONFIG.discharge_max_ma - 100}, TripCode.OVER_CURRENT),
     ],
 )
 def test_a_limit_on_the_board_s_own_sensor_trips_within_20_ms_with_its_delay(

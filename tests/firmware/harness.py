@@ -30,7 +30,8 @@ CONFIG = Configure(
     precharge_delta_mv=5_000,
     voltage_max_mv=403_200,
     voltage_min_mv=268_800,
-    current_max_ma=110_000,
+    charge_max_ma=110_000,
+    discharge_max_ma=110_000,
     temperature_max_dc=600,
     temperature_min_dc=-200,
     wake_timeout_ms=1000,
@@ -42,6 +43,7 @@ CONFIG = Configure(
     sign_timeout_ms=0,
     sign_current_ma=3_000,
     sign_delta_mv=0,
+    current_noise_ma=0,
     fitted=0,
 )
 """The shortest arm sequence: precharge, then closed. Tests of its other steps turn them on."""

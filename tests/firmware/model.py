@@ -216,7 +216,7 @@ class Model:
 
     def _violation(self) -> int:
         seen, config = self.seen, self.kept
-        most_ma = config.current_max_ma
+        most_ma = config.charge_max_ma if seen.current_ma > 0 else config.discharge_max_ma
         if self.phase in (Phase.CLOSING, Phase.SIGN) and config.sign_timeout_ms:
             most_ma = min(most_ma, config.sign_current_ma)
         if not seen.has(Input.SENSORS_OK):
@@ -535,7 +535,7 @@ class Model:
             case f.Sign(current_ma):
                 if self.state is not State.CLOSED or self.phase is not Phase.SIGN:
                     return Refusal.BAD_STATE
-                if not 0 < abs(current_ma) <= self.kept.sign_current_ma:
+                if not 2 * self.kept.current_noise_ma < abs(current_ma) <= self.kept.sign_current_ma:
                     return Refusal.BAD_VALUE
                 self.announced_ma, self.rest_mv, self.held_us = current_ma, self.seen.pack_mv, []
                 self._log(EventKind.ANNOUNCED, 0, current_ma)
@@ -611,13 +611,15 @@ RANGES = {
     "precharge_delta_mv": (1, 100_000),
     "voltage_max_mv": (1, 2_000_000),
     "voltage_min_mv": (1, 2_000_000),
-    "current_max_ma": (1, 2_000_000),
+    "charge_max_ma": (1, 2_000_000),
+    "discharge_max_ma": (1, 2_000_000),
     "temperature_max_dc": (-400, 2000),
     "temperature_min_dc": (-400, 2000),
     "precharge_pause_ms": (1, 60_000),
     "precharge_tries": (1, 10),
     "sign_current_ma": (1, 2_000_000),
     "sign_delta_mv": (0, 100_000),
+    "current_noise_ma": (0, 100_000),
 }
 """The others: at most 60 s."""
 

@@ -336,6 +336,21 @@ def test_a_pulse_beyond_what_may_flow_is_not_taken(current_ma: int) -> None:
     assert refusal(rig.ask(Sign(current_ma))) == Refusal.BAD_VALUE
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_pulse_that_noise_could_meet_is_not_taken(way: int) -> None:
+    rig = begun(WHOLE._replace(current_noise_ma=60))
+    closed(rig)
+    for current_ma in (1, 60, 120):
+        assert refusal(rig.ask(Sign(way * current_ma))) == Refusal.BAD_VALUE
+    rig.current_a = way * 0.06
+    assert isinstance(rig.ask(Sign(way * 121)), Ack)
+    wait(rig, 200_000)
+    assert phase(rig) is Phase.SIGN, "the noise does not show it"
+    rig.current_a = way * 0.061
+    wait(rig, 50_000)
+    assert phase(rig) is Phase.DONE
+
+
 def test_until_the_sign_is_shown_no_more_than_the_pulse_may_flow() -> None:
     rig = begun()
     closed(rig)

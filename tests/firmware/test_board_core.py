@@ -67,7 +67,7 @@ def test_a_repeated_arm_renews_nothing(rig: Rig) -> None:
         {"voltage_max_mv": 0},
         {"voltage_min_mv": -1},
         {"voltage_min_mv": CONFIG.voltage_max_mv},
-        {"current_max_ma": 2_000_001},
+        {"discharge_max_ma": 2_000_001},
         {"limit_delay_ms": 21},
         {"precharge_timeout_ms": 9},
         {"precharge_delta_mv": 0},
@@ -81,7 +81,7 @@ def test_a_configuration_out_of_range_is_refused(rig: Rig, change: dict[str, int
 def test_the_configuration_is_taken_once(rig: Rig) -> None:
     assert isinstance(rig.ask(CONFIG), Ack)
     assert isinstance(rig.ask(CONFIG), Ack)
-    assert refusal(rig.ask(CONFIG._replace(current_max_ma=120_000))) == Refusal.CONFIG_LOCKED
+    assert refusal(rig.ask(CONFIG._replace(charge_max_ma=120_000))) == Refusal.CONFIG_LOCKED
 
 
 @pytest.mark.parametrize("delta_v", [5.0, -5.0, 360.0])
@@ -279,6 +279,20 @@ def test_own_limits_take_the_enable_within_their_delay(closed: Rig, name: str, v
     assert not closed.coil
     status = closed.status()
     assert (status.state, status.trip_code) == (State.TRIPPED, code)
+
+
+@pytest.mark.parametrize(("charge_a", "discharge_a"), [(40, 110), (110, 40)])
+def test_each_direction_of_the_current_has_its_own_limit(charge_a: int, discharge_a: int) -> None:
+    config = CONFIG._replace(charge_max_ma=charge_a * 1000, discharge_max_ma=discharge_a * 1000)
+    for limit_a in (float(charge_a), -float(discharge_a)):
+        rig = Rig()
+        rig.close(config=config)
+        rig.current_a = limit_a
+        rig.run(50_000)
+        assert rig.coil
+        rig.current_a += 0.001 if limit_a > 0 else -0.001
+        rig.run(11_000)
+        assert rig.status().trip_code == TripCode.OVER_CURRENT
 
 
 def flicker(rig: Rig, beyond_us: int, within_us: int, times: int) -> None:

@@ -173,7 +173,9 @@ class Loopback:
         return Reply(self.rig.t_us * 1000 + 5 * S, answer)
 
 
-SETTINGS = BoardSettings(voltage_max_v=403.2, voltage_min_v=268.8, current_max_a=110.0)
+SETTINGS = BoardSettings(
+    voltage_max_v=403.2, voltage_min_v=268.8, charge_current_max_a=110.0, discharge_current_max_a=110.0
+)
 
 
 async def test_the_client_fetches_each_event_once_and_in_the_hosts_time(rig: Rig) -> None:

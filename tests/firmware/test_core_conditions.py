@@ -43,7 +43,8 @@ RANGES = {
     "precharge_delta_mv": (1, 100_000),
     "voltage_max_mv": (1, 2_000_000),
     "voltage_min_mv": (1, 2_000_000),
-    "current_max_ma": (1, 2_000_000),
+    "charge_max_ma": (1, 2_000_000),
+    "discharge_max_ma": (1, 2_000_000),
     "temperature_max_dc": (-400, 2000),
     "temperature_min_dc": (-400, 2000),
     "wake_timeout_ms": (None, 60_000),
@@ -55,6 +56,7 @@ RANGES = {
     "sign_timeout_ms": (None, 60_000),
     "sign_current_ma": (1, 2_000_000),
     "sign_delta_mv": (0, 100_000),
+    "current_noise_ma": (0, 100_000),
 }
 OUTSIDE = [
     (name, value)

@@ -58,6 +58,8 @@ PLANTED = {
         "core->evidence = (gone_us < core->evidence) ? (core->evidence - gone_us) : 0u;",
         "(void)gone_us;",
     ),
+    "one limit for both directions": ("pb_guard.c", "core->config.discharge_max_ma", "core->config.charge_max_ma"),
+    "noise is a pulse": ("pb_command.c", "2 * core->config.current_noise_ma", "core->config.current_noise_ma"),
     "one look is enough": ("pb_sequence.c", "return (core->agreed >= PB_LOOKS_MIN)", "return (core->agreed >= 1u)"),
     "looks in one instant count": (
         "pb_sequence.c",

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from firmware_bridge.protocol.generate import main, outputs
-from firmware_bridge.protocol.spec import CORE, SOURCE, read_spec
+from firmware_bridge.protocol.spec import CORE, FIRMWARE, SOURCE, read_spec
 
 from packbench_board import frames
 
@@ -39,14 +39,19 @@ def test_the_protocol_hash_follows_the_fields_and_not_the_texts(tmp_path) -> Non
     assert read_spec(field).protocol_hash != frames.PROTOCOL_HASH
 
 
-def test_the_firmware_hash_follows_the_c_sources(tmp_path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["core/pb_machine.c", "boards/common/pb_debounce.c", "boards/stm32f446/pb_pins.h", "boards/stm32f446/link.ld"],
+)
+def test_the_firmware_hash_follows_the_sources_of_core_and_ports(tmp_path, name: str) -> None:
     assert read_spec().firmware_hash == frames.FIRMWARE_HASH
-    core = tmp_path / "core"
-    shutil.copytree(CORE, core)
-    assert read_spec(core=core).firmware_hash == frames.FIRMWARE_HASH
-    machine = core / "pb_machine.c"
-    machine.write_text(machine.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert read_spec(core=core).firmware_hash != frames.FIRMWARE_HASH
+    firmware = tmp_path / "firmware"
+    for folder in ("core", "boards"):
+        shutil.copytree(FIRMWARE / folder, firmware / folder)
+    assert read_spec(firmware=firmware).firmware_hash == frames.FIRMWARE_HASH
+    source = firmware / name
+    source.write_text(source.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert read_spec(firmware=firmware).firmware_hash != frames.FIRMWARE_HASH
 
 
 @pytest.mark.parametrize(

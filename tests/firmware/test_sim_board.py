@@ -25,7 +25,8 @@ MS = 1_000_000
 SETTINGS = BoardSettings(
     voltage_max_v=403.2,
     voltage_min_v=268.8,
-    current_max_a=110.0,
+    charge_current_max_a=110.0,
+    discharge_current_max_a=110.0,
     residual_timeout_ns=0,
     match_timeout_ns=0,
     sign_timeout_ns=0,
@@ -171,7 +172,7 @@ async def test_identify_configures_once_and_names_the_firmware(bench: Bench) -> 
 
 async def test_another_configuration_is_refused_before_arming(bench: Bench, level: str) -> None:
     await bench.board.identify()
-    other = replace(SETTINGS, current_max_a=120.0)
+    other = replace(SETTINGS, charge_current_max_a=120.0)
     second: Board = (
         BoardClient(bench.link, other, Identity) if level == "bytes" else DirectBoard(bench.sim, bench.clock, other)
     )
@@ -360,14 +361,24 @@ async def test_noise_on_the_line_costs_no_exchange() -> None:
 
 
 def test_settings_round_towards_the_tighter_limit() -> None:
-    message = BoardSettings(voltage_max_v=403.2009, voltage_min_v=268.8001, current_max_a=110.0009).message()
-    assert (message.voltage_max_mv, message.voltage_min_mv, message.current_max_ma) == (403_200, 268_801, 110_000)
-    exact = BoardSettings(voltage_max_v=4.35, voltage_min_v=2.3, current_max_a=1.1).message()
-    assert (exact.voltage_max_mv, exact.voltage_min_mv, exact.current_max_ma) == (4350, 2300, 1100)
+    message = BoardSettings(
+        voltage_max_v=403.2009, voltage_min_v=268.8001, charge_current_max_a=110.0009, discharge_current_max_a=90.0009
+    ).message()
+    assert (message.voltage_max_mv, message.voltage_min_mv) == (403_200, 268_801)
+    assert (message.charge_max_ma, message.discharge_max_ma) == (110_000, 90_000)
+    exact = BoardSettings(
+        voltage_max_v=4.35, voltage_min_v=2.3, charge_current_max_a=1.1, discharge_current_max_a=1.1
+    ).message()
+    assert (exact.voltage_max_mv, exact.voltage_min_mv, exact.charge_max_ma) == (4350, 2300, 1100)
     assert config_crc(message) != config_crc(exact)
 
 
 def test_settings_name_every_limit_that_is_no_number() -> None:
     with pytest.raises(InputError) as raised:
-        BoardSettings(voltage_max_v=float("nan"), voltage_min_v=1.0, current_max_a=float("inf")).message()
-    assert [problem.field for problem in raised.value.problems] == ["voltage_max_v", "current_max_a"]
+        BoardSettings(
+            voltage_max_v=float("nan"),
+            voltage_min_v=1.0,
+            charge_current_max_a=1.0,
+            discharge_current_max_a=float("inf"),
+        ).message()
+    assert [problem.field for problem in raised.value.problems] == ["voltage_max_v", "discharge_current_max_a"]

@@ -27,7 +27,9 @@ HEALTHY = int(
     | Input.BMS_OK
     | Input.PACK_CLOSED
 )
-BASE = f.Configure(500, 20, 300, 10, 5000, 403_200, 268_800, 110_000, 600, -200, 200, 200, 0, 0, 100, 2, 0, 3000, 0, 0)
+BASE = f.Configure(
+    500, 20, 300, 10, 5000, 403_200, 268_800, 110_000, 90_000, 600, -200, 200, 200, 0, 0, 100, 2, 0, 3000, 0, 50, 0
+)
 DELAYS_US = (0, 1, 500, 1000, 5000, 9999, 10_000, 20_000, 50_000, 79_999, 80_000, 100_000, 200_000, 499_999, 500_000)
 WRAP = 1 << 32
 
@@ -115,7 +117,9 @@ class Host:
         if dice.random() < self.wildness:
             cycler_mv = pack_mv + dice.choice((0, 4999, -4999, 5000, -5000, -360_000))
         if dice.random() < self.wildness:
-            current_ma = dice.choice((999, -999, 1000, 1500, -1500, 3000, 3001, -3001, 110_000, 110_001, -110_001))
+            current_ma = dice.choice(
+                (999, -999, 1000, 1500, -1500, 3000, 3001, -3001, 110_000, 110_001, -90_000, -90_001, -100_000)
+            )
         if dice.random() < self.wildness:
             readings = [dice.choice((250, 250, 600, 601, -200, -201, -0x8000)) for _ in range(4)]
         if dice.random() < self.lasting:
@@ -165,7 +169,7 @@ class Host:
                 f.StatusQuery(),
                 f.Reset(max(model.token + dice.choice((0, 1)), 0), dice.choice((OPERATOR, bytes(16)))),
                 f.Prove(),
-                f.Sign(dice.choice((0, 1, -1, 3000, -3000, 3001, -3001))),
+                f.Sign(dice.choice((0, 1, 100, -100, 101, -101, 3000, -3000, 3001, -3001))),
                 f.EventQuery(dice.randrange(200)),
                 f.SnapshotQuery(),
             )

@@ -170,13 +170,15 @@ static uint8_t on_prove(pb_core *core)
 static uint8_t on_sign(pb_core *core, const pb_sign *sign)
 {
     const int32_t most_ma = core->config.sign_current_ma;
+    const int32_t lost_ma = 2 * core->config.current_noise_ma; /* half of the pulse counts as seen */
+    const int32_t current_ma = sign->current_ma;
     uint8_t refusal = PB_ACCEPTED;
     if ((core->state != PB_STATE_CLOSED) || (core->phase != PB_PHASE_SIGN)) {
         refusal = PB_NAK_BAD_STATE;
-    } else if ((sign->current_ma == 0) || (sign->current_ma > most_ma) || (sign->current_ma < -most_ma)) {
+    } else if (((current_ma <= lost_ma) && (current_ma >= -lost_ma)) || (current_ma > most_ma) || (current_ma < -most_ma)) {
         refusal = PB_NAK_BAD_VALUE;
     } else {
-        pb_sequence_announce(core, sign->current_ma);
+        pb_sequence_announce(core, current_ma);
     }
     return refusal;
 }

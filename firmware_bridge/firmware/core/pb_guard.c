@@ -36,11 +36,11 @@ static uint8_t temperature_violation(const pb_core *core)
 }
 
 /* Until the pulse has shown its sign, no more than the pulse may flow. */
-static int32_t current_limit_ma(const pb_core *core)
+static int32_t current_limit_ma(const pb_core *core, int32_t own_ma)
 {
     const bool unproven = (core->phase == PB_PHASE_CLOSING) || (core->phase == PB_PHASE_SIGN);
     const bool asked = core->config.sign_timeout_ms > 0u;
-    int32_t limit_ma = core->config.current_max_ma;
+    int32_t limit_ma = own_ma;
     if (unproven && asked && (core->config.sign_current_ma < limit_ma)) {
         limit_ma = core->config.sign_current_ma;
     }
@@ -50,7 +50,8 @@ static int32_t current_limit_ma(const pb_core *core)
 uint8_t pb_guard_violation(const pb_core *core)
 {
     const pb_measurements *const m = &core->seen;
-    const int32_t current_max_ma = current_limit_ma(core);
+    const int32_t charge_max_ma = current_limit_ma(core, core->config.charge_max_ma);
+    const int32_t discharge_max_ma = current_limit_ma(core, core->config.discharge_max_ma);
     uint8_t code = PB_TRIP_NONE;
     if (!input(core, PB_IN_SENSORS_OK)) {
         code = PB_TRIP_SENSOR_INVALID;
@@ -58,7 +59,7 @@ uint8_t pb_guard_violation(const pb_core *core)
         code = PB_TRIP_OVER_VOLTAGE;
     } else if (m->pack_mv < core->config.voltage_min_mv) {
         code = PB_TRIP_UNDER_VOLTAGE;
-    } else if ((m->current_ma > current_max_ma) || (m->current_ma < -current_max_ma)) {
+    } else if ((m->current_ma > charge_max_ma) || (m->current_ma < -discharge_max_ma)) {
         code = PB_TRIP_OVER_CURRENT;
     } else if (is_fitted(core, PB_FITTED_INSULATION_OK) && !input(core, PB_IN_INSULATION_OK)) {
         code = PB_TRIP_INSULATION;

@@ -59,7 +59,7 @@ bool pb_unpack(pb_message *m, uint8_t type, const uint8_t *p, size_t n)
         }
         break;
     case PB_MSG_CONFIGURE:
-        ok = (n == 50u);
+        ok = (n == 58u);
         if (ok) {
             m->body.configure.lease_ms = get_u16(&p[0]);
             m->body.configure.precharge_settle_ms = get_u16(&p[2]);
@@ -68,19 +68,21 @@ bool pb_unpack(pb_message *m, uint8_t type, const uint8_t *p, size_t n)
             m->body.configure.precharge_delta_mv = get_i32(&p[8]);
             m->body.configure.voltage_max_mv = get_i32(&p[12]);
             m->body.configure.voltage_min_mv = get_i32(&p[16]);
-            m->body.configure.current_max_ma = get_i32(&p[20]);
-            m->body.configure.temperature_max_dc = get_i16(&p[24]);
-            m->body.configure.temperature_min_dc = get_i16(&p[26]);
-            m->body.configure.wake_timeout_ms = get_u16(&p[28]);
-            m->body.configure.pack_timeout_ms = get_u16(&p[30]);
-            m->body.configure.residual_timeout_ms = get_u16(&p[32]);
-            m->body.configure.match_timeout_ms = get_u16(&p[34]);
-            m->body.configure.precharge_pause_ms = get_u16(&p[36]);
-            m->body.configure.precharge_tries = get_u8(&p[38]);
-            m->body.configure.sign_timeout_ms = get_u16(&p[39]);
-            m->body.configure.sign_current_ma = get_i32(&p[41]);
-            m->body.configure.sign_delta_mv = get_i32(&p[45]);
-            m->body.configure.fitted = get_u8(&p[49]);
+            m->body.configure.charge_max_ma = get_i32(&p[20]);
+            m->body.configure.discharge_max_ma = get_i32(&p[24]);
+            m->body.configure.temperature_max_dc = get_i16(&p[28]);
+            m->body.configure.temperature_min_dc = get_i16(&p[30]);
+            m->body.configure.wake_timeout_ms = get_u16(&p[32]);
+            m->body.configure.pack_timeout_ms = get_u16(&p[34]);
+            m->body.configure.residual_timeout_ms = get_u16(&p[36]);
+            m->body.configure.match_timeout_ms = get_u16(&p[38]);
+            m->body.configure.precharge_pause_ms = get_u16(&p[40]);
+            m->body.configure.precharge_tries = get_u8(&p[42]);
+            m->body.configure.sign_timeout_ms = get_u16(&p[43]);
+            m->body.configure.sign_current_ma = get_i32(&p[45]);
+            m->body.configure.sign_delta_mv = get_i32(&p[49]);
+            m->body.configure.current_noise_ma = get_i32(&p[53]);
+            m->body.configure.fitted = get_u8(&p[57]);
         }
         break;
     case PB_MSG_ARM:
@@ -238,20 +240,22 @@ size_t pb_pack(const pb_message *m, uint8_t *p)
         put_i32(&p[8], m->body.configure.precharge_delta_mv);
         put_i32(&p[12], m->body.configure.voltage_max_mv);
         put_i32(&p[16], m->body.configure.voltage_min_mv);
-        put_i32(&p[20], m->body.configure.current_max_ma);
-        put_i16(&p[24], m->body.configure.temperature_max_dc);
-        put_i16(&p[26], m->body.configure.temperature_min_dc);
-        put_u16(&p[28], m->body.configure.wake_timeout_ms);
-        put_u16(&p[30], m->body.configure.pack_timeout_ms);
-        put_u16(&p[32], m->body.configure.residual_timeout_ms);
-        put_u16(&p[34], m->body.configure.match_timeout_ms);
-        put_u16(&p[36], m->body.configure.precharge_pause_ms);
-        put_u8(&p[38], m->body.configure.precharge_tries);
-        put_u16(&p[39], m->body.configure.sign_timeout_ms);
-        put_i32(&p[41], m->body.configure.sign_current_ma);
-        put_i32(&p[45], m->body.configure.sign_delta_mv);
-        put_u8(&p[49], m->body.configure.fitted);
-        n = 50u;
+        put_i32(&p[20], m->body.configure.charge_max_ma);
+        put_i32(&p[24], m->body.configure.discharge_max_ma);
+        put_i16(&p[28], m->body.configure.temperature_max_dc);
+        put_i16(&p[30], m->body.configure.temperature_min_dc);
+        put_u16(&p[32], m->body.configure.wake_timeout_ms);
+        put_u16(&p[34], m->body.configure.pack_timeout_ms);
+        put_u16(&p[36], m->body.configure.residual_timeout_ms);
+        put_u16(&p[38], m->body.configure.match_timeout_ms);
+        put_u16(&p[40], m->body.configure.precharge_pause_ms);
+        put_u8(&p[42], m->body.configure.precharge_tries);
+        put_u16(&p[43], m->body.configure.sign_timeout_ms);
+        put_i32(&p[45], m->body.configure.sign_current_ma);
+        put_i32(&p[49], m->body.configure.sign_delta_mv);
+        put_i32(&p[53], m->body.configure.current_noise_ma);
+        put_u8(&p[57], m->body.configure.fitted);
+        n = 58u;
         break;
     case PB_MSG_ARM:
         put_u32(&p[0], m->body.arm.token);
@@ -381,8 +385,10 @@ bool pb_configure_in_range(const pb_configure *v)
         && (v->voltage_max_mv <= 2000000)
         && (v->voltage_min_mv >= 1)
         && (v->voltage_min_mv <= 2000000)
-        && (v->current_max_ma >= 1)
-        && (v->current_max_ma <= 2000000)
+        && (v->charge_max_ma >= 1)
+        && (v->charge_max_ma <= 2000000)
+        && (v->discharge_max_ma >= 1)
+        && (v->discharge_max_ma <= 2000000)
         && (v->temperature_max_dc >= -400)
         && (v->temperature_max_dc <= 2000)
         && (v->temperature_min_dc >= -400)
@@ -399,7 +405,9 @@ bool pb_configure_in_range(const pb_configure *v)
         && (v->sign_current_ma >= 1)
         && (v->sign_current_ma <= 2000000)
         && (v->sign_delta_mv >= 0)
-        && (v->sign_delta_mv <= 100000);
+        && (v->sign_delta_mv <= 100000)
+        && (v->current_noise_ma >= 0)
+        && (v->current_noise_ma <= 100000);
 }
 
 bool pb_configure_equal(const pb_configure *a, const pb_configure *b)
@@ -411,7 +419,8 @@ bool pb_configure_equal(const pb_configure *a, const pb_configure *b)
         && (a->precharge_delta_mv == b->precharge_delta_mv)
         && (a->voltage_max_mv == b->voltage_max_mv)
         && (a->voltage_min_mv == b->voltage_min_mv)
-        && (a->current_max_ma == b->current_max_ma)
+        && (a->charge_max_ma == b->charge_max_ma)
+        && (a->discharge_max_ma == b->discharge_max_ma)
         && (a->temperature_max_dc == b->temperature_max_dc)
         && (a->temperature_min_dc == b->temperature_min_dc)
         && (a->wake_timeout_ms == b->wake_timeout_ms)
@@ -423,5 +432,6 @@ bool pb_configure_equal(const pb_configure *a, const pb_configure *b)
         && (a->sign_timeout_ms == b->sign_timeout_ms)
         && (a->sign_current_ma == b->sign_current_ma)
         && (a->sign_delta_mv == b->sign_delta_mv)
+        && (a->current_noise_ma == b->current_noise_ma)
         && (a->fitted == b->fitted);
 }

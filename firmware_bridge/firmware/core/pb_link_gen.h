@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 #define PB_VERSION 2u
-#define PB_PROTOCOL_HASH 0xC4D31F2Du
-#define PB_FIRMWARE_HASH 0xC6CF633Du
+#define PB_PROTOCOL_HASH 0x4517CFA7u
+#define PB_FIRMWARE_HASH 0xECE0BA2Fu
 #define PB_HEADER_SIZE 3u
 #define PB_CRC_SIZE 2u
-#define PB_PAYLOAD_MAX 50u
-#define PB_FRAME_MAX 55u
+#define PB_PAYLOAD_MAX 58u
+#define PB_FRAME_MAX 63u
 /* Encoded: one COBS code in front, one delimiter behind. */
-#define PB_WIRE_MAX 57u
+#define PB_WIRE_MAX 65u
 
 #define PB_LOAD_BREAK_MAX_US 80000u
 #define PB_LOAD_BREAK_CURRENT_MA 1000
@@ -185,7 +185,8 @@ typedef struct {
     int32_t precharge_delta_mv;
     int32_t voltage_max_mv;
     int32_t voltage_min_mv;
-    int32_t current_max_ma;
+    int32_t charge_max_ma;
+    int32_t discharge_max_ma;
     int16_t temperature_max_dc;
     int16_t temperature_min_dc;
     uint16_t wake_timeout_ms;
@@ -197,6 +198,7 @@ typedef struct {
     uint16_t sign_timeout_ms;
     int32_t sign_current_ma;
     int32_t sign_delta_mv;
+    int32_t current_noise_ma;
     uint8_t fitted;
 } pb_configure;
 

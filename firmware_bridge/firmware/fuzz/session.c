@@ -107,8 +107,9 @@ static void send_sensible(account *a, const pb_core *core, uint8_t what)
         break;
     case 1u:
         message.type = PB_MSG_CONFIGURE;
-        message.body.configure = (pb_configure){500u, 20u, 300u, 10u, 5000, 403200, 268800, 110000, 600, -200, 200u,
-                                                200u, 50u, 50u, 100u, 2u, 200u, 3000, 0, (uint8_t)(what >> 3)};
+        message.body.configure = (pb_configure){500u, 20u, 300u, 10u, 5000, 403200, 268800, 110000, 90000, 600, -200,
+                                                200u, 200u, 50u, 50u, 100u, 2u, 200u, 3000, 0, 50,
+                                                (uint8_t)(what >> 3)};
         break;
     case 2u:
         message.type = PB_MSG_ARM;

@@ -39,6 +39,19 @@ static void claims_deadline(const model *m, const pb_core *before, const pb_core
     CLAIMS(P3, next_us > 0u);
 }
 
+/* P2, for every cause: what must trip has, what has tripped must or may, and is latched with the outputs off or going. */
+static void claims_latch(const model *m, const pb_core *before, const pb_core *after)
+{
+    const bool newly = (before->trip_code == PB_TRIP_NONE) && (after->trip_code != PB_TRIP_NONE);
+    const uint32_t first = (uint32_t)1u << after->trip_code;
+    CLAIMS(P2, (m->due == 0u) || (after->trip_code != PB_TRIP_NONE));
+    CLAIMS(P2, !newly || ((first & m->may) != 0u));
+    CLAIMS(P2, !newly || ((after->causes & first) != 0u));
+    CLAIMS(P2, !newly || (after->state == PB_STATE_TRIPPED) || (after->state == PB_STATE_OPENING));
+    CLAIMS(P2, !newly || !after->key_was_off || !in(after, PB_IN_KEY_ON));
+    CLAIMS(P2, (before->causes & ~after->causes) == 0u);
+}
+
 void claims_cycle(const model *was, const model *m, const pb_core *before, const pb_core *after)
 {
     const bool rose = !model_coil(before) && model_coil(after);
@@ -58,6 +71,7 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     CLAIMS(P2, (before->state != PB_STATE_BOOT) || (before->kept_code == PB_TRIP_NONE)
                    || ((after->state == PB_STATE_TRIPPED) && (after->trip_code == before->kept_code)
                        && (after->trip_detail == before->kept_detail)));
+    claims_latch(m, before, after);
     claims_deadline(m, before, after);
     CLAIMS(P5, (after->state != PB_STATE_TRIPPED) || off);
     CLAIMS(P5, (after->trip_code == PB_TRIP_NONE) || idle);
@@ -69,7 +83,8 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
     CLAIMS(P8, !rose || (was->woken || m->woken));
     CLAIMS(P8, !rose || (m->woken && m->packed && m->apart && m->matched));
     CLAIMS(P8, !rose || (after->state == PB_STATE_CLOSED));
-    CLAIMS(P8, !rose || (m->rested && !in(after, PB_IN_AUX_CLOSED)));
+    CLAIMS(P8, !rose || (!in(after, PB_IN_AUX_CLOSED)
+                         && (was->settled || ((m->now_us - was->moved_us) >= PB_AUX_TIMEOUT_US))));
     CLAIMS(P8, (after->state != PB_STATE_CLOSED) || (before->state == PB_STATE_CLOSED) || rose);
     CLAIMS(P8, !(before->phase == PB_PHASE_CLOSING && after->state == PB_STATE_CLOSED && after->phase > PB_PHASE_CLOSING)
                    || in(after, PB_IN_AUX_CLOSED));
@@ -105,6 +120,9 @@ void claims_request(const model *was, const model *m, const pb_core *before, con
                        && ((after->state == before->state) || (after->state == PB_STATE_TRIPPED))));
     CLAIMS(P2, (request->type != PB_MSG_RESET) || (after->token == before->token)
                    || (in(before, PB_IN_KEY_ON) && was->key_off && (request->body.reset.operator[0] != 0u)));
+    CLAIMS(P2, (before->trip_code != PB_TRIP_NONE) || (after->trip_code == PB_TRIP_NONE)
+                   || ((request->type == PB_MSG_TRIP) && (after->trip_code == PB_TRIP_HOST))
+                   || ((request->type == PB_MSG_RESET) && (after->trip_code == PB_TRIP_SELF_TEST)));
     CLAIMS(P2, (request->type != PB_MSG_TRIP) || (after->trip_code != PB_TRIP_NONE));
     CLAIMS(P3, ((request->type != PB_MSG_TRIP) && (request->type != PB_MSG_OPEN))
                    || ((after->state != PB_STATE_PRECHARGE) && (after->state != PB_STATE_CLOSED)));

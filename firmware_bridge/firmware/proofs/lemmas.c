@@ -31,7 +31,8 @@ int main(void)
     m.bad = false;
     m.beyond = 0u;
     m.together = false;
-    m.rested = true;
+    m.settled = true;
+    m.key_off = false;
     m.now_us = nondet_time();
     pb_init(&core, (uint32_t)m.now_us, nondet_cause());
     CLAIMS(CLAIM_INVARIANT, model_invariant(&m, &core));

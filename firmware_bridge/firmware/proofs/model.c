@@ -25,29 +25,45 @@ bool model_agree(const pb_core *core)
     return apart_mv < core->config.precharge_delta_mv;
 }
 
-static bool temperature_violated(const pb_core *core, uint32_t which, int16_t reading_dc)
+static uint32_t bit(uint8_t code)
 {
-    const bool good = (reading_dc != PB_TEMPERATURE_NONE) && (reading_dc >= core->config.temperature_min_dc)
-        && (reading_dc <= core->config.temperature_max_dc);
-    return fitted(core, which) && !good;
+    return (uint32_t)1u << code;
+}
+
+static uint32_t temperature_violations(const pb_core *core, uint32_t which, int16_t reading_dc)
+{
+    uint32_t found = 0u;
+    if (fitted(core, which)) {
+        found |= (reading_dc == PB_TEMPERATURE_NONE) ? bit(PB_TRIP_SENSOR_INVALID) : 0u;
+        found |= (reading_dc > core->config.temperature_max_dc) ? bit(PB_TRIP_OVER_TEMPERATURE) : 0u;
+        found |= (reading_dc < core->config.temperature_min_dc) ? bit(PB_TRIP_UNDER_TEMPERATURE) : 0u;
+    }
+    return found;
+}
+
+uint32_t model_violations(const pb_core *core, uint8_t phase)
+{
+    const pb_configure *const limits = &core->config;
+    const int64_t current_ma = core->seen.current_ma;
+    const bool unproven = ((phase == PB_PHASE_CLOSING) || (phase == PB_PHASE_SIGN)) && (limits->sign_timeout_ms != 0u);
+    const int64_t way_ma = (current_ma > 0) ? limits->charge_max_ma : limits->discharge_max_ma;
+    const int64_t most_ma = (unproven && (limits->sign_current_ma < way_ma)) ? limits->sign_current_ma : way_ma;
+    uint32_t found = 0u;
+    found |= in(core, PB_IN_SENSORS_OK) ? 0u : bit(PB_TRIP_SENSOR_INVALID);
+    found |= (core->seen.pack_mv > limits->voltage_max_mv) ? bit(PB_TRIP_OVER_VOLTAGE) : 0u;
+    found |= (core->seen.pack_mv < limits->voltage_min_mv) ? bit(PB_TRIP_UNDER_VOLTAGE) : 0u;
+    found |= ((current_ma > most_ma) || (-current_ma > most_ma)) ? bit(PB_TRIP_OVER_CURRENT) : 0u;
+    found |= (fitted(core, PB_FITTED_INSULATION_OK) && !in(core, PB_IN_INSULATION_OK)) ? bit(PB_TRIP_INSULATION) : 0u;
+    found |= temperature_violations(core, PB_FITTED_TEMPERATURE_1, core->seen.temperature_dc[0]);
+    found |= temperature_violations(core, PB_FITTED_TEMPERATURE_2, core->seen.temperature_dc[1]);
+    found |= temperature_violations(core, PB_FITTED_TEMPERATURE_3, core->seen.temperature_dc[2]);
+    found |= temperature_violations(core, PB_FITTED_TEMPERATURE_4, core->seen.temperature_dc[3]);
+    return found;
 }
 
 bool model_violated(const pb_core *core, uint8_t phase)
 {
-    const pb_configure *const limits = &core->config;
-    const int64_t current_ma = core->seen.current_ma;
-    int64_t most_ma = limits->current_max_ma;
-    if (((phase == PB_PHASE_CLOSING) || (phase == PB_PHASE_SIGN)) && (limits->sign_timeout_ms != 0u)
-        && (limits->sign_current_ma < most_ma)) {
-        most_ma = limits->sign_current_ma;
-    }
-    return !in(core, PB_IN_SENSORS_OK) || (core->seen.pack_mv > limits->voltage_max_mv)
-        || (core->seen.pack_mv < limits->voltage_min_mv) || (current_ma > most_ma) || (-current_ma > most_ma)
-        || (fitted(core, PB_FITTED_INSULATION_OK) && !in(core, PB_IN_INSULATION_OK))
-        || temperature_violated(core, PB_FITTED_TEMPERATURE_1, core->seen.temperature_dc[0])
-        || temperature_violated(core, PB_FITTED_TEMPERATURE_2, core->seen.temperature_dc[1])
-        || temperature_violated(core, PB_FITTED_TEMPERATURE_3, core->seen.temperature_dc[2])
-        || temperature_violated(core, PB_FITTED_TEMPERATURE_4, core->seen.temperature_dc[3]);
+    return model_violations(core, phase) != 0u;
 }
 
 uint32_t model_enough(const pb_core *core)
@@ -120,9 +136,9 @@ static bool sequence_fits(const model *m, const pb_core *c)
 /* The coil and the time that the contact has to follow it. */
 static bool contact_fits(const model *m, const pb_core *c)
 {
-    const bool pending = (c->coil_since_us == (uint32_t)m->off_us) && (m->off_us <= m->now_us)
-        && ((m->now_us - m->off_us) < PB_AUX_TIMEOUT_US);
-    return (model_coil(c) || (c->coil_settled == m->rested)) && (model_coil(c) || c->coil_settled || pending)
+    const bool pending = (c->coil_since_us == (uint32_t)m->moved_us) && (m->moved_us <= m->now_us)
+        && ((m->now_us - m->moved_us) < PB_AUX_TIMEOUT_US);
+    return (c->coil_settled == m->settled) && (c->coil_settled || pending)
         && ((c->state != PB_STATE_PRECHARGE) || (c->phase < PB_PHASE_PACK) || c->coil_settled);
 }
 
@@ -165,14 +181,16 @@ static void look(model *m, const pb_core *after, uint8_t phase, bool again)
     }
 }
 
-/* The arm sequence by what was seen, each step only after the one before it. */
-static void pass_steps(model *m, const pb_core *before, const pb_core *after)
+/* The arm sequence by what was seen, each step only after the one before it; whether the one that looks has seen enough. */
+static bool pass_steps(model *m, const pb_core *before, const pb_core *after)
 {
     const pb_configure *const config = &after->config;
     bool held = false;
     if ((before->state == PB_STATE_PRECHARGE) && waits(before->phase)) {
         look(m, after, before->phase, after->now_us == before->now_us);
-        held = (m->looks == 3u) && ((m->now_us - m->since_us) >= ((uint64_t)config->precharge_settle_ms * 1000u));
+        /* In the tick's 32 bits: never more than what has passed. */
+        held = (m->looks == 3u)
+            && ((after->now_us - (uint32_t)m->since_us) >= ((uint32_t)config->precharge_settle_ms * 1000u));
     }
     m->together = held && (before->phase == PB_PHASE_PRECHARGE);
     if (before->state == PB_STATE_PRECHARGE) {
@@ -191,14 +209,15 @@ static void pass_steps(model *m, const pb_core *before, const pb_core *after)
             look(m, after, after->phase, false);
         }
     }
+    return held;
 }
 
-/* The coil: since when it has been off, and whether the contact had its time to follow. */
-static void rest(model *m, const pb_core *before, const pb_core *after)
+/* Since when the coil is as it is. */
+static void move(model *m, const pb_core *before, const pb_core *after)
 {
-    if (model_coil(before) && !model_coil(after)) {
-        m->off_us = m->now_us;
-        m->rested = false;
+    if (model_coil(before) != model_coil(after)) {
+        m->moved_us = m->now_us;
+        m->settled = false;
     }
 }
 
@@ -216,13 +235,50 @@ static void weigh(model *m, const pb_core *before, const pb_core *after)
     }
 }
 
+/* Trips of the start: what a reset found, its own cause, a contact that is closed. That the CRC's known answer is
+ * wrong may come at any time: the checksum itself is left open (stubs.c). */
+static void due_at_start(model *m, const pb_core *before, const pb_core *after)
+{
+    m->due |= (before->kept_code != PB_TRIP_NONE) ? bit(before->kept_code) : 0u;
+    m->due |= (before->reset_cause == PB_RESET_WATCHDOG) ? bit(PB_TRIP_WATCHDOG) : 0u;
+    m->due |= (before->reset_cause == PB_RESET_BROWN_OUT) ? bit(PB_TRIP_BROWN_OUT) : 0u;
+    m->due |= in(after, PB_IN_AUX_CLOSED) ? bit(PB_TRIP_SELF_TEST) : 0u;
+    m->may |= bit(PB_TRIP_SELF_TEST);
+}
+
+/* Every cause of a trip, by what is seen in this cycle and what the account knows. */
+static void due(model *m, const pb_core *before, const pb_core *after, bool held)
+{
+    const bool way = before->state == PB_STATE_PRECHARGE;
+    const bool closed = before->state == PB_STATE_CLOSED;
+    const bool contact = in(after, PB_IN_AUX_CLOSED);
+    const uint32_t violations = model_violations(after, before->phase);
+    const uint32_t step_us = after->now_us - before->phase_since_us;
+    const uint32_t limit_us = (uint32_t)after->config.residual_timeout_ms * 1000u;
+    m->due = m->may = 0u;
+    if (before->state == PB_STATE_BOOT) {
+        due_at_start(m, before, after);
+    }
+    m->due |= in(after, PB_IN_ESTOP_OK) ? 0u : bit(PB_TRIP_ESTOP);
+    m->due |= in(after, PB_IN_HVIL_OK) ? 0u : bit(PB_TRIP_HVIL);
+    m->due |= in(after, PB_IN_GAS_OK) ? 0u : bit(PB_TRIP_GAS);
+    m->due |= (m->settled && !model_coil(before) && contact) ? bit(PB_TRIP_CONTACTOR_WELDED) : 0u;
+    m->due |= (m->settled && model_coil(before) && !contact) ? bit(PB_TRIP_CONTACTOR_DROPPED) : 0u;
+    m->due |= ((way || (closed && !before->proving)) && !model_leased(m, after)) ? bit(PB_TRIP_LEASE) : 0u;
+    m->due |= (looked_at(before) && (m->beyond >= model_enough(after))) ? violations : 0u;
+    if (way && (before->phase == PB_PHASE_RESIDUAL) && (limit_us != 0u) && (step_us >= limit_us) && !held) {
+        m->due |= (violations != 0u) ? violations : bit(PB_TRIP_RESIDUAL_VOLTAGE);
+    }
+    m->may |= m->due;
+}
+
 void model_cycle(model *m, const pb_core *before, const pb_core *after)
 {
     const bool violated = model_violated(after, before->phase);
-    m->rested = m->rested || (!model_coil(before) && ((m->now_us - m->off_us) >= PB_AUX_TIMEOUT_US));
-    rest(m, before, after);
-    pass_steps(m, before, after);
+    m->settled = m->settled || ((m->now_us - m->moved_us) >= PB_AUX_TIMEOUT_US);
     weigh(m, before, after);
+    due(m, before, after, pass_steps(m, before, after));
+    move(m, before, after);
     m->bad = looked_at(after) && violated;
     if (!looked_at(after)) {
         m->beyond = 0u;
@@ -252,7 +308,7 @@ void model_request(model *m, const pb_core *before, const pb_core *after, const 
         m->woken = m->packed = m->apart = m->matched = m->together = false;
         m->looks = 0u;
     }
-    rest(m, before, after);
+    move(m, before, after);
     if (!looked_at(after)) {
         m->bad = false;
         m->beyond = 0u;

@@ -25,8 +25,10 @@ typedef struct {
     uint8_t looks; /* that showed what the step waits for, within limits, at different instants, without a break; ... */
     uint64_t since_us; /* ... the first of them */
     bool together; /* precharge relay on, and both sides have agreed for as long and as often as must be */
-    bool rested; /* the coil has been off for longer than the contact may take, ... */
-    uint64_t off_us; /* ... since then */
+    bool settled; /* the contact had its time to follow the coil, ... */
+    uint64_t moved_us; /* ... which moved then */
+    uint32_t due; /* trips that must come in this cycle, one bit each, ... */
+    uint32_t may; /* ... and those that may */
     bool bad; /* a limit was exceeded at the last look, ... */
     uint32_t beyond; /* ... and time beyond the limits less a quarter of that within, from 0 to twice the delay; in 1/4 us */
     bool key_off; /* the key has been off since the trip, and since the last RESET */
@@ -49,6 +51,8 @@ bool model_coil(const pb_core *core);
 bool model_agree(const pb_core *core);
 /* A limit is exceeded by what the board sees; `phase` tells whether the pulse's limit is in force. */
 bool model_violated(const pb_core *core, uint8_t phase);
+/* Which: one bit for each of PB_TRIP_*. */
+uint32_t model_violations(const pb_core *core, uint8_t phase);
 /* The evidence that trips, in quarters of a us. */
 uint32_t model_enough(const pb_core *core);
 /* The lease as the account has it. */

@@ -24,7 +24,7 @@ from packbench_board.words import PHASES, REFUSALS, STATES, TRIPS, set_bits
 REPLY_NS = 500_000_000
 Value = TypeVar("Value")
 _Board = BoardClient[Identity]
-_UNUSED = BoardSettings(voltage_max_v=1.0, voltage_min_v=0.5, current_max_a=1.0)
+_UNUSED = BoardSettings(voltage_max_v=1.0, voltage_min_v=0.5, charge_current_max_a=1.0, discharge_current_max_a=1.0)
 """No configuration is sent from here."""
 
 
