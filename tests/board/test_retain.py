@@ -12,7 +12,7 @@ from firmware_bridge.protocol.spec import CORE
 
 from packbench_board.codes import TX_MAX_BYTES, Input, ResetCause, State, TripCode
 from packbench_board.core import HostCore
-from packbench_board.frames import HostMessage, Status, StatusQuery, Trip
+from packbench_board.frames import TYPES, HostMessage, Status, StatusQuery, Trip
 
 BOARDS = CORE.parent / "boards"
 HERE = Path(__file__).resolve().parent
@@ -39,7 +39,7 @@ class Board:
         size = self._library.shim_ask(frame, len(frame), answer)
         found = self._codec.decode(bytes(answer[:size]))
         assert found is not None
-        return Status(*found[2]) if found[0] == 0x82 else None
+        return Status._make(found[2]) if found[0] == TYPES[Status] else None
 
     def status(self) -> tuple[State, TripCode, int]:
         status = self.ask(StatusQuery())

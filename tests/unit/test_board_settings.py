@@ -55,7 +55,7 @@ def test_a_pulse_that_is_lost_in_noise_refuses_the_run() -> None:
         board_settings(bench(50.0), limits(2.0, 2.0))
     (problem,) = raised.value.problems
     assert (problem.field, problem.found) == ("devices.board.settings.current_noise_ma", "50")
-    assert problem.expected.startswith("less than 50:")
+    assert str(problem.expected).startswith("less than 50:")
     assert board_settings(bench(50.0), limits(2.0, 2.0), stepped=False).sign_timeout_ns == 0
 
 
