@@ -35,6 +35,8 @@ MEANWHILE, MEANWHILE_S = "sensor.cells_missing", 0.5
 """What goes wrong so long after the disk has become slow: the host alone sees it."""
 PROMPT_S = 0.3
 """From that to the command, whatever the disk does. (The board alone would take its lease: 0.5 s.)"""
+CAUSES = {"pack.hvil": "hvil", "pack.runaway": "gas", "power.overcurrent": "over current"}
+"""What the board calls a row that breaks one of its inputs."""
 BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
 
 
@@ -136,6 +138,8 @@ class Conclusions:
             if not found.held and not self._spec.pairs and found.state not in row.not_held:
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
+            if trip == "power.board_tripped" and not _names_cause(over.ended, row.id):
+                self.violates(row.id, f"life {life.number}: the board gives another cause for it", over.draws)
             late = found.latency_s is not None and found.latency_s > PROMPT_S
             if late and row.id == MEANWHILE and any(stalls(draw) for draw in over.draws):
                 text = f"life {life.number}: with a slow disk a stop took {found.latency_s:.3f} s"
@@ -163,6 +167,12 @@ class Conclusions:
         )
         if unsaid:
             self.violates("store.corrupt", f"life {over.number}: {unsaid}", over.draws)
+
+
+def _names_cause(ended: Ended, row: str) -> bool:
+    """Whether a trip of the board's is put down to what the row breaks, where the row breaks one input alone."""
+    trip = None if ended.outcome is None else ended.outcome.trip
+    return trip is None or row not in CAUSES or f"({CAUSES[row]})" in trip.text_en
 
 
 def stalls(draw: Draw) -> bool:

@@ -18,6 +18,8 @@ REFUSE_NS = 1 * NS
 """What a REFUSE without a budget of its own is given where the contactor was closed already."""
 OPENS_HOT = frozenset({"power.opened_hot", "power.mains", "store.fsync", "store.full"})
 """Rows of category 1 with which the contactor may still open under load."""
+OPENS_COLD = frozenset({"comms.host_dead", "comms.loop_stuck", "host.reboot", "host.exception", "store.power_cut"})
+"""Rows upon which the board acts alone, and the cycler obeys its enable: it waits until no current flows."""
 AT_ONCE_NS = 20_000_000
 OPEN_NS = 1 * NS
 """From the first command to the coil (I2: within a second)."""
@@ -96,6 +98,8 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
         held, found = False, f"the contactor opened {(open_ns - safe_ns) / NS:.3f} s after the current's end"
     if held and row.reaction == "S1" and life.opened_hot and row.id not in OPENS_HOT:
         held, found = False, "the contactor opened under load"
+    if held and life.opened_hot and row.id in OPENS_COLD:
+        held, found = False, "the board opened the contactor under load"
     told_ns = life.told_board_ns
     if held and row.reaction == "S1" and life.trip == row.id and told_ns is not None and watch.told_on_at(told_ns):
         # The board spares the contact by its own wait: it is the second to do so.
