@@ -152,6 +152,20 @@ def test_samples_of_invalid_sensors_show_nothing() -> None:
     assert phase(rig) is Phase.RESIDUAL
 
 
+def test_a_match_by_invalid_sensors_is_none() -> None:
+    rig = begun(WHOLE._replace(limit_delay_ms=20))
+    connect(rig)
+    settle(rig)
+    rig.cycler_v = 360.0
+    rig.inputs &= ~Input.SENSORS_OK
+    rig.run(15_000)
+    rig.inputs |= Input.SENSORS_OK
+    rig.run(CONFIG.precharge_settle_ms * 1000)
+    assert phase(rig) is Phase.MATCH, "the settling time runs from the first valid look"
+    rig.run(1_000)
+    assert phase(rig) is Phase.PRECHARGE
+
+
 def test_a_residual_look_that_ends_on_an_invalid_sensor_names_the_sensor() -> None:
     rig = begun(WHOLE._replace(limit_delay_ms=20))
     rig.cycler_v = 360.0

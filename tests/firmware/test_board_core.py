@@ -325,6 +325,23 @@ def test_a_good_sample_now_and_then_does_not_hide_a_limit_that_is_exceeded(
     assert closed.enable_off_us - start_us <= bound_us
 
 
+def test_a_cycle_that_comes_late_weighs_no_more_than_twice_the_delay(closed: Rig) -> None:
+    closed.beat(1, 1)
+    closed.current_a = 200.0
+    closed.run(1_000)
+    closed.current_a = 0.0
+    closed.t_us += 300_000
+    closed.step()
+    assert closed.coil, "it ends on a good sample"
+    fade_us = 4 * CONFIG.limit_delay_ms * 1000
+    closed.t_us += fade_us + 4
+    closed.current_a = 200.0
+    closed.step()
+    assert closed.coil, "half of it has faded"
+    closed.run(1_000)
+    assert closed.status().trip_code == TripCode.OVER_CURRENT
+
+
 def test_a_sensor_that_is_invalid_on_and_off_trips(closed: Rig) -> None:
     for _ in range(20):
         closed.inputs ^= Input.SENSORS_OK
