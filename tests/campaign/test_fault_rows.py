@@ -28,7 +28,7 @@ CASES: dict[str, tuple[str, float, str]] = {
     "comms.wrong_unit": ("discharge", 5.0, ""),
     "comms.noise": ("charge_cv", 5.0, ""),
     "comms.reconnect": ("charge_cc", 1.0, "comms.cycler_lost"),
-    "comms.half_write": ("charge_cc", 1.0, "comms.link_lost"),
+    "comms.half_write": ("charge_cc", 1.0, ""),
     "sensor.frozen": ("charge_cc", 1.0, "sensor.frozen"),
     "sensor.sentinel": ("discharge", 5.0, "comms.bms_lost"),
     "sensor.sign": ("connecting", 0.05, "aborted"),
@@ -84,10 +84,10 @@ OF_RECORDS = {"config.resume": "connecting", "store.corrupt": "stopping"}
 BUDGETLESS = frozenset({"DISCARD", "NONE", "MARKED", "REFUSE"})
 
 
-def life_with(row: str) -> tuple[Injection, TrialReport]:
+def life_with(row: str, *, slight: bool = False) -> tuple[Injection, TrialReport]:
     """One life with the fault, one after repair."""
     state, after_s, _ = CASES[row]
-    report = run_trial(TrialSpec(SEED, MINUTES, INJECTABLE, only=((Draw(row, state, after_s),), ())))
+    report = run_trial(TrialSpec(SEED, MINUTES, INJECTABLE, only=((Draw(row, state, after_s, slight),), ())))
     (found,) = (each for each in report.injections if each.row == row)
     return found, report
 
@@ -107,6 +107,12 @@ def test_every_row_that_can_be_made_true_is_here() -> None:
     assert set(NOT_HELD) <= drawn
     for row, (state, _, _) in CASES.items():
         assert state in BY_ID[row].states, row
+
+
+def test_a_command_that_got_no_answer_ends_the_run() -> None:
+    found, report = life_with("comms.half_write", slight=True)
+    assert (found.held, said(report)) == (True, "comms.link_lost")
+    assert not report.violations
 
 
 @pytest.mark.parametrize("row", sorted(CASES))
