@@ -93,7 +93,7 @@ def test_trips_on_the_first_sample(rule: str, snapshot: Snapshot) -> None:
     ("rule", "snapshot", "delay_s"),
     [
         ("cell_spread", view(1, cells=(3.4, 3.7, 3.7, 3.801)), 1.0),
-        ("cell_sum", view(1, voltage_v=14.8 * 1.011), 0.75),
+        ("cell_sum", view(1, voltage_v=14.8 * 1.011), 0.5),
         ("setpoint_not_followed", view(1, current_a=18.0), 2.0),
         ("setpoint_not_followed", view(1, current_a=-20.0), 2.0),
     ],
@@ -257,6 +257,29 @@ def test_readings_with_a_new_set_point_between_them_show_two_currents_and_are_no
     # A power that is followed moves the set-point at every reading, by less than anybody sees.
     followed = EXPECTED.told(round(10.2 * S), 20.01, 16.8)
     assert tripped(astride(10.5), astride(11.5), expected=followed) == "cell_sum"
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, None), (0.85, "cell_sum")])
+def test_what_moves_between_two_readings_is_no_difference(factor: float, expected: str | None) -> None:
+    """At the knee of a worn cell: 12 % a second, the BMS a second apart, the cycler just behind it."""
+
+    def falling(t_s: float) -> float:
+        return 16.5 - 1.75 * t_s
+
+    state, bms_s = SafetyState(0), 0.0
+    for step in range(5, 16):
+        t_s = step * 0.2 - 0.9
+        bms_s = t_s - 0.1 if step % 5 == 0 else bms_s
+        one = view(t_s, current_a=-20.0, voltage_v=factor * falling(t_s))
+        assert one.bms is not None
+        cells = np.full(4, falling(bms_s) / 4.0)
+        state = judge(
+            state,
+            one._replace(bms=bms_sample(round(bms_s * S), cells, (25.0, 26.0))),
+            LIMITS,
+            replace(EXPECTED, current_a=-20.0),
+        )
+    assert (None if state.latched is None else state.latched.trip.rule) == expected
 
 
 def frozen_after_s(*, capacity_ah: float, moves_at_s: int | None = None, current_a: float = 40.0) -> float | None:

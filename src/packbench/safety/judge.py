@@ -73,6 +73,14 @@ class Pending(NamedTuple):
     """As it was seen last."""
 
 
+class Drift(NamedTuple):
+    """A voltage's newest reading, and how fast it moved from the one before."""
+
+    t_ns: int = -1
+    voltage_v: float = 0.0
+    v_per_s: float = 0.0
+
+
 class SafetyState(NamedTuple):
     """What the judge remembers."""
 
@@ -96,6 +104,10 @@ class SafetyState(NamedTuple):
     """The newest reading of the BMS."""
     same_ns: int = -1
     """Since when each of its readings under current has been bit for bit the same; -1: the newest two differ."""
+    pack: Drift = Drift()
+    """Of the pack's voltage by the cycler."""
+    cells: Drift = Drift()
+    """Of the cells' sum."""
 
 
 def judge(
@@ -120,7 +132,13 @@ def judge(
         said, same_ns = _same(state, snapshot)
     mean = sum(apart) / READINGS_APART if len(apart) == READINGS_APART else float("nan")
     same_s = 0.0 if same_ns < 0 else (bms_ns - same_ns) / 1e9
-    view = View(snapshot, limits, expected, rate, lost, mean, same_s)
+    pack, cells = state.pack, state.cells
+    if cycler_ns > state.cycler_ns:
+        pack = _drifted(pack, cycler_ns, snapshot.pack_voltage_v)
+    if new_bms and snapshot.bms is not None:
+        cells = _drifted(cells, bms_ns, snapshot.bms.cell_sum_v)
+    drift_v_s = max(abs(pack.v_per_s), abs(cells.v_per_s))
+    view = View(snapshot, limits, expected, rate, lost, mean, same_s, drift_v_s)
     asked = _ASKED[cycler_ns > state.cycler_ns, new_bms]
     chamber_ns = meter_ns = -1
     if expected.fitted:
@@ -138,14 +156,45 @@ def judge(
             undecided.add(index)
     if not found and not state.pending:
         return SafetyState(
-            state.started_ns, cycler_ns, bms_ns, (), temperatures, None, chamber_ns, meter_ns, apart, said, same_ns
+            state.started_ns,
+            cycler_ns,
+            bms_ns,
+            (),
+            temperatures,
+            None,
+            chamber_ns,
+            meter_ns,
+            apart,
+            said,
+            same_ns,
+            pack,
+            cells,
         )
     decided = {index for index, _ in asked} - undecided
     pending = _merged(state.pending, found, decided, snapshot.t_ns)
     latched = _due(pending, snapshot.t_ns, state.started_ns, expected.cycler_lag_ns)
     return SafetyState(
-        state.started_ns, cycler_ns, bms_ns, pending, temperatures, latched, chamber_ns, meter_ns, apart, said, same_ns
+        state.started_ns,
+        cycler_ns,
+        bms_ns,
+        pending,
+        temperatures,
+        latched,
+        chamber_ns,
+        meter_ns,
+        apart,
+        said,
+        same_ns,
+        pack,
+        cells,
     )
+
+
+def _drifted(before: Drift, t_ns: int, voltage_v: float) -> Drift:
+    """With one more reading; one that is no number tells nothing of how fast it moves."""
+    apart_v = voltage_v - before.voltage_v
+    known = before.t_ns >= 0 and apart_v == apart_v  # noqa: PLR0124 - not a number
+    return Drift(t_ns, voltage_v, apart_v * 1e9 / (t_ns - before.t_ns) if known else 0.0)
 
 
 def _apart(before: tuple[float, ...], snapshot: Snapshot, expected: Expectation) -> tuple[float, ...]:
