@@ -93,7 +93,7 @@ def test_trips_on_the_first_sample(rule: str, snapshot: Snapshot) -> None:
     ("rule", "snapshot", "delay_s"),
     [
         ("cell_spread", view(1, cells=(3.4, 3.7, 3.7, 3.801)), 1.0),
-        ("cell_sum", view(1, voltage_v=14.8 * 1.011), 0.5),
+        ("cell_sum", view(1, voltage_v=14.8 * 1.011), 0.4),
         ("setpoint_not_followed", view(1, current_a=18.0), 2.0),
         ("setpoint_not_followed", view(1, current_a=-20.0), 2.0),
     ],

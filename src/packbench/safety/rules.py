@@ -40,7 +40,7 @@ RULES: tuple[Rule, ...] = (
     Rule("cell_under_voltage", "sensor.weak_cell", "bms", electrical.cell_under_voltage, 0, "S1"),
     Rule("cell_spread", "sensor.weak_cell", "bms", electrical.cell_spread, 1 * S, "S1"),
     # Within the catalogue's second, and late enough that a BMS which is read once a second may say what it was.
-    Rule("cell_sum", "sensor.scale", "pair", electrical.cell_sum, S // 2, "S1", compares=True),
+    Rule("cell_sum", "sensor.scale", "pair", electrical.cell_sum, 2 * S // 5, "S1", compares=True),
     Rule("temperature_high", "power.cooling", "bms", thermal.temperature_high, 0, "S1"),
     Rule("temperature_low", "power.cooling", "bms", thermal.temperature_low, 0, "S1"),
     Rule("temperature_rate", "pack.runaway", "bms", thermal.temperature_rate, 0, "S0"),
