@@ -282,6 +282,21 @@ def test_what_moves_between_two_readings_is_no_difference(factor: float, expecte
     assert (None if state.latched is None else state.latched.trip.rule) == expected
 
 
+def test_one_mean_over_edges_does_not_trip_between_two_slow_readings() -> None:
+    """Readings once a second that all lie astride an edge: what one of them shows is judged again before it counts."""
+    expected = EXPECTED.told(round(9.9 * S), 40.0, 16.8)
+    state = SafetyState(0, apart=(0.05,) * 9)
+    one = view(10.1, voltage_v=14.8 * 1.05)
+    assert one.bms is not None
+    one = one._replace(bms=one.bms._replace(t_ns=round(9.8 * S)))
+    for t_s in (10.1, 10.6, 11.0):
+        state = judge(state, one._replace(t_ns=round(t_s * S)), LIMITS, expected)
+        assert [each.violation.patience_ns for each in state.pending if RULES[each.rule].name == "cell_sum"]
+        assert state.latched is None
+    state = judge(state, view(11.1), LIMITS, expected)
+    assert not [each for each in state.pending if RULES[each.rule].name == "cell_sum"]
+
+
 def frozen_after_s(*, capacity_ah: float, moves_at_s: int | None = None, current_a: float = 40.0) -> float | None:
     """When a BMS that repeats itself once a second under current trips; None: it does not in three minutes."""
     expected = replace(EXPECTED, capacity_ah=capacity_ah, current_a=current_a)

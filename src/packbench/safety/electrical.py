@@ -10,6 +10,8 @@ from packbench.safety.view import SETTLE_NS, UNDECIDED, Finding, View, Violation
 
 CELL_SUM_TOLERANCE = 0.01
 """Cycler and sum of cells agree within 1 % (faults catalogue, sensor.scale)."""
+MEAN_NS = 2_000_000_000
+"""How much longer a mean over edges must stand apart: two readings of the slowest device."""
 EDGE_NS = 200_000_000
 """A new current has settled in both readings this long after its command."""
 OFF_A = 1.0
@@ -215,9 +217,12 @@ def cell_sum(view: View) -> Finding:
     if not view.expected.contactor_closed or view.snapshot.bms is None or not voltage_v > 0:
         return None
     total_v = view.bms().cell_sum_v
+    patience_ns = 0
     if _set_point_between(view):
         if not abs(view.cells_apart) > CELL_SUM_TOLERANCE:
             return UNDECIDED
+        # A mean of readings on either side of edges may be one-sided by chance: later readings must say so as well.
+        patience_ns = MEAN_NS
     elif abs(total_v - voltage_v) <= CELL_SUM_TOLERANCE * voltage_v + _moved_v(view):
         return None
     return Violation(
@@ -226,6 +231,7 @@ def cell_sum(view: View) -> Finding:
         "V",
         f"The cells add up to {total_v:.2f} V but the pack measures {voltage_v:.2f} V: one of the two is wrong.",
         f"单体电压之和为 {total_v:.2f} V，而电池包总电压为 {voltage_v:.2f} V，二者必有一错。",
+        patience_ns=patience_ns,
     )
 
 
