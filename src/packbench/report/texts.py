@@ -342,6 +342,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "hash.data_sha256": ("data", "数据"),
     "hash.source": ("source file", "源文件"),
     "hash.source_sha256": ("source file", "源文件"),
+    "hash.signed_by": ("signed with the key", "签名密钥"),
     "hash.pack": ("pack file", "电池文件"),
     "hash.pack_sha256": ("pack file", "电池文件"),
     "hash.bench": ("bench file", "台架文件"),
