@@ -67,3 +67,40 @@ def test_the_terminal_says_it_in_both_languages(
     monkeypatch.setenv("PACKBENCH_LANG", "zh")
     assert main(["grade", path]) == 0
     assert "不确定度" in capsys.readouterr().out
+
+
+def write_record(path: Path, resistance_ohm: float) -> Path:
+    """A cycler's file of one cell: charged, rested, discharged at C/2, charged by half, pulsed."""
+    lines, time_s, charge_ah = ["Test Time / s,Current / A,Voltage / V"], 0.0, 0.0
+
+    def rows(current_a: float, duration_s: int) -> None:
+        nonlocal time_s, charge_ah
+        for _ in range(duration_s):
+            time_s += 1.0
+            charge_ah += current_a / 3600.0
+            voltage_v = 3.0 + 1.2 * charge_ah / 25.0 + resistance_ohm * current_a
+            lines.append(f"{time_s},{current_a},{voltage_v:.6f}")
+
+    whole, half = ((12.5, 7200), (0.0, 1800), (-12.5, 6600), (0.0, 1800)), ((12.5, 3000), (0.0, 1800), (-12.5, 60))
+    for current_a, duration_s in (*whole, *half):
+        rows(current_a, duration_s)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_rise_of_resistance_that_was_measured_is_graded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack = (Path(__file__).parents[2] / "configs/packs/lmo-25ah.yaml").read_text(encoding="utf-8")
+    new = "rated_energy: 90 Wh\ncell_cutoff: 3.0 V\nbegin_of_life: {resistance: 4 mohm}\n"
+    lines = [line for line in pack.splitlines() if not line.startswith(("rated_energy", "cell_cutoff"))]
+    stated = tmp_path / "pack.yaml"
+    stated.write_text("\n".join(lines) + "\n" + new, encoding="utf-8")
+    record = write_record(tmp_path / "cell.bdf.csv", 0.010)
+    code, data = ask(capsys, str(record), "--pack", str(stated))
+    (rise,) = (item for item in data["packs"][0]["criteria"] if item["figure"] == "dcir_rise")
+    assert (code, rise["assessed"]) == (0, True)
+    moved_v = 1.2 * 10.0 * 12.5 / 3600.0 / 25.0  # by the charge of ten seconds
+    expected = (0.010 + moved_v / 12.5) / 0.004 - 1.0
+    assert rise["value"]["value"] == pytest.approx(expected, abs=0.01)
+    assert data["packs"][0]["grade"] == "C", "its SOH is an A: the resistance limits it"
+    code, data = ask(capsys, str(record), "--pack", str(stated), "--set", "dcir_rise=0.1")
+    assert (code, data["errors"][0]["found"]) == (2, "dcir_rise, which the run measured")

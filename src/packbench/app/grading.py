@@ -154,6 +154,9 @@ def _figures(result: Result, *, has_record: bool) -> dict[Figure, Measured]:
         found["soce"] = result.soce
     if result.cell_spread_v is not None:
         found["cell_spread_v"] = result.cell_spread_v
+    fade = None if result.diagnostics is None else result.diagnostics.fade
+    if fade is not None and fade.resistance_increase is not None:
+        found["dcir_rise"] = fade.resistance_increase
     if has_record:
         found["trips"] = Measured(float(len(result.trips)), 0.0, STATED_K, STATED_P, "1")
     return found
