@@ -32,7 +32,7 @@ from packbench.trace.ledger.entry import canonical
 from packbench.trace.ledger.file import Ledger
 from packbench.trace.ledger.home import REAL, TEST, ledger_path
 from packbench.trace.ledger.index import run_key
-from packbench.trace.ledger.verify import LedgerVerdict, verify_ledger
+from packbench.trace.ledger.verify import Chain, LedgerVerdict, verify_ledger
 from packbench.trace.passport import schema
 from packbench.trace.passport.credential import verify
 
@@ -117,6 +117,7 @@ def _judge_ledger(found: Audit, verdict: LedgerVerdict) -> None:
     for chain in verdict.chains:
         held = [each for each in verdict.checkpoints if each.ledger == chain.ledger]
         newest = max(held, key=lambda each: each.size, default=None)
+        _revocations(found, verdict.path, chain)
         found.vouches_for.append(
             {
                 "file": str(verdict.path),
@@ -131,6 +132,15 @@ def _judge_ledger(found: Audit, verdict: LedgerVerdict) -> None:
                 "no checkpoint was given: entries cut off at the end, or rewritten with the bench's key, are not seen"
             )
             found.remark("ledger", verdict.path, what)
+
+
+def _revocations(found: Audit, path: Path, chain: Chain) -> None:
+    """The keyring is a plain file; that a key was revoked is signed in the ledger."""
+    states = {record.key_id: record.state for record in keyring.records()}
+    for key_id, seq in chain.revoked.items():
+        if states.get(key_id, keyring.REVOKED) != keyring.REVOKED:
+            what = f"says that the key {key_id} is {states[key_id]}; entry {seq} of {path.name} revoked it"
+            found.find("keys", keyring.keys_home() / keyring.RING_NAME, what)
 
 
 def _runs(found: Audit, runs: Sequence[Listed]) -> None:

@@ -15,7 +15,7 @@ from packbench.core.errors import InputError, Problem
 from packbench.trace import keyring
 from packbench.trace.keys import PublicKey, SigningKey
 from packbench.trace.ledger import states
-from packbench.trace.ledger.file import Ledger, rotation_body
+from packbench.trace.ledger.file import Ledger
 from packbench.trace.ledger.home import REAL, TEST, ledger_path, open_own
 
 
@@ -24,7 +24,18 @@ def own_ledger(purpose: str, now: datetime) -> Generator[tuple[Ledger, SigningKe
     """The bench's own ledger for writing, and its key."""
     key = keyring.bench_key(now)
     with open_own(purpose, now) as ledger:
+        _catch_up_with_keyring(ledger, now)
         yield ledger, key
+
+
+def _catch_up_with_keyring(ledger: Ledger, now: datetime) -> None:
+    """Enter rotations that the keyring has and the ledger has not: whoever rotated was cut off between the two."""
+    ring = {record.key_id: record for record in keyring.records()}
+    while (record := ring.get(ledger.signer())) is not None and record.successor is not None:
+        old, new = keyring.load_private(record.key_id), keyring.load_private(record.successor)
+        if old is None or new is None:
+            return
+        ledger.rotate(old, new, record.reason or "", now, revoked=record.state == keyring.REVOKED)
 
 
 @contextmanager
@@ -51,7 +62,8 @@ def rotate_key(now: datetime, reason: str, *, revoke: bool) -> dict[str, Any]:
     for purpose in (REAL, TEST):
         if ledger_path(purpose).exists():
             with open_own(purpose, now) as ledger:
-                ledger.append([rotation_body(new, old.public, reason, revoked=revoke)], old, now)
+                if ledger.signer() == old.key_id:
+                    ledger.rotate(old, new, reason, now, revoked=revoke)
                 entered.append(str(ledger.path))
     if revoke:
         keyring.forget(old.key_id)

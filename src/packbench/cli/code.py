@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from packbench.app.outputs import require_harmless
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
@@ -140,7 +141,7 @@ def _label(args: argparse.Namespace, _terminal: Terminal) -> Done:
     code = parse(_word(args.code), today=_today())
     lines = (code.text, *_human(code), *args.line)
     label = make_label(code.text, args.symbology, lines, args.module)
-    args.out.write_bytes(render(label, format_))
+    require_harmless(args.out).write_bytes(render(label, format_))
     width, height = label.size_mm
     data = {
         "ok": True,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from packbench.app.job import find_beside, read_source, read_text
+from packbench.app.outputs import require_harmless
 from packbench.cli.check import DEFAULT_PACK
 from packbench.cli.console import Done, Terminal, problem_object
 from packbench.cli.words import Subparsers, add_parameter_option, parameters_of
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     if args.pack is None and not terminal.as_json:
         terminal.err.print(f"No --pack: converted for {DEFAULT_PACK}.", style="yellow")
     if args.out is not None:
-        args.out.write_text(converted.text, encoding="utf-8")
+        require_harmless(args.out).write_text(converted.text, encoding="utf-8")
     return _done(converted, args.out)
 
 

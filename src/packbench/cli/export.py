@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from packbench.app.outputs import require_harmless
 from packbench.app.places import DATA_NAME
 from packbench.app.records import find_run
 from packbench.cli.console import Done, Terminal
@@ -35,7 +36,7 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, _terminal: Terminal) -> Done:
     """Export."""
     folder = find_run(args.run)
-    path = args.out or folder / f"run{SUFFIXES[args.to]}"
+    path = (args.out and require_harmless(args.out)) or folder / f"run{SUFFIXES[args.to]}"
     with RunReader.open(folder / DATA_NAME) as reader:
         written = export_run(reader, args.to, path)
     return Done({"ok": True, "paths": [str(each) for each in written]}, tuple(Text(str(each)) for each in written))

@@ -281,14 +281,15 @@ _HIDDEN = {"action", "code", "ledger", "seq", "time", "kid", "hash", "key", "pro
 
 
 def _said(body: Any) -> str:
-    return f"{body['action']} {body.get('code', '')} {_rest(body)}".strip()
+    return f"{body.get('action')} {body.get('code', '')} {_rest(body)}".strip()
 
 
 def _rest(body: Any) -> str:
-    if body["action"] == states.RUN:
-        capacity = body["result"].get("capacity_ah")
+    if body.get("action") == states.RUN:
+        result: Any = body.get("result")
+        capacity: Any = cast("dict[str, Any]", result).get("capacity_ah") if isinstance(result, dict) else None
         shown = "" if capacity is None else f", {capacity['value']:.2f} {capacity['unit']}"
-        return f"{body['run_id']}: {body['profile']}, {body['verdict']}{shown}"
+        return f"{body.get('run_id')}: {body.get('profile')}, {body.get('verdict')}{shown}"
     return ", ".join(f"{name} {_short(value)}" for name, value in body.items() if name not in _HIDDEN)[:160]
 
 
@@ -299,7 +300,7 @@ def _short(value: Any) -> str:
 
 
 def _action(body: Any, lang: str) -> str:
-    return _state(str(body["action"]), lang)
+    return _state(str(body.get("action")), lang)
 
 
 def _state(state: str, lang: str) -> str:

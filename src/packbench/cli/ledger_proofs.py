@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packbench.app.ledgers import opened, revoke_key, rotate_key, trusted_keys
+from packbench.app.outputs import require_harmless
 from packbench.cli.console import Done, Terminal, error_object
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
@@ -261,7 +262,7 @@ def _written(data: dict[str, Any], text: str, out: Path | None) -> Done:
     """Text for a pipe, or in a file."""
     if out is None:
         return Done(data, text=text)
-    out.write_text(text, encoding="utf-8")
+    require_harmless(out).write_text(text, encoding="utf-8")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row(str(out))
     return Done({**data, "paths": [str(out)]}, (table,))

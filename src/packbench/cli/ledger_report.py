@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from packbench.app.ledgers import opened
+from packbench.app.outputs import require_harmless
 from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem
-from packbench.report.ledger_account import headings, summary_rows, write_account
+from packbench.report.ledger_account import ACCOUNT_CSV, headings, summary_rows, write_account
 from packbench.trace.ledger.entries import entries_of
 from packbench.trace.ledger.home import REAL, TEST, ledger_path
 from packbench.trace.ledger.period import account_for, period_to_dict
@@ -46,6 +47,7 @@ def _report(args: argparse.Namespace, terminal: Terminal) -> Done:
         period = account_for(entries_of(path), _instant(begin), _instant(end + timedelta(days=1)))
     paths: dict[str, str] = {}
     if args.out is not None:
+        require_harmless(args.out / ACCOUNT_CSV)
         title = (name, purpose, begin.isoformat(), end.isoformat())
         paths = write_account(period, title, args.out, terminal.lang)
     rows = summary_rows(period, terminal.lang)
@@ -53,7 +55,7 @@ def _report(args: argparse.Namespace, terminal: Terminal) -> Done:
     # Types side by side: there are few of them, and many flows.
     for number, heading in enumerate(headings(terminal.lang)):
         table.add_row(heading, *(row[number] for row in rows), style="bold" if number < 2 else None)
-    told = [Text(each, style="yellow") for each in period.conflicts[:10]]
+    told = [Text(each, style="yellow") for each in (*period.conflicts[:10], *period.backdated[:10])]
     told += [
         Text(f"{code}: {kg:+.2f} kg unexplained", style="yellow")
         for code, kg in period.unexplained_kg

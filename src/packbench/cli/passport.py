@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packbench.app.ledgers import trusted_keys
+from packbench.app.outputs import require_harmless
 from packbench.app.passports import Made, Wanted, about_to_dict, errors_of, make_passport, token_of, write
 from packbench.cli.console import Done, Terminal, error_object
 from packbench.cli.words import Subparsers
@@ -102,7 +103,7 @@ def _make(args: argparse.Namespace, terminal: Terminal) -> Done:
     now = MonotonicClock().wall()
     made = make_passport(_wanted(args, args.what), now)
     token = token_of(made, now) if args.credential and not made.is_draft else None
-    path = args.out
+    path = None if args.out is None else require_harmless(args.out)
     if path is None and made.folder is not None:
         path = made.folder / f"passport.{args.kind}.json"
     paths = {} if path is None else write(made, path, token)
@@ -156,7 +157,7 @@ def _facts(args: argparse.Namespace, terminal: Terminal) -> Done:
     data: dict[str, Any] = {"ok": True, "as": args.kind, "missing": fields, "template": text}
     if args.out is None:
         return Done(data, text=text)
-    args.out.write_text(text, encoding="utf-8")
+    require_harmless(args.out).write_text(text, encoding="utf-8")
     told = _TEXTS[terminal.lang]["template"].format(count=len(absent), path=args.out)
     return Done({**data, "paths": {"template": str(args.out)}}, (Text(told),))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -146,6 +147,8 @@ _LINE_ZH: Final = {
     "seq": "序号",
 }
 _IN_PDF: Final = _LINE_FIELDS[:11]
+_FORMULA: Final = re.compile(r"\s*[=+\-@\t\r\n|%\uff1d\uff0b\uff0d\uff20]")
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 _WIDTHS: Final = (4.5, 3, 6, 2, 2.4, 2, 2.2, 4, 4, 3, 4)
 
 
@@ -212,9 +215,13 @@ def _csv(head: list[str], rows: list[list[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(head)
-    # A cell that begins like a formula would be one in a spreadsheet.
-    writer.writerows([[f"'{cell}" if cell[:1] in "=+@\t" and cell else cell for cell in row] for row in rows])
+    writer.writerows([[_inert(cell) for cell in row] for row in rows])
     return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def _inert(cell: str) -> str:
+    """A cell that begins like a formula would be one in a spreadsheet; a negative number is none."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def _pdf(period: Period, about: tuple[str, str, str, str], lang: Lang) -> bytes:

@@ -78,10 +78,24 @@ def bench_key(now: datetime) -> SigningKey:
         with _locked():
             record = active_record()
             if record is None:
+                _require_none_yet()
                 key = _write_new(SigningKey.new())
                 _write_ring((*records(), KeyRecord(key.key_id, ACTIVE, _text(now))))
                 return key
     return _load(record.key_id)
+
+
+def _require_none_yet() -> None:
+    """A bench whose keys are there and whose keyring is not must not quietly begin anew with another key."""
+    if not records() and (kept := next(iter(sorted(keys_home().glob("*.key.pem"))), None)) is not None:
+        raise PackbenchError(
+            f"{keys_home() / RING_NAME} is missing, and {kept.name} is there: put the keyring back from a backup"
+        )
+
+
+def load_private(key_id: str) -> SigningKey | None:
+    """A key that signed before, for what it still has to say; None when it has been deleted."""
+    return _load(key_id) if _private_path(key_id).exists() else None
 
 
 def rotate(now: datetime, reason: str, *, revoke: bool = False) -> tuple[SigningKey, SigningKey]:

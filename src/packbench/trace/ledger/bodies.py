@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final, cast
 
-from packbench.core.errors import Problem
+from packbench.core.errors import InputError, Problem
 from packbench.trace.ledger import states
 from packbench.trace.ledger.assets import LEVELS
 
@@ -25,7 +25,8 @@ def _is_code(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value.strip()) > 0 and len(value) <= TEXT_MAX
+    """Printable: an escape sequence in a holder's name would be carried out by whoever's terminal lists it."""
+    return isinstance(value, str) and len(value.strip()) > 0 and len(value) <= TEXT_MAX and value.isprintable()
 
 
 def _is_count(value: Any) -> bool:
@@ -64,7 +65,7 @@ def _is_obligations(value: Any) -> bool:
 
 _Check = tuple[Callable[[Any], bool], str]
 CODE: Final[_Check] = (_is_code, f"a code of up to {CODE_MAX} printable characters")
-TEXT: Final[_Check] = (_is_text, "a text")
+TEXT: Final[_Check] = (_is_text, f"a printable text of up to {TEXT_MAX} characters")
 COUNT: Final[_Check] = (_is_count, "a whole number from 1")
 MASS: Final[_Check] = (_is_mass, "a mass in kg above 0")
 RESIDUE: Final[_Check] = (_is_residue, "a mass in kg from 0")
@@ -138,6 +139,22 @@ def problems_of(body: Mapping[str, Any]) -> list[Problem]:
         elif not allowed[name][0](value):
             problems.append(Problem("", field=name, found=repr(value)[:80], expected=allowed[name][1]))
     return problems
+
+
+def require_shape(body: Mapping[str, Any]) -> None:
+    """Refuse a body whose fields cannot mean anything, whoever signed it. Raises InputError."""
+    action = body.get("action")
+    if action == states.RUN:
+        wrong = [name for name in ("code", "run_id") if not isinstance(body.get(name, ""), str)]
+        problems = [Problem("", field=name, found=repr(body[name])[:80], expected="a text") for name in wrong]
+        if not body.get("run_id"):
+            problems.append(Problem("", field="run_id", found="nothing", expected="the run's id"))
+    elif action in (states.OPENED, states.KEY_ROTATED, states.KEY_REVOKED):
+        problems = []
+    else:
+        problems = problems_of(body)
+    if problems:
+        raise InputError(problems)
 
 
 def _part_is_good(part: Any) -> bool:

@@ -14,10 +14,13 @@ from packbench.trace.codes.code import read
 from packbench.trace.codes.tables import tables
 from packbench.trace.ledger import states
 from packbench.trace.ledger.assets import LEVELS, Asset, Obligation, Portion
+from packbench.trace.ledger.bodies import require_shape
 
 UNKNOWN: Final = "unknown"
 RETURN: Final = "return"
 """The obligation of every lease."""
+WEIGHING: Final = 0.02
+"""House rule: by how much two weighings of the same thing may differ."""
 
 
 class Assets(Protocol):
@@ -42,9 +45,10 @@ class Book:
     def apply(self, body: Mapping[str, Any], seq: int, time: str) -> tuple[str, ...]:
         """Take an entry in; returns the codes it concerns. Raises InputError when it is not legal.
 
-        The body's shape has been checked (`bodies`); a run's always is taken: what happened must not get lost.
+        A run's is always taken: what happened must not get lost.
         """
         self._touched = {}
+        require_shape(body)
         action = str(body.get("action"))
         if action in (states.OPENED, states.KEY_ROTATED, states.KEY_REVOKED):
             return ()
@@ -115,6 +119,8 @@ class Book:
     def _happen(self, action: str, body: Mapping[str, Any], seq: int, time: str) -> None:
         asset = self._known(str(body["code"]))
         if action == states.NOTED:
+            if body.get("refers_to", 0) >= seq:
+                raise self._refused("refers_to", str(body["refers_to"]), f"an entry before this one, up to {seq - 1}")
             return
         if action == states.FULFILLED:
             self._fulfil(asset, str(body["obligation"]), time)
@@ -127,7 +133,7 @@ class Book:
             asset.obligations.append(Obligation(RETURN, holder, str(body["due"]), "return the battery", seq))
         if action == states.RETURNED:
             for each in asset.open_obligations:
-                if each.name == RETURN and not asset.states.get(states.LEASED):
+                if each.name == RETURN and not self._is_leased_to(asset, each.who):
                     each.fulfilled = time
         for each in body.get("obligations", ()):
             who = str(each.get("who", body["holder"]))
@@ -139,7 +145,15 @@ class Book:
         if found is None:
             names = ", ".join(each.name for each in asset.open_obligations) or "none: nothing is open"
             raise self._refused("obligation", repr(name), names)
+        if name == RETURN and self._is_leased_to(asset, found.who):
+            raise self._refused(
+                "obligation", f"{name!r}, and {found.who} still leases it", "returned, which fulfils it"
+            )
         found.fulfilled = time
+
+    @staticmethod
+    def _is_leased_to(asset: Asset, holder: str) -> bool:
+        return any(each.state == states.LEASED and each.holder == holder and each.quantity for each in asset.portions)
 
     def _move(self, asset: Asset, after: str | None, body: Mapping[str, Any], time: str) -> None:
         """Bring a quantity of an asset into a state (None: the same one) and place."""
@@ -197,7 +211,8 @@ class Book:
             known = self._asset(code)
             if known is None:
                 given = {"chemistry": whole.chemistry, "origin": whole.code, **part}
-                self._new(code, given, "made", spot, (whole.code,))
+                made = self._new(code, given, "made", spot, (whole.code,))
+                self._require_part_of(whole, made)
             elif whole.code in known.parents + known.children and known.states.get(states.REGROUPED):
                 moved = {"from": states.REGROUPED, "holder": place.holder, "location": place.location}
                 self._move(known, states.RECEIVED, moved, time)
@@ -205,6 +220,30 @@ class Book:
                 raise self._refused("parts", repr(code), f"a new code, or one that went into {whole.code}")
             if code not in whole.children:
                 whole.children.append(code)
+        self._weigh(whole, place.quantity, body)
+
+    def _require_part_of(self, whole: Asset, part: Asset) -> None:
+        """Of the same chemistry and of a lower level: by type, what goes in is what comes out."""
+        parsed = read(part.code)
+        said = {part.chemistry, *([tables().chemistry(parsed.battery_type)] if parsed is not None else [])}
+        if whole.chemistry != UNKNOWN and said != {whole.chemistry}:
+            raise self._refused(
+                "parts", f"{part.code} of {', '.join(sorted(said))}", f"{whole.chemistry}, as the whole"
+            )
+        if LEVELS.index(part.level) <= LEVELS.index(whole.level):
+            below = LEVELS[LEVELS.index(whole.level) + 1 :]
+            expected = f"one of {', '.join(below)}" if below else "nothing: a cell has no parts (recycled, disposed)"
+            raise self._refused("parts", f"{part.code}, a {part.level} out of a {whole.level}", expected)
+
+    def _weigh(self, whole: Asset, quantity: int, body: Mapping[str, Any]) -> None:
+        """Parts and residue weigh no more than what was taken apart; less may be, and is told by the account."""
+        if whole.mass_kg is None:
+            return
+        parts = [(self._known(str(each["code"])), each) for each in body["parts"]]
+        known_kg = sum((part.mass_kg or 0.0) * each.get("quantity", part.quantity) for part, each in parts)
+        weighed_kg, most_kg = known_kg + float(body.get("residue_kg", 0.0)), whole.mass_kg * quantity
+        if weighed_kg > most_kg * (1.0 + WEIGHING):
+            raise self._refused("parts", f"{weighed_kg:g} kg with the residue", f"at most the whole's {most_kg:g} kg")
 
     def _regroup(self, body: Mapping[str, Any], time: str) -> None:
         code = str(body["code"])
@@ -225,6 +264,13 @@ class Book:
         made = self._new(
             code, given, "made", Portion(states.STORED, 1, holder, location, "", time), list(body["parts"])
         )
+        lowest = min(LEVELS.index(each.level) for each in parts)
+        if LEVELS.index(made.level) > lowest:
+            raise self._refused(
+                "level", f"a {made.level} of a {LEVELS[lowest]}", f"one of {', '.join(LEVELS[: lowest + 1])}"
+            )
+        if known_mass is not None and (made.mass_kg or 0.0) < known_mass * (1.0 - WEIGHING):
+            raise self._refused("mass_kg", f"{made.mass_kg:g} kg", f"at least its parts' {known_mass:g} kg")
         grades = {each.grade for each in parts}
         made.grade = grades.pop() if len(grades) == 1 else ""
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from packbench.analysis.verdict import may_enter
 from packbench.core.errors import InputError, Problem, StoreError, VerificationFailed
@@ -121,28 +121,44 @@ class Ledger:
         end does not follow, StoreError when the disk does not take it.
         """
         with self._locked():
-            self._catch_up()
-            self._set_torn_aside()
-            tail = self.tail
-            if len(self.index.ledgers()) > 1:
-                expected = "a ledger of one bench"
-                raise InputError(Problem("", file=str(self.path), found="a merged ledger", expected=expected))
-            if tail.kid != key.key_id and bodies[0].get("action") != states.KEY_ROTATED:
-                self._require_successor(tail, key)
-            entries: list[Entry] = []
-            at = tail.end
-            self._require_right_runs(bodies)
-            with self.index.changing():
-                seq, prev = tail.seq, tail.hash
-                for body in bodies:
-                    seq += 1
-                    entry = make_entry(tail.ledger, seq, time_text(now), prev, body, key)
-                    self.index.take(entry, at, strict=True)
-                    entries.append(entry)
-                    at += len(entry.line) + 1
-                    prev = entry.hash
-                self._write(entries, tail.end, is_indexed=True)
-            return entries
+            return self._append(self._ready(), bodies, key, now)
+
+    def rotate(self, old: SigningKey, new: SigningKey, reason: str, now: datetime, *, revoked: bool) -> Entry:
+        """The entry by which the old key names its successor, which agrees to all that stands before it."""
+        with self._locked():
+            tail = self._ready()
+            body = rotation_body(new, old.public, reason, tail.ledger, tail.hash, revoked=revoked)
+            return self._append(tail, [body], old, now)[0]
+
+    def _ready(self) -> Tail:
+        """The end of the file as it is under the lock, with nothing torn behind it."""
+        self._catch_up()
+        self._set_torn_aside()
+        if len(self.index.ledgers()) > 1:
+            expected = "a ledger of one bench"
+            raise InputError(Problem("", file=str(self.path), found="a merged ledger", expected=expected))
+        return self.tail
+
+    def _append(self, tail: Tail, bodies: Sequence[Mapping[str, Any]], key: SigningKey, now: datetime) -> list[Entry]:
+        # Under the lock: a key that was loaded before somebody else rotated it signs nothing any more.
+        if (signer := self.signer()) != key.key_id:
+            raise InputError(
+                Problem("", file=str(self.path), field="key", found=key.key_id, expected=f"{signer}, which signs here")
+            )
+        entries: list[Entry] = []
+        at = tail.end
+        self._require_right_runs(bodies)
+        with self.index.changing():
+            seq, prev = tail.seq, tail.hash
+            for body in bodies:
+                seq += 1
+                entry = make_entry(tail.ledger, seq, time_text(now), prev, body, key)
+                self.index.take(entry, at, strict=True)
+                entries.append(entry)
+                at += len(entry.line) + 1
+                prev = entry.hash
+            self._write(entries, tail.end, is_indexed=True)
+        return entries
 
     def add(self, bodies: Sequence[Mapping[str, Any]], key: SigningKey, now: datetime) -> list[Entry]:
         """Like `append`, for bodies that people wrote: their shape is checked first, every problem told at once."""
@@ -164,18 +180,15 @@ class Ledger:
                 expected = "a measured run: others enter the ledger marked test"
                 raise InputError(Problem("", file=str(self.path), field="provenance", found=stated, expected=expected))
 
-    def _require_successor(self, tail: Tail, key: SigningKey) -> None:
-        """The key that signs is the one that the last rotation named."""
+    def signer(self) -> str:
+        """Id of the key that signs the next entry: the one that signed the last, or that this one named."""
+        tail = self.tail
         place = self.index.place(tail.line)
-        assert place is not None
+        if place is None:
+            return tail.kid
         body = self.read(place.at, place.length).body
-        named: Any = body.get("key", {}) if body.get("action") in (states.KEY_ROTATED, states.OPENED) else {}
-        if named.get("kid") != key.key_id:
-            raise InputError(
-                Problem(
-                    "", file=str(self.path), field="key", found=key.key_id, expected=f"{tail.kid}, which signs here"
-                )
-            )
+        named: Any = body.get("key") if body.get("action") == states.KEY_ROTATED else None
+        return str(cast("Mapping[str, Any]", named).get("kid")) if isinstance(named, Mapping) else tail.kid
 
     def _write(self, entries: Sequence[Entry], at: int, *, is_indexed: bool = False) -> None:
         data = b"".join(entry.line + b"\n" for entry in entries)
@@ -256,9 +269,15 @@ class Ledger:
             flock(self._handle, LOCK_UN)
 
 
-def rotation_body(new: SigningKey, old: PublicKey, reason: str, *, revoked: bool) -> dict[str, Any]:
-    """The entry by which the old key names its successor, with the new key's own word for it."""
-    proof = new.sign(f"packbench: {new.key_id} follows {old.key_id}".encode())
+def rotation_body(
+    new: SigningKey, old: PublicKey, reason: str, ledger: str, prev: str, *, revoked: bool
+) -> dict[str, Any]:
+    """The entry by which the old key names its successor, with the new key's own word for it.
+
+    That word covers the ledger and the hash of all that stands before it: whoever has stolen the old key cannot put it
+    under a history of their own.
+    """
+    proof = new.sign(_agreed(new.key_id, old.key_id, ledger, prev))
     return {
         "action": states.KEY_ROTATED,
         "key": new.public.jwk(),
@@ -269,13 +288,18 @@ def rotation_body(new: SigningKey, old: PublicKey, reason: str, *, revoked: bool
     }
 
 
-def rotation_holds(body: Mapping[str, Any], new: PublicKey, old_id: str) -> bool:
-    """Whether the successor itself agreed."""
+def rotation_holds(entry: Entry, new: PublicKey) -> bool:
+    """Whether the successor itself agreed, to this entry in this place."""
     try:
-        proof = bytes.fromhex(str(body.get("proof")))
+        proof = bytes.fromhex(str(entry.body.get("proof")))
     except ValueError:
         return False
-    return body.get("follows") == old_id and new.verify(proof, f"packbench: {new.key_id} follows {old_id}".encode())
+    agreed = _agreed(new.key_id, entry.key_id, entry.ledger, entry.prev)
+    return entry.body.get("follows") == entry.key_id and new.verify(proof, agreed)
+
+
+def _agreed(new_id: str, old_id: str, ledger: str, prev: str) -> bytes:
+    return f"packbench: {new_id} follows {old_id} in {ledger} after {prev}".encode()
 
 
 def _numbered(problem: Problem, number: int) -> Problem:

@@ -83,12 +83,15 @@ class Period:
     unexplained_kg: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     """(code, kg): of a dismantled whole, what neither its parts nor its residue weigh."""
     conflicts: list[str] = field(default_factory=list[str])
+    """Entries that are not legal where they stand; they count for nothing."""
+    backdated: list[str] = field(default_factory=list[str])
+    """Entries that are dated before one that was entered earlier; they count when they were entered."""
     entries: int = 0
 
     @property
     def balances(self) -> bool:
-        """Whether every type does."""
-        return all(each.difference == 0 for each in self.accounts.values())
+        """Whether every type does, and no entry had to be left out."""
+        return not self.conflicts and all(each.difference == 0 for each in self.accounts.values())
 
 
 def account_for(entries: Iterable[Entry], begin: str, end: str) -> Period:
@@ -97,10 +100,17 @@ def account_for(entries: Iterable[Entry], begin: str, end: str) -> Period:
     kept = DictAssets()
     book = Book(kept)
     opened = False
+    newest: dict[str, str] = {}
     for entry in entries:
-        if entry.time >= end:
-            break
-        inside = entry.time >= begin
+        # The chain proves the order, and nothing but the writer's word the time: what was entered after an entry cannot
+        # have happened before it as far as an account that was closed by then is concerned.
+        time = max(entry.time, newest.get(entry.ledger, ""))
+        if time > entry.time:
+            period.backdated.append(f"entry {entry.seq} of {entry.ledger}: dated {entry.time}, entered after {time}")
+        newest[entry.ledger] = time
+        if time >= end:
+            continue
+        inside = time >= begin
         if inside and not opened:
             opened = True
             _open(period, kept)
@@ -123,7 +133,7 @@ def _take(period: Period, book: Book, kept: DictAssets, entry: Entry, *, inside:
     before = {code: (dict(kept.by_code[code].states) if code in kept.by_code else None) for code in codes}
     try:
         touched = book.apply(body, entry.seq, entry.time)
-    except InputError as error:
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         period.conflicts.append(f"entry {entry.seq} of {entry.ledger}: {error}")
         return
     period.entries += inside
@@ -249,4 +259,5 @@ def period_to_dict(period: Period) -> dict[str, Any]:
         ],
         "unexplained_kg": [{"code": code, "kg": kg} for code, kg in period.unexplained_kg],
         "conflicts": period.conflicts,
+        "backdated": period.backdated,
     }

@@ -30,6 +30,8 @@ def entry_to_dict(entry: Entry) -> dict[str, Any]:
 
 def history(ledger: Ledger, code: str) -> dict[str, Any]:
     """Everything about a code: its entries, its state, what it came from and became. Raises InputError."""
+    if not code.isprintable():
+        raise InputError(Problem("", field="code", found=repr(code)[:80], expected="printable characters"))
     asset = ledger.index.get(code)
     places = ledger.index.places(code)
     if asset is None and not places:
@@ -71,7 +73,7 @@ def _family(ledger: Ledger, asset: Asset, way: str, depth: int, seen: set[str]) 
 
 def of_holder(ledger: Ledger, holder: str) -> dict[str, Any]:
     """Everything that a holder has or had last. Raises InputError for one that nobody heard of."""
-    assets = ledger.index.held_by(holder)
+    assets = ledger.index.held_by(holder) if holder.isprintable() else []
     if not assets:
         known = ", ".join(ledger.index.holders()[:10]) or "none yet"
         raise InputError(Problem("", field="--holder", found=repr(holder), expected=f"one of {known}"))

@@ -27,6 +27,7 @@ from packbench.trace.ledger.index import DictAssets
 from packbench.trace.ledger.merkle import leaf_hash, root_of
 
 FINDINGS_MAX: Final = 20
+NOT_LEGAL: Final = "is not legal where it stands"
 
 
 class Found(NamedTuple):
@@ -90,6 +91,8 @@ class _Judge:
         self.remarks: list[str] = []
         self.book = Book(DictAssets())
         self.entries = 0
+        self.illegal: list[Found] = []
+        """Signed and in its place, and yet what the rules do not allow."""
         self._is_broken = False
         """The line before did not hold: that this one does not follow it is the same finding."""
 
@@ -116,17 +119,20 @@ class _Judge:
             if chain is None:
                 return
         count = len(self.findings)
+        self._time(entry, chain)
         self._place(number, byte, entry, chain)
         self._signature(number, byte, entry, chain)
         chain.leaves.append(leaf_hash(entry.line))
-        chain.seq, chain.head, chain.time = entry.seq, entry.hash, entry.time
+        chain.seq, chain.head, chain.time = entry.seq, entry.hash, max(chain.time, entry.time)
         if len(self.findings) == count:
             self._is_broken = False
             self._keys(number, byte, entry, chain)
             try:
                 self.book.apply(entry.body, entry.seq, entry.time)
             except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
-                self.remarks.append(f"entry {entry.seq} of {entry.ledger} is not legal where it stands: {error}")
+                self.illegal.append(
+                    Found(number, byte, entry.seq, f"entry {entry.seq} of {entry.ledger} {NOT_LEGAL}: {error}")
+                )
         else:
             self._is_broken = True
 
@@ -163,6 +169,14 @@ class _Judge:
         elif entry.prev != chain.head and not self._is_broken:
             self._find(number, byte, entry.seq, f"entry {entry.seq} does not follow the entry before it")
 
+    def _time(self, entry: Entry, chain: Chain) -> None:
+        """The order of the entries is proven; their times are the writer's word."""
+        if entry.time < chain.time:
+            self.remarks.append(
+                f"entry {entry.seq} of {entry.ledger} is dated {entry.time}, before the one before it ({chain.time}): "
+                "it was backdated, or the clock was set back"
+            )
+
     def _signature(self, number: int, byte: int, entry: Entry, chain: Chain) -> None:
         if not chain.keys:
             return
@@ -185,12 +199,22 @@ class _Judge:
         except (ValueError, TypeError, LookupError, AttributeError):
             self._find(number, byte, entry.seq, f"entry {entry.seq}: the rotation names no key")
             return
-        if not rotation_holds(entry.body, new, entry.key_id):
+        if not rotation_holds(entry, new):
             self._find(number, byte, entry.seq, f"entry {entry.seq}: the new key did not agree to the rotation")
             return
         if entry.body.get("revoked"):
             chain.revoked[entry.key_id] = entry.seq
         chain.keys.append(new)
+
+    def legality(self) -> None:
+        """One bench's ledger takes nothing that is not legal, so whoever wrote it went round it with its key.
+
+        Between benches it may happen in good faith (one battery received twice): that is for people to settle.
+        """
+        if len(self.chains) > 1:
+            self.remarks += [each.what for each in self.illegal]
+        else:
+            self.findings += self.illegal
 
     def trust(self) -> None:
         """Whether the keys are those that the reader was given."""
@@ -258,6 +282,7 @@ def verify_ledger(path: Path, keys: Sequence[PublicKey], notes: Sequence[tuple[s
         raise InputError(Problem("cannot be read", file=str(path), found=found, expected="a ledger")) from error
     if not judge.entries and not judge.findings:
         judge.findings.append(Found(1, 0, 1, "the file is empty: no entry, no ledger"))
+    judge.legality()
     judge.trust()
     signers = [*keys, *(key for chain in judge.chains.values() for key in chain.keys)]
     checkpoints: list[Checkpoint] = []
