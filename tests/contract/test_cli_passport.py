@@ -194,3 +194,33 @@ def test_carbon_from_dc_alone_is_refused(real: Path, tmp_path: Path, capsys: pyt
     answer = ask(capsys, "carbon", str(real), "--factors", str(path))
     assert (answer.code, answer.data["errors"][0]["field"]) == (2, "bench_energy.counted_by")
     assert "leaves out what the cycler itself takes" in answer.data["errors"][0]["message"]
+
+
+def test_a_passport_with_the_runs_footprint_and_a_draft_where_it_is_assumed(
+    real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "CarbonFootprintForBatteries.batteryCarbonFootprint"
+    own = (path, "CarbonFootprintForBatteries.carbonFootprintPerLifecycleStage", "CarbonFootprintForBatteries.absolute")
+    facts = {key: value for key, value in values("batterypass").items() if not key.startswith(own)}
+    file = tmp_path / "bp.json"
+    file.write_text(facts_text("batterypass", {**facts, RATED["batterypass"]: 25.0}), "utf-8")
+    words = ("passport", str(real), "--as", "batterypass", "--facts", str(file), *FOLLOWING, "--carbon")
+    assumed = ask(capsys, *words, "assumptions", "--credential")
+    assert (assumed.code, assumed.data["draft"], [each["field"] for each in assumed.data["errors"]]) == (
+        2,
+        True,
+        [path],
+    )
+    assert "electricity" in assumed.data["errors"][0]["found"]
+    text = (packaged_configs() / "carbon" / "assumptions.yaml").read_text("utf-8")
+    sourced = tmp_path / "sourced.yaml"
+    sourced.write_text(text.replace("basis: assumption", "basis: literature"), "utf-8")
+    answer = ask(capsys, *words, str(sourced))
+    assert (answer.code, answer.data["valid"]) == (0, True), answer.data.get("errors")
+    footprint = ask(capsys, "carbon", str(real), "--factors", str(sourced)).data["kg_co2e_per_kwh"]["second_life"]
+    told = answer.data["passport"]["CarbonFootprintForBatteries"]
+    assert told["batteryCarbonFootprint"] == pytest.approx(footprint["total"]["value"], abs=1e-6)
+    assert answer.data["origins"][path]["reference"] == "sourced.yaml (assumptions)"
+    assert any(each["figure"] == "self_discharge" for each in answer.data["left_out"])
+    nobody = ask(capsys, "passport", "001PB005000001D7B0500008", "--as", "batterypass", "--carbon", str(sourced))
+    assert (nobody.code, nobody.data["errors"][0]["field"]) == (2, "--carbon")

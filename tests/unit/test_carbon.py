@@ -29,12 +29,12 @@ second_life: {full_cycles_per_year: 250.0, years: 6.0, mean_energy: 90 %, U: 10 
 allocation: {rule: cut-off}
 repurposing:
   - {name: lorry, stage: Distribution, kg_co2e: 27.0, U: 20 %, basis: assumption, source: h}
-bench_energy: {counted_by: ac_meter, begin_kwh: 100.0, end_kwh: 108.0, U: 1 %, source: meter 7}
+bench_energy: {counted_by: ac_meter, begin_kwh: 100.0, end_kwh: 108.0, U: 1 %, basis: measured, source: meter 7}
 """
 CURVE = (
     "bench_energy: {counted_by: efficiency_curve,"
     " curve: [{power: 1 kW, efficiency: 80 %}, {power: 4 kW, efficiency: 90 %}],"
-    " standby: 100 W, regenerative: true, U: 1 %, source: data sheet}"
+    " standby: 100 W, regenerative: true, U: 1 %, basis: declared, source: data sheet}"
 )
 REMAINING = Measured(20_000.0, 400.0, 2.0, 0.95, "Wh")
 FIRST_KWH, SECOND_KWH = 40 * 60 * 8.0, 20 * 250 * 6 * 0.9
@@ -172,4 +172,4 @@ def test_the_curve_must_rise() -> None:
 def test_what_is_shipped_is_all_marked_assumption() -> None:
     shipped = load_factors(Path(SHIPPED).read_text("utf-8"), "assumptions.yaml")
     found = footprint_to_dict(footprint(shipped, REMAINING, BenchEnergy(1.0, 0.1, "ac_meter", "x")))
-    assert len(found["assumptions"]) == len(found["sources"]) == len(STAGES) + 4
+    assert len(found["assumptions"]) == len(found["sources"]) == len(STAGES) + 5

@@ -153,9 +153,10 @@ def test_a_status_that_follows_another_passport_needs_it() -> None:
 
 def test_remanufactured_means_nine_tenths_of_the_rated_capacity() -> None:
     passport = fill(asked("catenax", status="remanufactured"), measured(), facts("catenax"))
-    (problem,) = passport.problems
-    assert problem.field == "sustainability.status"
+    problem, spread = passport.problems
+    assert problem.field == spread.field == "sustainability.status"
     assert problem.found == "remanufactured with 85.0% of the rated capacity"
+    assert spread.found == "remanufactured with cells whose spread the run did not measure"
 
 
 def test_an_invalid_run_measures_nothing() -> None:

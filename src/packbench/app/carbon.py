@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from packbench.app.passports import run_of
 from packbench.app.places import DATA_NAME
+from packbench.app.proven import run_of
 from packbench.core.errors import InputError, Problem
 from packbench.core.result import Result
 from packbench.files import find_config
@@ -20,6 +20,7 @@ from packbench.store.reader import RunReader
 from packbench.trace.carbon.bench_energy import BenchEnergy, counted
 from packbench.trace.carbon.factors import BenchEnergyModel, FactorsModel, load_factors
 from packbench.trace.carbon.footprint import Footprint, footprint
+from packbench.trace.passport.footprint_fields import CarbonFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +32,33 @@ class Judged:
     factors_file: Path
     bench: BenchEnergy
     footprint: Footprint
-    is_test: bool
-    """Nobody measured the run."""
+
+    def for_passport(self) -> CarbonFigures:
+        """As a passport takes it."""
+        return CarbonFigures(self.footprint, f"{self.factors_file.name} ({self.factors.carbon})")
 
 
-def carbon_of(word: str, factors: str) -> Judged:
-    """The footprint of a run's pack, or of the newest run of a code. Raises InputError, VerificationFailed."""
+def carbon_of(word: str, factors: str) -> tuple[Judged, bool]:
+    """The footprint of a run's pack, or of the newest run of a code, and whether nobody measured that run.
+
+    Raises InputError, VerificationFailed.
+    """
+    folder, result, is_test = run_of(word)
+    return footprint_of(folder, result, factors), is_test
+
+
+def footprint_of(folder: Path, result: Result, factors: str) -> Judged:
+    """The footprint of a run that has been verified. Raises InputError."""
     path = find_config("carbon", factors)
     try:
         model = load_factors(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise InputError(Problem("", str(path), found="no UTF-8 text", expected="a factors file")) from error
-    folder, result, is_test = run_of(word)
     if not result.valid or result.energy_wh is None:
         found = "; ".join(result.invalid_reasons) or "no energy"
         raise InputError(Problem("", field=f"run {result.run_id}", found=found, expected="a valid run with its energy"))
     bench = _bench(model.bench_energy, folder, result, path)
-    return Judged(result, model, path, bench, footprint(model, result.energy_wh, bench), is_test)
+    return Judged(result, model, path, bench, footprint(model, result.energy_wh, bench))
 
 
 def _bench(model: BenchEnergyModel, folder: Path, result: Result, file: Path) -> BenchEnergy:

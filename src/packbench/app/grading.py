@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 
 from packbench.analysis.importer import analyze_file
 from packbench.app.job import apply_settings, read_source
-from packbench.app.passports import run_of
 from packbench.app.places import DATA_NAME
+from packbench.app.proven import run_of
 from packbench.config.pack import load_pack
 from packbench.core.errors import InputError, Problem
 from packbench.core.result import Measured, Result

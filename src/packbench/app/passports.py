@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from packbench.analysis.verdict import may_enter
-from packbench.app.conclude import analysed
-from packbench.app.places import DATA_NAME
-from packbench.app.records import find_run, list_runs, read_result
-from packbench.app.verifying import verify_run
-from packbench.core.errors import InputError, Problem, VerificationFailed
+from packbench.app.carbon import footprint_of
+from packbench.app.proven import folder_of, verified
+from packbench.core.errors import InputError, Problem
 from packbench.core.result import Result
 from packbench.trace import keyring
 from packbench.trace.codes import parse
-from packbench.trace.codes.code import read
 from packbench.trace.ledger.entry import canonical
 from packbench.trace.ledger.home import REAL
 from packbench.trace.passport import schema
@@ -50,6 +47,8 @@ class Wanted:
     predecessor: str | None = None
     issuer: str | None = None
     """Who makes the passport; None: the run's operator."""
+    carbon: str | None = None
+    """A factors file: the run's carbon footprint is to be in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,17 @@ def make_passport(wanted: Wanted, now: datetime) -> Made:
     """Fill a passport. Raises InputError for bad words or facts, VerificationFailed for a record that does not hold."""
     _check(wanted)
     facts = _facts(wanted)
-    folder = None if wanted.word is None else _folder(wanted.word)
-    result = None if folder is None else _verified(folder)
+    folder = None if wanted.word is None else folder_of(wanted.word)
+    result = None if folder is None else verified(folder)
     code = result.serial if result is not None else "" if wanted.word is None else parse(wanted.word).text
     who = wanted.issuer or (result.operator if result is not None else None)
-    asked = Asked(wanted.kind, code, now.date().isoformat(), who or _NOBODY, wanted.status, wanted.predecessor)
+    carbon = None
+    if wanted.carbon is not None:
+        if folder is None or result is None:
+            raise InputError(Problem("", field="--carbon", found="no recorded run", expected="a run with its energy"))
+        carbon = footprint_of(folder, result, wanted.carbon).for_passport()
+    day = now.date().isoformat()
+    asked = Asked(wanted.kind, code, day, who or _NOBODY, wanted.status, wanted.predecessor, carbon)
     passport = fill(asked, result, facts)
     return Made(
         _completed(passport, asked, result),
@@ -89,15 +94,6 @@ def make_passport(wanted: Wanted, now: datetime) -> Made:
         folder,
         result is not None and not may_enter(REAL, result.provenance),
     )
-
-
-def run_of(word: str) -> tuple[Path, Result, bool]:
-    """Folder and result of a run, or of a code's newest, verified; and whether nobody measured it."""
-    folder = _folder(word)
-    if folder is None:
-        raise InputError(Problem("", field="RUN|CODE", found=f"{word}, of which no run is recorded", expected="a run"))
-    result = _verified(folder)
-    return folder, result, not may_enter(REAL, result.provenance)
 
 
 def _completed(passport: Passport, asked: Asked, result: Result | None) -> Passport:
@@ -158,6 +154,7 @@ def about_to_dict(made: Made) -> dict[str, Any]:
         "provenance": passport.provenance,
         "log_sha256": None if result is None else result.hashes.get("log_sha256"),
         "passport_sha256": hashlib.sha256(canonical(passport.payload)).hexdigest(),
+        "left_out": [{"figure": each.figure, "reason": each.reason} for each in passport.left_out],
         "missing": [{"path": each.path, "expected": each.expected, "text": each.text} for each in passport.missing],
         "origins": {path: origin.to_dict() for path, origin in sorted(passport.origins.items())},
     }
@@ -191,35 +188,6 @@ def _facts(wanted: Wanted) -> list[Fact]:
             Problem("", str(wanted.facts), field="--facts", found=found, expected="a facts file")
         ) from error
     return read_facts(text, str(wanted.facts), wanted.kind)
-
-
-def _folder(word: str) -> Path | None:
-    """The folder of a run, or of the newest run of a code: a measured one when there is any."""
-    try:
-        return find_run(word)
-    except InputError as error:
-        of_code = [run for run in list_runs() if run.serial and run.serial == word and run.result is not None]
-        if of_code:
-            measured = [run for run in of_code if may_enter(REAL, run.provenance)]
-            return (measured or of_code)[-1].folder
-        if read(word) is not None:
-            return None
-        raise InputError(
-            Problem("", field="RUN|CODE", found=word, expected="a run, or a battery code (packbench runs list)")
-        ) from error
-
-
-def _verified(folder: Path) -> Result:
-    """The result anew from a record that holds: the result.json beside it could have been edited."""
-    whole = verify_run(folder)
-    if whole.findings:
-        first = whole.findings[0]
-        raise VerificationFailed(f"{folder / DATA_NAME}: {first.where}: {first.what}")
-    if read_result(folder) is None:
-        raise InputError(
-            Problem("", field="RUN", found=f"{folder.name}, not concluded", expected="packbench report first")
-        )
-    return analysed(folder)
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -70,21 +70,21 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Compute and show."""
-    judged = carbon_of(args.run, args.factors)
+    judged, is_test = carbon_of(args.run, args.factors)
     data = {
         "ok": True,
         "run_id": judged.result.run_id,
         "serial": judged.result.serial,
         "provenance": judged.result.provenance,
-        "test": judged.is_test,
+        "test": is_test,
         "factors": str(judged.factors_file),
         "bench_energy": bench_energy_to_dict(judged.bench),
         **footprint_to_dict(judged.footprint),
     }
-    return Done(data, _shown(judged, terminal.lang))
+    return Done(data, _shown(judged, terminal.lang, is_test=is_test))
 
 
-def _shown(judged: Judged, lang: Lang) -> tuple[RenderableType, ...]:
+def _shown(judged: Judged, lang: Lang, *, is_test: bool) -> tuple[RenderableType, ...]:
     texts, found = _TEXTS[lang], judged.footprint
     table = Table(box=None, pad_edge=False)
     table.add_column(texts["stage"])
@@ -108,7 +108,7 @@ def _shown(judged: Judged, lang: Lang) -> tuple[RenderableType, ...]:
     if found.assumptions:
         names = ", ".join(each.name for each in found.assumptions)
         shown.append(Text(texts["assumed"].format(names=names), style="yellow"))
-    if judged.is_test:
+    if is_test:
         shown.append(Text(texts["test"].format(provenance=judged.result.provenance), style="yellow"))
     return tuple(shown)
 

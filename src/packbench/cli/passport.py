@@ -69,6 +69,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("more", nargs="?", metavar="RUN|CODE|FILE", help="facts: of which run; verify: which file")
     parser.add_argument("--as", dest="kind", choices=schema.KINDS, help="which passport")
     parser.add_argument("--facts", type=Path, metavar="FILE", help="what makers and others state (YAML or JSON)")
+    parser.add_argument("--carbon", metavar="FACTORS", help="with the run's carbon footprint by a factors file")
     parser.add_argument("--status", choices=STATUSES, help="of the battery, now")
     parser.add_argument(
         "--predecessor", metavar="ID", help="the passport before this one (urn:uuid:... or https://...)"
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
 
 
 def _wanted(args: argparse.Namespace, word: str | None) -> Wanted:
-    return Wanted(word, args.kind, args.facts, args.status, args.predecessor, args.issuer)
+    return Wanted(word, args.kind, args.facts, args.status, args.predecessor, args.issuer, args.carbon)
 
 
 def _make(args: argparse.Namespace, terminal: Terminal) -> Done:

@@ -27,13 +27,15 @@ def fade_of(evidence: Evidence, edges: tuple[DcResistance, ...], cycles: tuple[C
     if pack is None:
         return None
     capacity = evidence.capacity_ah
-    resistance = _resistance_near(edges, RESISTANCE_SOC)
+    resistance = resistance_near(edges, RESISTANCE_SOC)
     powers = tuple(one for one in (_power(evidence, edges, soc) for soc in POWER_SOCS) if one is not None)
     at_80 = next((one for one in powers if abs(one.soc - POWER_SOCS[0]) <= NEAR_SOC), None)
     round_trip = cycles[-1].energy if cycles else None
     found = Fade(
         capacity_fade=None if capacity is None else faded(capacity, pack.rated_capacity_ah),
-        resistance_increase=_risen(resistance, pack.bol_resistance_ohm),
+        resistance_increase=None
+        if resistance is None or pack.bol_resistance_ohm is None
+        else risen(resistance[1], pack.bol_resistance_ohm),
         power_fade=None if at_80 is None or pack.bol_power_w is None else faded(at_80.power_w, pack.bol_power_w),
         round_trip_efficiency=round_trip,
         round_trip_fade=_faded_trip(round_trip, pack.bol_round_trip_efficiency),
@@ -52,14 +54,13 @@ def _faded_trip(round_trip: Measured | None, new: float | None) -> Measured | No
     return None if round_trip is None or new is None else faded(round_trip, new)
 
 
-def _risen(resistance: tuple[DcResistance, Measured] | None, new: float | None) -> Measured | None:
-    if resistance is None or new is None:
-        return None
-    part = scaled(resistance[1], new, "1")
+def risen(figure: Measured, new: float) -> Measured:
+    """(X - X_BOL)/X_BOL, X_BOL exact; k and budget stay the figure's own."""
+    part = scaled(figure, new, "1")
     return Measured(part.value - 1.0, part.U, part.k, part.p, "1", part.budget)
 
 
-def _resistance_near(edges: tuple[DcResistance, ...], soc: float) -> tuple[DcResistance, Measured] | None:
+def resistance_near(edges: tuple[DcResistance, ...], soc: float) -> tuple[DcResistance, Measured] | None:
     """The discharge edge nearest to a state of charge, with its resistance after AT_S."""
     near: list[tuple[float, DcResistance, Measured]] = []
     for edge in edges:
@@ -75,7 +76,7 @@ def _resistance_near(edges: tuple[DcResistance, ...], soc: float) -> tuple[DcRes
 def _power(evidence: Evidence, edges: tuple[DcResistance, ...], soc: float) -> PowerAt | None:
     """U_min (OCV - U_min)/R: what the pack can give for 10 s without passing its cut-off."""
     rested = tuple(edge for edge in edges if edge.rest_before_s >= REST_S)
-    found, pack = _resistance_near(rested, soc), evidence.pack
+    found, pack = resistance_near(rested, soc), evidence.pack
     if found is None or pack is None:
         return None
     edge, ohm = found

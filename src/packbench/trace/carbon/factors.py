@@ -102,6 +102,7 @@ class BenchEnergyModel(StrictModel):
     regenerative: bool | None = Field(
         default=None, description="efficiency_curve: whether a discharge goes back to the mains"
     )
+    basis: Basis = Field(description=_BASIS)
     source: str = Field(min_length=1, description="the meter and its certificate, or the data sheet's edition and page")
 
 

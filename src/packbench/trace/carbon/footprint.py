@@ -22,11 +22,12 @@ from typing import Any, Final, Literal
 
 from packbench.core.result import Measured
 from packbench.trace.carbon.bench_energy import BenchEnergy
-from packbench.trace.carbon.factors import STAGES, FactorModel, FactorsModel, ItemModel, LifeModel
+from packbench.trace.carbon.factors import STAGES, BenchEnergyModel, FactorModel, FactorsModel, ItemModel, LifeModel
 
 Life = Literal["first_life", "second_life"]
 LIVES: Final[tuple[Life, ...]] = ("first_life", "second_life")
 ELECTRICITY_STAGE: Final = "MainProduction"
+BENCH: Final = "bench_energy"
 K: Final = 2.0
 P: Final = 0.95
 
@@ -40,6 +41,8 @@ class Part:
     name: str
     kg: float
     U_kg: float
+    sources: tuple[str, ...] = ()
+    """Names of what it rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,17 @@ class Footprint:
     def assumptions(self) -> tuple[Source, ...]:
         """What rests on no source."""
         return tuple(each for each in self.sources if each.basis == "assumption")
+
+    def sources_of(self, life: Life) -> tuple[Source, ...]:
+        """Those that one life's figure rests on: a stage of which it carries nothing is none."""
+        carried = {name for part in self.parts if part.life == life and (part.kg or part.U_kg) for name in part.sources}
+        lives = set(LIVES) if self.rule == "by-energy" else {life}
+        return tuple(each for each in self.sources if each.name in carried | lives)
+
+    def kg(self, life: Life) -> Measured:
+        """kg CO2e of the whole battery in one life."""
+        chosen = [part for part in self.parts if part.life == life]
+        return Measured(sum(part.kg for part in chosen), hypot(*(part.U_kg for part in chosen)), K, P, "kg")
 
     def per_kwh(self, life: Life, stage: str | None = None) -> Measured:
         """kg CO2e per kWh delivered; of all stages when none is named."""
@@ -112,7 +126,7 @@ def _new(model: FactorsModel, shares: dict[str, float]) -> Iterator[Part]:
         factor: FactorModel = getattr(model.stages, stage)
         kg = factor.kg_co2e_per_kwh * usable_kwh
         for life, share in zip(LIVES, (shares[stage], 1.0 - shares[stage]), strict=True):
-            yield Part(life, stage, stage, kg * share, kg * share * factor.U)
+            yield Part(life, stage, stage, kg * share, kg * share * factor.U, (stage,))
 
 
 def _repurposing(model: FactorsModel, bench: BenchEnergy) -> Iterator[Part]:
@@ -120,18 +134,19 @@ def _repurposing(model: FactorsModel, bench: BenchEnergy) -> Iterator[Part]:
     kwh, factor = max(bench.kwh, 0.0), model.electricity
     kg = kwh * factor.kg_co2e_per_kwh
     wide = hypot(kg * factor.U, bench.U_kwh * factor.kg_co2e_per_kwh)
-    yield Part("second_life", ELECTRICITY_STAGE, "electricity of the test", kg, wide)
+    yield Part("second_life", ELECTRICITY_STAGE, "electricity of the test", kg, wide, ("electricity", BENCH))
     for item in model.repurposing:
-        yield Part("second_life", item.stage, item.name, item.kg_co2e, item.kg_co2e * item.U)
+        yield Part("second_life", item.stage, item.name, item.kg_co2e, item.kg_co2e * item.U, (item.name,))
 
 
 def _sources(model: FactorsModel) -> Iterator[Source]:
-    named: list[tuple[str, FactorModel | LifeModel | ItemModel]] = [
+    named: list[tuple[str, FactorModel | LifeModel | ItemModel | BenchEnergyModel]] = [
         *((stage, getattr(model.stages, stage)) for stage in STAGES),
         ("electricity", model.electricity),
         ("first_life", model.first_life),
         ("second_life", model.second_life),
         *((item.name, item) for item in model.repurposing),
+        (BENCH, model.bench_energy),
     ]
     for name, each in named:
         yield Source(name, each.basis, each.source)

@@ -13,17 +13,32 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from packbench.core.errors import Problem
-from packbench.core.result import Measured, Result
+from packbench.core.result import Result
 from packbench.trace.codes.code import read
 from packbench.trace.passport import schema
 from packbench.trace.passport.facts import Fact
+from packbench.trace.passport.figures import Figure, LeftOut, cell_spread, figures_of, unlike_ours
+from packbench.trace.passport.footprint_fields import TOTAL, CarbonFigures, complaints, fields_of, life_of
+from packbench.trace.passport.origin import Origin, stated_u, text_of_u
+from packbench.trace.passport.paths import (
+    ALWAYS,
+    BEGIN_OF_LIFE,
+    COMPONENT,
+    FIGURES,
+    INITIAL_POWER,
+    INITIAL_RESISTANCE,
+    POWER_SOC,
+    POWER_TIME,
+    Place,
+)
 from packbench.trace.passport.schema import Kind, Leaf
 
 STATUSES: Final = ("original", "repurposed", "re-used", "remanufactured", "waste")
 FOLLOWS: Final = ("repurposed", "re-used", "remanufactured")
 """Statuses whose battery had a passport before (DIN DKE SPEC 99100, 5.2)."""
 REMANUFACTURED_SOH_MIN: Final = 0.90
-"""Capacity restored to at least 90 % of rated (DIN DKE SPEC 99100, 3)."""
+REMANUFACTURED_SPREAD_MAX: Final = 0.03
+"""Capacity restored to at least 90 % of rated, cells at most 3 % apart (DIN DKE SPEC 99100, 3)."""
 PREDECESSOR: Final = "(predecessor)"
 _NO_PREDECESSOR: Final = f"urn:uuid:{uuid.UUID(int=0)}"
 _RATED_AGREES: Final = 0.005
@@ -56,52 +71,6 @@ COMMAND_LINE: Final[dict[str, str]] = {
     **dict.fromkeys(("metadata.predecessor", "identification.predecessorPassport", PREDECESSOR), "--predecessor"),
 }
 """Fields that whoever issues the passport states, not a facts file: what follows from them is checked."""
-_CONDITION: Final = "PerformanceAndDurability.batteryCondition"
-_FIGURES: Final[dict[Kind, dict[str, tuple[str, str]]]] = {
-    "batterypass": {
-        name: (f"{_CONDITION}.{group}.{group}Value", f"{_CONDITION}.{group}.lastUpdate")
-        for name, group in (
-            ("capacity", "remainingCapacity"),
-            ("energy", "remainingEnergy"),
-            ("soce", "stateOfCertifiedEnergy"),
-            ("fade", "capacityFade"),
-        )
-    },
-    "catenax": {
-        name: (f"performance.dynamic.{group}.value", f"performance.dynamic.{group}.time")
-        for name, group in (
-            ("capacity", "capacity.capacity"),
-            ("energy", "energy.remaining"),
-            ("soce", "energy.soce"),
-            ("fade", "capacity.fade"),
-        )
-    },
-    "din99100": {
-        name: (f"performance.{group}.value", f"performance.{group}.date")
-        for name, group in (
-            ("capacity", "remainingCapacity"),
-            ("energy", "remainingUsableEnergy"),
-            ("soce", "stateOfCertifiedEnergy"),
-            ("fade", "capacityFade"),
-        )
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value comes from."""
-
-    originator: str
-    date: str
-    method: str
-    uncertainty: str | Mapping[str, Any] | None = None
-    reference: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON; absent parts absent."""
-        parts = {name: getattr(self, name) for name in ("originator", "date", "method", "uncertainty", "reference")}
-        return {name: value for name, value in parts.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +86,8 @@ class Asked:
     status: str | None = None
     predecessor: str | None = None
     """Identifier of the passport before."""
+    carbon: CarbonFigures | None = None
+    """The footprint that was asked to be in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +104,8 @@ class Passport:
     predecessor: str | None
     provenance: str | None
     """Of the run; None: there is none."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What the run does not fill, and why."""
 
     @property
     def complete(self) -> bool:
@@ -146,6 +119,7 @@ class _Filling:
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     origins: dict[str, Origin] = field(default_factory=dict[str, Origin])
     problems: list[Problem] = field(default_factory=list[Problem])
+    left_out: tuple[LeftOut, ...] = ()
 
     def put(self, path: str, value: Any, origin: Origin) -> None:
         self.values[path] = value
@@ -158,7 +132,8 @@ def fill(asked: Asked, result: Result | None, facts: Sequence[Fact]) -> Passport
     identifier = passport_identifier(asked, result)
     _issued(filling, identifier)
     if result is not None:
-        _measured(filling, result)
+        _measured(filling, result, _begin_of_life(asked.kind, facts))
+    _footprint(filling)
     own = dict(filling.values)
     _coded(filling, facts)
     for fact in facts:
@@ -188,14 +163,16 @@ def fill(asked: Asked, result: Result | None, facts: Sequence[Fact]) -> Passport
         (*filling.problems, *misfits),
         asked.predecessor,
         None if result is None else result.provenance,
+        filling.left_out,
     )
 
 
 def measured_paths(kind: Kind) -> frozenset[str]:
-    """The fields that a run of the bench fills in, besides the battery's name."""
-    found = {_ID_PATH[kind], *(path for pair in _FIGURES[kind].values() for path in pair)}
+    """The fields that every run of the bench fills in, besides the battery's name."""
+    pairs = [FIGURES[kind][name] for name in ALWAYS]
+    found = {_ID_PATH[kind], *(path for pair in pairs for path in pair if path is not None)}
     if kind == "din99100":
-        bases = [value.removesuffix(".value") for value, _ in _FIGURES[kind].values()]
+        bases = [value.removesuffix(".value") for value, _ in pairs]
         found |= {f"{base}.{name}" for base in bases for name in ("unit", "originator", "method", "uncertainty")}
     return frozenset(found)
 
@@ -231,7 +208,7 @@ def _issued(filling: _Filling, identifier: str) -> None:
         filling.put("identification.predecessorPassport", asked.predecessor, issuing)
 
 
-def _measured(filling: _Filling, result: Result) -> None:
+def _measured(filling: _Filling, result: Result, begin_of_life: Mapping[str, Fact]) -> None:
     asked = filling.asked
     if not result.valid:
         found = "; ".join(result.invalid_reasons) or result.verdict
@@ -239,50 +216,94 @@ def _measured(filling: _Filling, result: Result) -> None:
             Problem("the run counts for nothing", field=f"run {result.run_id}", found=found, expected="a valid run")
         )
         return
-    if asked.status == "remanufactured" and result.soh is not None and result.soh.value < REMANUFACTURED_SOH_MIN:
-        filling.problems.append(
-            Problem(
-                "DIN DKE SPEC 99100, clause 3",
-                field=_STATUS_PATH[asked.kind],
-                found=f"remanufactured with {result.soh.value:.1%} of the rated capacity",
-                expected=f"at least {REMANUFACTURED_SOH_MIN:.0%}",
-            )
-        )
-    method = f"{result.profile} on {result.bench or 'a bench'}, run {result.run_id}"
-    for name, figure, detail in _figures(result):
-        value_path, time_path = _FIGURES[asked.kind][name]
-        stated = {part: getattr(figure, part) for part in ("U", "k", "p", "unit")}
-        origin = Origin(asked.originator, result.ended_at, f"{method}{detail}", stated)
-        filling.put(value_path, round(figure.value, 6), origin)
-        if asked.kind == "din99100":
-            base = value_path.removesuffix(".value")
-            filling.put(time_path, result.ended_at[:10], origin)
-            filling.put(f"{base}.unit", figure.unit, origin)
-            filling.put(f"{base}.originator", origin.originator, origin)
-            filling.put(f"{base}.method", origin.method, origin)
-            if figure.U is not None:
-                text = f"U = {figure.U:.4g} {figure.unit} (k = {figure.k:.3g}, p = {figure.p:g})"
-                filling.put(f"{base}.uncertainty", text, origin)
-        else:
-            filling.put(time_path, result.ended_at, origin)
+    if asked.status == "remanufactured":
+        filling.problems += _not_remanufactured(result, _STATUS_PATH[asked.kind])
+    taken = figures_of(result, begin_of_life)
+    places = FIGURES[asked.kind]
+    filling.left_out = taken.left_out
+    filling.problems += _contradictions(taken.figures, begin_of_life)
+    for figure in taken.figures:
+        if figure.name in places:
+            _put_figure(filling, figure, places[figure.name], result)
 
 
-def _figures(result: Result) -> Iterator[tuple[str, Measured, str]]:
-    """The figures of a passport in its units: Ah, kWh, percent."""
-    if result.capacity_ah is not None:
-        yield "capacity", result.capacity_ah, ""
-    if result.energy_wh is not None:
-        yield "energy", _scaled(result.energy_wh, 1e-3, "kWh"), ""
-    if result.soce is not None:
-        yield "soce", _scaled(result.soce, 100.0, "%"), "; of the rated energy in the pack file"
-    if result.soh is not None:
-        fade = _scaled(result.soh, -100.0, "%", 100.0)
-        yield "fade", fade, "; (1 - C / C_BOL) * 100 with the rated capacity in the pack file"
+def _put_figure(filling: _Filling, figure: Figure, place: Place, result: Result) -> None:
+    kind, (value_path, time_path), measured = filling.asked.kind, place, figure.measured
+    method = f"{result.profile} on {result.bench or 'a bench'}, run {result.run_id}{figure.detail}"
+    origin = Origin(filling.asked.originator, result.ended_at, method, stated_u(measured))
+    filling.put(value_path, round(measured.value, 6), origin)
+    if kind == "din99100":
+        base = value_path.removesuffix(".value")
+        stated = {"unit": measured.unit, "originator": origin.originator, "method": method}
+        stated |= {"date": result.ended_at[:10], "uncertainty": text_of_u(measured)}
+        for name, text in stated.items():
+            if text is not None:
+                filling.put(f"{base}.{name}", text, origin)
+        return
+    if time_path is not None:
+        filling.put(time_path, result.ended_at, origin)
+    if kind == "batterypass" and figure.name == "resistance_fade":
+        filling.put(COMPONENT, "pack", origin)
+    if kind == "batterypass" and figure.at_soc is not None:
+        filling.put(POWER_SOC, round(figure.at_soc, 2), origin)
+        filling.put(POWER_TIME, result.ended_at, origin)
 
 
-def _scaled(figure: Measured, factor: float, unit: str, offset: float = 0.0) -> Measured:
-    wide = None if figure.U is None else figure.U * abs(factor)
-    return Measured(offset + factor * figure.value, wide, figure.k, figure.p, unit)
+def _not_remanufactured(result: Result, field: str) -> Iterator[Problem]:
+    """DIN DKE SPEC 99100, clause 3: 90 % of the rated capacity, and cells that lie no further than 3 % apart."""
+    why = "DIN DKE SPEC 99100, clause 3"
+    if result.soh is not None and result.soh.value < REMANUFACTURED_SOH_MIN:
+        found = f"remanufactured with {result.soh.value:.1%} of the rated capacity"
+        yield Problem(why, field=field, found=found, expected=f"at least {REMANUFACTURED_SOH_MIN:.0%}")
+    spread = cell_spread(result)
+    if spread is None or spread.value > REMANUFACTURED_SPREAD_MAX:
+        found = "cells whose spread the run did not measure" if spread is None else f"cells {spread.value:.1%} apart"
+        expected = f"capacities of the cells at most {REMANUFACTURED_SPREAD_MAX:.0%} apart"
+        yield Problem(why, field=field, found=f"remanufactured with {found}", expected=expected)
+
+
+def _begin_of_life(kind: Kind, facts: Sequence[Fact]) -> dict[str, Fact]:
+    """What makers state of the battery when new, as far as the bench measures the same."""
+    by_path = {fact.path: fact for fact in facts}
+    found = {name: by_path[path] for name, path in BEGIN_OF_LIFE[kind].items() if path in by_path}
+    if kind == "batterypass":
+        for base, which, wanted, value, name in (
+            (INITIAL_RESISTANCE, "batteryComponent", "pack", "ohmicResistance", "resistance"),
+            (INITIAL_POWER, "atSoC", 80.0, "powerCapabilityAt", "power"),
+        ):
+            for path, fact in by_path.items():
+                item = path.removesuffix(f".{which}")
+                if item != path and item.startswith(f"{base}[") and fact.value == wanted:
+                    new = by_path.get(f"{item}.{value}")
+                    found |= {} if new is None else {name: new}
+    return found
+
+
+def _contradictions(figures: Sequence[Figure], facts: Mapping[str, Fact]) -> Iterator[Problem]:
+    """A fade rests on one value of the new battery: pack file and maker must state the same."""
+    now = {figure.name: figure.measured.value for figure in figures}
+    for name, today in (("resistance", "resistance"), ("power", "power_80"), ("round_trip", "round_trip")):
+        fact, fade = facts.get(name), now.get(f"{name}_fade")
+        if fact is None or fade is None or unlike_ours(name, fact) is not None:
+            continue
+        used = now[today] / (1.0 + (fade if name == "resistance" else -fade) / 100.0)
+        if abs(float(fact.value) / used - 1.0) > _RATED_AGREES:
+            yield fact.problem(str(fact.value), f"{used:.6g}, with which the run computed what has changed since")
+
+
+def _footprint(filling: _Filling) -> None:
+    """The carbon footprint of the life that the passport is about."""
+    asked, given = filling.asked, filling.asked.carbon
+    if given is None:
+        return
+    life = life_of(asked.status)
+    if life is None:
+        found, expected = asked.status or "no status", "original, repurposed, re-used or remanufactured, by --status"
+        filling.problems.append(Problem("whose footprint?", field=TOTAL[asked.kind], found=found, expected=expected))
+        return
+    for path, value, origin in fields_of(asked.kind, given, life, asked.originator, asked.today):
+        filling.put(path, value, origin)
+    filling.problems += complaints(asked.kind, given, life)
 
 
 def _coded(filling: _Filling, facts: Sequence[Fact]) -> None:
