@@ -15,12 +15,14 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem
+from packbench.report.regroup_json import plan_to_dict
+from packbench.secondlife.regrouping.energy import NOMINAL_V, RATE_C, Wish
 from packbench.secondlife.regrouping.file import read_members
-from packbench.secondlife.regrouping.members import Shape, Table, group_ah, pack_ohm, pack_voltage_v
+from packbench.secondlife.regrouping.members import Shape, Table
 from packbench.secondlife.regrouping.plan import Plan, make_plan
 from packbench.secondlife.regrouping.rules import Rules, load_rules
 
-NOMINAL_V = 3.6
+LEFT_SHOWN = 12
 
 
 def add(subparsers: Subparsers) -> None:
@@ -28,16 +30,32 @@ def add(subparsers: Subparsers) -> None:
     parser = make_command(
         subparsers,
         "regroup",
-        "Regroup modules or cells to packs of most usable charge, then least spread. FILE has a row a member: id, "
-        "capacity_ah, and where known dcir_ohm or r_mohm, ocv_v, soh, voltage_v (mean of its discharge).",
-        "packbench regroup modules.csv --series 4 --packs 6 --out plan.csv",
+        "Regroup modules or cells to packs of most usable energy, then least spread. FILE has a row a member: id, "
+        "capacity_ah, and where known voltage_v (mean of its discharge), dcir_ohm or r_mohm, ocv_v, soh.",
+        "packbench regroup modules.csv --series 4 --packs 6 --rate 0.5 --out plan.csv",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="members: .csv, .xlsx or .json")
     parser.add_argument("--series", type=_count, required=True, metavar="N", help="groups in series in a pack")
     parser.add_argument("--parallel", type=_count, default=1, metavar="N", help="members in parallel in a group")
     parser.add_argument("--packs", type=_count, metavar="N", help="packs (default: as many as can be made)")
     parser.add_argument("--rule", metavar="NAME|FILE", help="what may stand together: house, eu-remanufacturing, ...")
-    parser.add_argument("--nominal-v", type=float, default=NOMINAL_V, metavar="V", help="where voltage_v is missing")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=RATE_C,
+        metavar="C",
+        help="discharge at which energy counts, of the median member's charge an hour (default: 1/3)",
+    )
+    parser.add_argument(
+        "--nominal-v",
+        type=float,
+        metavar="V",
+        help=f"where voltage_v is missing (default: the others' median, or {NOMINAL_V:g})",
+    )
+    parser.add_argument("--ocv-is-mean", action="store_true", help="ocv_v was taken at half charge: use it as voltage")
+    parser.add_argument(
+        "--voltage-rate", type=float, default=0.0, metavar="C", help="rate at which voltage_v was measured (default: 0)"
+    )
     parser.add_argument(
         "--limit",
         type=float,
@@ -57,60 +75,27 @@ def _count(text: str) -> int:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     """Plan and show."""
-    for name, value in (("--limit", args.limit), ("--nominal-v", args.nominal_v)):
-        if not 0.0 < value < 1e5:
+    positive, rates = (("--limit", args.limit), ("--nominal-v", args.nominal_v)), ("rate", "voltage_rate")
+    for name, value in positive:
+        if value is not None and not 0.0 < value < 1e5:
             raise InputError(Problem("", field=name, found=f"{value:g}", expected="a number above 0"))
-    table = read_members(args.file)
+    for name in rates:
+        if not 0.0 <= (value := getattr(args, name)) <= 100.0:
+            field = f"--{name.replace('_', '-')}"
+            raise InputError(Problem("", field=field, found=f"{value:g}", expected="a C-rate from 0 to 100"))
+    table, not_used = read_members(args.file)
     rules = Rules()
     if args.rule is not None:
         source = read_source("regrouping", args.rule)
         rules = load_rules(source.text, source.name)
     packs = args.packs or max(1, len(table) // (args.series * args.parallel))
-    plan = make_plan(table, Shape(packs, args.series, args.parallel), rules, limit_s=args.limit)
-    data = _json(table, plan, rules, args.nominal_v)
+    wish = Wish(args.rate, args.nominal_v, args.ocv_is_mean, args.voltage_rate)
+    plan = make_plan(table, Shape(packs, args.series, args.parallel), rules, limit_s=args.limit, wish=wish)
+    data = plan_to_dict(table, plan, rules, wish, not_used)
     if args.out is not None:
         _write(args.out, table, plan)
+        data["paths"] = {"plan": str(args.out)}
     return Done(data, (_view(data, terminal.lang), Text(_summary(data, terminal.lang))))
-
-
-def _json(table: Table, plan: Plan, rules: Rules, nominal_v: float) -> dict[str, Any]:
-    packs: list[dict[str, Any]] = []
-    for number, (pack, sums) in enumerate(zip(plan.packs, group_ah(table, plan.packs), strict=True), start=1):
-        limiting = int(sums.argmin())
-        weakest = min(pack[limiting], key=lambda place: float(table.capacity_ah[place]))
-        ordered = sorted(sums.tolist())
-        usable, volt = ordered[0], pack_voltage_v(table, pack, nominal_v)
-        packs.append(
-            {
-                "pack": number,
-                "usable_ah": round(usable, 6),
-                "usable_wh": round(usable * volt, 3),
-                "spread_ah": round(ordered[-1] - usable, 6),
-                "resistance_ohm": pack_ohm(table, pack),
-                "limiting": {
-                    "group": limiting + 1,
-                    "member": table.members[weakest].id,
-                    "next_group_gives_ah": round(ordered[min(1, len(ordered) - 1)] - usable, 6),
-                },
-                "groups": [[table.members[place].id for place in group] for group in pack],
-            }
-        )
-    return {
-        "ok": True,
-        "status": plan.status,
-        "packs_asked": plan.asked,
-        "usable_ah": round(plan.usable_ah, 6),
-        "bound_ah": round(plan.bound_ah, 6),
-        "gap": plan.gap,
-        "spread_ah": round(plan.spread_ah, 6),
-        "spread_proven": plan.spread_proven,
-        "step_ah": plan.step_ah,
-        "sort_and_slice_ah": plan.baseline_ah,
-        "margin": plan.margin,
-        "rules": {"name": rules.name, "sources": dict(rules.sources)},
-        "packs": packs,
-        "left": [table.members[place].id for place in plan.left],
-    }
 
 
 def _write(path: Path, table: Table, plan: Plan) -> None:
@@ -129,36 +114,87 @@ def _write(path: Path, table: Table, plan: Plan) -> None:
         raise InputError(Problem(error.strerror or "cannot be written", file=str(path))) from error
 
 
+_HEADS = {
+    "en": ("Pack", "Energy", "Charge", "Spread", "Limited by", "the next group would give"),
+    "zh": ("电池包", "可用能量", "可用容量", "组间差异", "受限于", "次小组可多出"),
+}
 _WORDS = {
-    "en": ("Pack", "Usable", "Energy", "Spread", "Limited by", "the next group would give"),
-    "zh": ("电池包", "可用容量", "能量", "组间差异", "受限于", "次小组可多出"),
+    "en": {
+        "optimal": "proven optimal, to {step_wh:.3g} Wh",
+        "bounded": "not proven optimal",
+        "margin": "over sort-and-slice",
+        "spread": "spread {spread_ah:.3f} Ah",
+        "spread_sliced": " (sort-and-slice {0:.3f})",
+        "spread_proven": ", proven",
+        "rate": "energy at {rate_c:.3g} C, {current_a:.4g} A a pack",
+        "voltage.nominal": "assumed: mean voltage {assumed:g} V for every member (no voltage_v)",
+        "voltage.missing": "assumed: mean voltage {assumed:.4g} V for {missing} members without {source}",
+        "voltage.ocv_v": "assumed: ocv_v is the mean voltage",
+        "resistance.none": "no dcir_ohm or r_mohm: no loss in resistance is taken off",
+        "resistance.missing": "assumed: {assumed:.4g} ohm, the others' median, for {missing} members without dcir_ohm",
+        "not_used": "not used",
+        "left": "left over",
+        "not_asked": "no further pack was asked for",
+        "remainder": "too few for a further pack",
+        "rules": "the rules allow no further pack of those left",
+        "rule": "a rule keeps it from where it would bring more",
+        "instead": "{id}: {why}; instead of {instead_of} in pack {pack} it would change {change_wh:+.3f} Wh",
+    },
+    "zh": {
+        "optimal": "已证明最优（步长 {step_wh:.3g} Wh）",
+        "bounded": "未证明最优",
+        "margin": "优于排序切分",
+        "spread": "组间差异 {spread_ah:.3f} Ah",
+        "spread_sliced": "（排序切分 {0:.3f}）",
+        "spread_proven": "，已证明最小",
+        "rate": "能量按 {rate_c:.3g} C 放电计，每包 {current_a:.4g} A",
+        "voltage.nominal": "假设：所有单元平均电压为 {assumed:g} V（无 voltage_v）",
+        "voltage.missing": "假设：{missing} 个缺少 {source} 的单元平均电压为 {assumed:.4g} V",
+        "voltage.ocv_v": "假设：以 ocv_v 作为平均电压",
+        "resistance.none": "无 dcir_ohm 或 r_mohm：未扣除内阻损耗",
+        "resistance.missing": "假设：{missing} 个缺少 dcir_ohm 的单元取其余单元中位数 {assumed:.4g} Ω",
+        "not_used": "未使用的列",
+        "left": "剩余",
+        "not_asked": "未要求更多电池包",
+        "remainder": "不足以再组一包",
+        "rules": "规则不允许用剩余单元再组一包",
+        "rule": "规则不允许放入更有利的位置",
+        "instead": "{id}：{why}；替换电池包 {pack} 的 {instead_of} 时能量变化 {change_wh:+.3f} Wh",
+    },
 }
 
 
 def _view(data: dict[str, Any], lang: str) -> View:
-    *heads, more = _WORDS[lang]
+    *heads, more = _HEADS[lang]
     view = View()
     for head in heads:
         view.add_column(head, justify="left" if head == heads[-1] else "right")
     for pack in data["packs"]:
         limiting = pack["limiting"]
-        reason = f"{limiting['member']} ({more} +{limiting['next_group_gives_ah']:.3f} Ah)"
-        figures = (f"{pack['usable_ah']:.3f} Ah", f"{pack['usable_wh']:.1f} Wh", f"{pack['spread_ah']:.3f} Ah")
-        view.add_row(str(pack["pack"]), *figures, reason)
+        gives = f"+{limiting['next_group_gives_ah']:.3f} Ah, +{limiting['next_group_gives_wh']:.1f} Wh"
+        figures = (f"{pack['usable_wh']:.1f} Wh", f"{pack['usable_ah']:.3f} Ah", f"{pack['spread_ah']:.3f} Ah")
+        view.add_row(str(pack["pack"]), *figures, f"{limiting['member']} ({more} {gives})")
     return view
 
 
 def _summary(data: dict[str, Any], lang: str) -> str:
-    english = lang == "en"
-    if data["status"] == "optimal":
-        head = "proven optimal" if english else "已证明最优"
-    else:
-        head = "not proven optimal" if english else "未证明最优"
-    gap = f"{data['usable_ah']:.3f} / {data['bound_ah']:.3f} Ah, gap {data['gap']:.3%}"
-    margin = (
-        ""
-        if data["margin"] is None
-        else f"; {'over sort-and-slice' if english else '优于排序切分'} {data['margin']:+.2%}"
-    )
-    left = ", ".join(data["left"][:20]) + (" ..." if len(data["left"]) > 20 else "")
-    return f"{head}: {gap}{margin}\n{'left over' if english else '剩余'} ({len(data['left'])}): {left or '-'}"
+    words = _WORDS[lang]
+    head = words[data["status"]].format(**data)
+    lines = [f"{head}: {data['usable_wh']:.2f} / {data['bound_wh']:.2f} Wh, gap {data['gap']:.3%}"]
+    if data["margin"] is not None:
+        lines[0] += f"; {words['margin']} {data['margin']:+.2%}"
+    spread = words["spread"].format(**data)
+    if data["sort_and_slice"] is not None:
+        spread += words["spread_sliced"].format(data["sort_and_slice"]["spread_ah"])
+    lines.append(spread + (words["spread_proven"] if data["spread_proven"] else ""))
+    lines.append(words["rate"].format(**data["discharge"]))
+    for one in data["given"]:
+        keys = [f"{one['quantity']}.{one['source']}"]
+        if one["missing"] and one["source"] not in ("nominal", "none"):
+            keys.append(f"{one['quantity']}.missing")
+        lines += [words[key].format(**one) for key in keys if key in words]
+    if data["not_used"]:
+        lines.append(f"{words['not_used']}: {', '.join(data['not_used'])}")
+    lines.append(f"{words['left']} ({len(data['left'])})" + ("" if data["left"] else ": -"))
+    lines += [f"  {words['instead'].format(why=words[one['reason']], **one)}" for one in data["left"][:LEFT_SHOWN]]
+    return "\n".join([*lines, "  ..."] if len(data["left"]) > LEFT_SHOWN else lines)

@@ -9,10 +9,16 @@ from packbench.cli.console import Done, Terminal
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.report.json_out import result_schema
-from packbench.report.schemas_second_life import grade_schema, value_schema
+from packbench.report.schemas_second_life import grade_schema, regroup_schema, value_schema
 from packbench.store.schema_json import event_schema
 
-SCHEMAS = {"event": event_schema, "grade": grade_schema, "result": result_schema, "value": value_schema}
+SCHEMAS = {
+    "event": event_schema,
+    "grade": grade_schema,
+    "regroup": regroup_schema,
+    "result": result_schema,
+    "value": value_schema,
+}
 
 
 def add(subparsers: Subparsers) -> None:
@@ -20,7 +26,7 @@ def add(subparsers: Subparsers) -> None:
     parser = make_command(
         subparsers,
         "schema",
-        "Print the JSON Schema of result.json, of an event, of a grade (grade --json) or of a value (value --json).",
+        "Print the JSON Schema of result.json, of an event, or of what grade, value and regroup print with --json.",
         "packbench schema result",
     )
     parser.add_argument("name", choices=sorted(SCHEMAS), help="which schema")

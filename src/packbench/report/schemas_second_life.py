@@ -1,6 +1,6 @@
-"""The JSON Schemas of what `grade --json` and `value --json` print.
+"""The JSON Schemas of what `grade --json`, `value --json` and `regroup --json` print.
 
-Owns the promise alone; `json_value` fulfils it, and a test holds real output against it.
+Owns the promise alone; `json_value` and `regroup_json` fulfil it, and a test holds real output against it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from packbench.secondlife.grading.rules import UNITS as GRADED
 _Schema = dict[str, Any]
 _NUMBER: Final[_Schema] = {"type": "number"}
 _TEXT: Final[_Schema] = {"type": "string"}
+_COUNT: Final[_Schema] = {"type": "integer", "minimum": 1}
 _FLAG: Final[_Schema] = {"type": "boolean"}
 _TEXTS: Final[_Schema] = {"type": "array", "items": _TEXT}
 _P: Final[_Schema] = {
@@ -136,6 +137,75 @@ def value_schema() -> _Schema:
         }
     )
     return _document("Packbench value", body)
+
+
+def regroup_schema() -> _Schema:
+    """The JSON Schema (draft 2020-12) of `regroup --json`."""
+    body = _object(
+        {
+            "ok": {"const": True},
+            "status": {"enum": ["optimal", "bounded"], "description": "optimal: proven to step_wh."},
+            "packs_asked": _COUNT,
+            "usable_wh": {"type": "number", "description": "Of all packs; what is made as large as can be."},
+            "bound_wh": {"type": "number", "description": "No plan of as many packs has more."},
+            "gap": {"type": "number", "minimum": 0, "maximum": 1},
+            "step_wh": {"type": "number", "description": "The step of a proof."},
+            "spread_ah": {"type": "number", "description": "Largest less smallest group, added up over the packs."},
+            "spread_proven": _FLAG,
+            "sort_and_slice": _or_null(_object({"usable_wh": _NUMBER, "spread_ah": _NUMBER})),
+            "margin": {"type": ["number", "null"], "description": "Energy over sorting and slicing, as a part of it."},
+            "discharge": _object({"rate_c": _NUMBER, "current_a": _NUMBER}),
+            "given": _list(_given()),
+            "not_used": {**_TEXTS, "description": "Columns of the file that nothing was made of."},
+            "rules": _object({"name": _TEXT, "sources": {"type": "object", "additionalProperties": _TEXT}}),
+            "packs": _list(_regrouped()),
+            "left": _list(_left()),
+            "paths": _object({"plan": _TEXT}),
+        },
+        optional=("paths",),
+    )
+    return _document("Packbench regroup", body)
+
+
+def _given() -> _Schema:
+    return _object(
+        {
+            "quantity": {"enum": ["voltage", "resistance"]},
+            "source": {"enum": ["voltage_v", "ocv_v", "dcir_ohm", "nominal", "none"]},
+            "assumed": {"type": ["number", "null"], "description": "Stands for members without a value of their own."},
+            "missing": {"type": "integer", "minimum": 0, "description": "How many these are."},
+        }
+    )
+
+
+def _regrouped() -> _Schema:
+    numbers = ("usable_wh", "usable_ah", "mean_v")
+    limiting = _object(
+        {"group": _COUNT, "member": _TEXT, "next_group_gives_ah": _NUMBER, "next_group_gives_wh": _NUMBER}
+    )
+    return _object(
+        {
+            "pack": _COUNT,
+            **dict.fromkeys(numbers, _NUMBER),
+            "resistance_ohm": {"type": ["number", "null"]},
+            "loss_v": {"type": ["number", "null"], "description": "Null: no resistance is known, none is taken off."},
+            "spread_ah": _NUMBER,
+            "limiting": limiting,
+            "groups": _list(_TEXTS),
+        }
+    )
+
+
+def _left() -> _Schema:
+    return _object(
+        {
+            "id": _TEXT,
+            "reason": {"enum": ["not_asked", "remainder", "rules", "rule"]},
+            "instead_of": {"type": "string", "description": "The member whose place would suit this one best."},
+            "pack": _COUNT,
+            "change_wh": {"type": "number", "description": "What all packs would gain by that."},
+        }
+    )
 
 
 def _application() -> _Schema:

@@ -12,6 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from packbench.config.document import list_of, mapping_of
 from packbench.core.errors import InputError, Problem
 from packbench.secondlife.regrouping.members import Member, Table
@@ -27,14 +29,16 @@ COLUMNS: dict[str, tuple[str, float]] = {
 }
 """Column of the file to field of a member and factor."""
 _IDS = ("id", "serial")
+_CURVE = ("curve_ah", "curve_v")
 
 
-def read_members(path: Path) -> Table:
-    """Raises InputError with every problem of the file."""
+def read_members(path: Path) -> tuple[Table, tuple[str, ...]]:
+    """The members, and the columns that nothing is made of. Raises InputError with every problem of the file."""
     members: list[Member] = []
     problems: list[Problem] = []
     lines: dict[str, int] = {}
-    for line, row in _rows(path):
+    rows = _rows(path)
+    for line, row in rows:
         name = next((str(row[key]).strip() for key in _IDS if row.get(key) not in (None, "")), "")
         if not name:
             problems.append(Problem("", str(path), line, field="id", found="nothing", expected="a name or serial"))
@@ -54,11 +58,29 @@ def read_members(path: Path) -> Table:
                 problems.append(Problem("", str(path), line, field=column, found=found, expected=expected))
             else:
                 values[field] = value * factor
+        mean_v = _curve_mean_v(row, path, line, problems)
+        if mean_v is not None:
+            values.setdefault("voltage_v", mean_v)
         if "capacity_ah" in values:
             members.append(Member(name, **values))  # pyright: ignore[reportArgumentType]
     if problems:
         raise InputError(problems)
-    return Table.of(members)
+    names = dict.fromkeys(name for _, row in rows for name in row if name)
+    return Table.of(members), tuple(name for name in names if name not in {*COLUMNS, *_IDS, *_CURVE})
+
+
+def _curve_mean_v(row: dict[str, Any], path: Path, line: int, problems: list[Problem]) -> float | None:
+    """Mean voltage of a discharge curve (JSON: two lists of the same length), over its charge. None: there is none."""
+    if not any(row.get(name) for name in _CURVE):
+        return None
+    charge, volt = ([_number(value) for value in list_of(row.get(name)) or ()] for name in _CURVE)
+    numbers = np.array([math.nan if value is None else value for value in (*charge, *volt)])
+    ah, v = numbers[: len(charge)], numbers[len(charge) :]
+    if len(ah) != len(v) or len(ah) < 2 or not np.isfinite(numbers).all() or (np.diff(ah) <= 0).any():
+        expected = "two lists of the same length, two numbers or more each, the charge rising"
+        problems.append(Problem("", str(path), line, field="curve_ah, curve_v", found="another", expected=expected))
+        return None
+    return float(np.trapezoid(v, ah) / (ah[-1] - ah[0]))
 
 
 def _number(value: Any) -> float | None:

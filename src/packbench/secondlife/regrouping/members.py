@@ -1,7 +1,7 @@
 """What is regrouped: modules or cells by what was measured of them, and the shape of the packs that are wanted.
 
-Owns these values and how a pack's figures follow from its members. Pure. The electrical model: members in parallel add
-their charge, groups in series all carry the same, so the smallest group ends the pack's discharge.
+Owns these values and the packs' charges. Pure. Members in parallel add their charge, groups in series all carry the
+same, so the smallest group ends the pack's discharge; what energy that is, `energy` says.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Member:
     ocv_v: float | None = None
     soh: float | None = None
     voltage_v: float | None = None
-    """Mean voltage of its discharge."""
+    """Mean voltage of its discharge, at hardly any current or at a stated one."""
     capacity_u_ah: float | None = None
     """Expanded uncertainty of the capacity (k = 2)."""
 
@@ -74,8 +74,9 @@ class Table:
         return len(self.members)
 
 
-Packs = tuple[tuple[tuple[int, ...], ...], ...]
-"""Of each pack its groups, of each group its members' places in the table."""
+Pack = tuple[tuple[int, ...], ...]
+"""Its groups, of each its members' places in the table."""
+Packs = tuple[Pack, ...]
 
 
 def group_ah(table: Table, packs: Packs) -> list[FloatArray]:
@@ -91,20 +92,3 @@ def usable_ah(table: Table, packs: Packs) -> FloatArray:
 def spread_ah(table: Table, packs: Packs) -> FloatArray:
     """Largest less smallest group of each pack."""
     return np.array([np.ptp(groups) for groups in group_ah(table, packs)])
-
-
-def pack_voltage_v(table: Table, pack: tuple[tuple[int, ...], ...], nominal_v: float) -> float:
-    """Mean voltage of a pack's discharge without its resistance; `nominal_v` for members whose own is not known."""
-    voltage_v = np.where(np.isfinite(table.voltage_v), table.voltage_v, nominal_v)
-    return float(sum(voltage_v[list(group)].mean() for group in pack))
-
-
-def pack_ohm(table: Table, pack: tuple[tuple[int, ...], ...]) -> float | None:
-    """Resistance of a pack: members in parallel by their conductance. None: not all were measured."""
-    total = 0.0
-    for group in pack:
-        ohm = table.dcir_ohm[list(group)]
-        if not np.isfinite(ohm).all() or (ohm <= 0).any():
-            return None
-        total += 1.0 / float((1.0 / ohm).sum())
-    return total
