@@ -55,6 +55,7 @@ static void claims_latch(const model *m, const pb_core *before, const pb_core *a
 void claims_cycle(const model *was, const model *m, const pb_core *before, const pb_core *after)
 {
     const bool rose = !model_coil(before) && model_coil(after);
+    const bool way = after->state == PB_STATE_PRECHARGE;
     const bool off = (after->outputs & (PB_OUT_CONTACTOR | PB_OUT_PRECHARGE | PB_OUT_CYCLER_ENABLE)) == 0u;
     const bool idle = (after->outputs & (PB_OUT_PRECHARGE | PB_OUT_CYCLER_ENABLE)) == 0u;
     CLAIMS(P1, !rose || (may_close_from(before) && before->armed && model_leased(m, after)));
@@ -80,7 +81,10 @@ void claims_cycle(const model *was, const model *m, const pb_core *before, const
                    && (after->counter == before->counter) && (before->armed || !after->armed));
     CLAIMS(P6, !after->armed || model_leased(m, after));
     CLAIMS(P7, same_config(before, after) && (before->configured == after->configured));
-    CLAIMS(P8, !rose || (was->woken || m->woken));
+    CLAIMS(P8, !way || (after->phase < PB_PHASE_PACK) || (m->woken && m->settled));
+    CLAIMS(P8, !way || (after->phase < PB_PHASE_RESIDUAL) || m->packed);
+    CLAIMS(P8, !way || (after->phase < PB_PHASE_MATCH) || m->apart);
+    CLAIMS(P8, !way || (after->phase < PB_PHASE_PRECHARGE) || m->matched);
     CLAIMS(P8, !rose || (m->woken && m->packed && m->apart && m->matched));
     CLAIMS(P8, !rose || (after->state == PB_STATE_CLOSED));
     CLAIMS(P8, !rose || (!in(after, PB_IN_AUX_CLOSED)
