@@ -13,7 +13,11 @@ from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, Float
 from packbench.core.specs import DeviceSpec
 from packbench.drivers.protocols import Identity, Setpoint
 from packbench_sim.chamber import ClimateChamber
+from packbench_sim.mains import Mains
 from packbench_sim.plant import Plant
+
+ENERGY_METERS = ("eastron-sdm",)
+"""Meters on the bench's mains; every other one is on the pack."""
 
 
 class DirectCycler:
@@ -161,12 +165,13 @@ class DirectChamber:
 
 
 class DirectMeter:
-    """Implements drivers.protocols.Meter: the plant's insulation as it is."""
-
-    quantities = frozenset({"insulation_ohm"})
+    """Implements drivers.protocols.Meter: the plant's insulation as it is, or the counters of its mains."""
 
     def __init__(self, plant: Plant, clock: Clock, spec: DeviceSpec) -> None:
         self._plant, self._clock, self._spec = plant, clock, spec
+        self._mains = Mains(plant.energy_in_j) if spec.device in ENERGY_METERS else None
+        counters = frozenset({"ac_import_wh", "ac_export_wh"})
+        self.quantities = frozenset({"insulation_ohm"}) if self._mains is None else counters
 
     async def identify(self) -> Identity:
         """Who it is."""
@@ -177,7 +182,10 @@ class DirectMeter:
         """One reading. Raises ReplyTimeout while comms.meter_lost is active."""
         await self._heard()
         t_ns = self._clock.now_ns()
-        return MeterSample(t_ns, {"insulation_ohm": self._plant.insulation_ohm(t_ns)})
+        if self._mains is None:
+            return MeterSample(t_ns, {"insulation_ohm": self._plant.insulation_ohm(t_ns)})
+        imported_wh, exported_wh = self._mains.counters_wh(t_ns)
+        return MeterSample(t_ns, {"ac_import_wh": imported_wh, "ac_export_wh": exported_wh})
 
     async def _heard(self) -> None:
         if self._plant.faults.meter_silent:

@@ -187,6 +187,11 @@ class Plant:
         self.advance_to(t_ns)
         return LEAK_OHM if self.faults.insulation_lost else self.pack.options.insulation_ohm
 
+    def energy_in_j(self, t_ns: int) -> float:
+        """What went into the pack until an instant, net."""
+        self.advance_to(t_ns)
+        return self.pack.energy_in_j
+
     # -- faults -----------------------------------------------------------------------------
 
     def schedule(self, injection: Injection) -> None:

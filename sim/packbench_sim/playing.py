@@ -25,6 +25,8 @@ Surroundings = Callable[[int, float], None]
 
 Insulation = Callable[[int], float]
 """Instant to the resistance between pack and case, ohm."""
+Energy = Callable[[int], float]
+"""Instant to the energy that went into the pack until then, net, J."""
 
 
 def _no_switches(_t_ns: int, _charge: bool, _discharge: bool) -> None:
@@ -38,6 +40,11 @@ def _no_surroundings(_t_ns: int, _temperature_c: float) -> None:
 def _sound(_t_ns: int) -> float:
     """Nothing behind it that leaks to its case."""
     return SOUND_OHM
+
+
+def _no_energy(_t_ns: int) -> float:
+    """No pack behind it."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Playing:
     surroundings: Surroundings = _no_surroundings
     ambient_c: float = 25.0
     insulation: Insulation = _sound
+    energy_j: Energy = _no_energy
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     """Words of the device's own (`asleep=1`), by name; see `option`."""
 

@@ -20,6 +20,7 @@ from packbench_sim.devices.daly_a5 import play_daly_a5
 from packbench_sim.devices.daly_modbus import play_daly_modbus
 from packbench_sim.devices.delta_sm15k import play_delta_sm15k
 from packbench_sim.devices.ea_psb import play_ea_psb
+from packbench_sim.devices.eastron_sdm import play_eastron_sdm
 from packbench_sim.devices.gbt27930 import play_gbt27930
 from packbench_sim.devices.hv_bms import play_hv_bms
 from packbench_sim.devices.itech_it6000c import play_itech_it6000c
@@ -51,6 +52,7 @@ PLAYERS: dict[str, Player] = {
     "daly-p81": play_daly_modbus,
     "delta-sm15k": play_delta_sm15k,
     "ea-psb": play_ea_psb,
+    "eastron-sdm": play_eastron_sdm,
     "gbt27930": play_gbt27930,
     "itech-it6000c": play_itech_it6000c,
     "jbd": play_jbd,
@@ -128,6 +130,7 @@ def playing(
         plant.set_ambient,
         plant.pack.ambient_c,
         plant.insulation_ohm,
+        plant.energy_in_j,
         options or {},
     )
 

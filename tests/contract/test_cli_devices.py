@@ -20,7 +20,7 @@ from tests.scenario.support import ask
 NAMES = (
     "ea-psb", "delta-sm15k", "itech-it6000c", "neware-bts8", "jbd", "daly-a5", "daly-d2", "daly-p81", "jk-4e57",
     "jk-pb", "pylontech", "seplos-v2", "pace", "seplos-v3", "gbt27930", "modbus-hv-bms", "modbus-chamber",
-    "modbus-insulation",
+    "modbus-insulation", "eastron-sdm",
 )  # fmt: skip
 """The names of the contract."""
 VOCABULARY = {
@@ -185,6 +185,7 @@ def test_bad_input_is_refused_in_the_contract_s_words(
 
 BMSS = tuple(name for name in NAMES if name not in (
     "ea-psb", "delta-sm15k", "itech-it6000c", "neware-bts8", "modbus-chamber", "modbus-insulation",
+    "eastron-sdm",
 ))  # fmt: skip
 
 

@@ -139,6 +139,18 @@ def test_mbpoll_starts_an_insulation_measurement() -> None:
     assert probe["alarms"] == ["insulation_low"]
 
 
+def test_mbpoll_reads_the_counters_of_an_energy_meter() -> None:
+    words = ("--set", "import_kwh=4321.125", "--set", "export_kwh=0.5", "--set", "standby_w=0")
+    with emulated("eastron-sdm", "--url", "rtu+tcp://127.0.0.1:0", *words) as ready:
+        # mbpoll speaks Modbus TCP or a serial line: rtu+tcp is what our own driver reads.
+        rtu = probed("eastron-sdm", "--url", ready["url"])
+    with emulated("eastron-sdm", "--url", TCP, *words) as ready:
+        tcp = ("-m", "tcp", "-a", "1", "-p", port_of(ready))
+        shown = mbpoll(*tcp, "-r", "72", "-t", "3:float", "-B", "-c", "2", "127.0.0.1")
+    assert shown == pytest.approx({72: 4321.125, 74: 0.5}, abs=0.01)
+    assert (rtu["ac_import_wh"], rtu["ac_export_wh"]) == (4_321_125.0, 500.0)
+
+
 OWN_MAP = """packbench_device: 1
 name: own-bms
 title: A BMS that nobody here has heard of
@@ -304,6 +316,15 @@ async def test_our_meter_driver_reads_input_registers_of_pymodbus_s_server() -> 
     async with served(SimDevice(1, ([NO_COILS], [NO_COILS], [NOTHING], [live]))) as link:
         sample = await MappedMeter(device, link, 1).read()
     assert sample.values == {"insulation_ohm": 1_234_567, "test_voltage_v": 250.0}
+    assert sample.quality is Quality.GOOD
+
+
+async def test_our_meter_driver_reads_an_energy_meter_of_pymodbus_s_server() -> None:
+    device = device_map("eastron-sdm")
+    live = registers(device, "energy", {"ac_import_wh": 1_234_500.0, "ac_export_wh": 250.0})
+    async with served(SimDevice(1, ([NO_COILS], [NO_COILS], [NOTHING], [live]))) as link:
+        sample = await MappedMeter(device, link, 1).read()
+    assert sample.values == {"ac_import_wh": 1_234_500.0, "ac_export_wh": 250.0}
     assert sample.quality is Quality.GOOD
 
 

@@ -203,7 +203,9 @@ def _plausible(item: Field, layout: Layout, draw: Any) -> Any:
     if item.states:
         return draw(st.sampled_from([word for _, word in item.states]))
     if item.type == "f32":
-        return float(draw(st.integers(int(item.low or 0) + 1, int(item.high or 1e6))))
+        # Whole raw numbers up to 2^24: a float of 32 bits holds each of them exactly.
+        low, high = int((item.low or 0) / item.scale), int((item.high or 1e6) / item.scale)
+        return draw(st.integers(low + 1, min(high, 2**24))) * float(item.scale)
     span = {"u8": (0, 255), "u16": (0, 65535), "s16": (-32768, 32767)}.get(item.type, (-(2**31), 2**31 - 1))
     span = (0, 2**32 - 1) if item.type == "u32" else span
     scale = RATINGS[item.full_scale_of] / item.full_scale_raw if item.full_scale_of else item.scale

@@ -13,12 +13,15 @@ import numpy as np
 
 from packbench.app.places import DATA_NAME
 from packbench.app.proven import run_of
+from packbench.app.signing import instruments_of
 from packbench.core.errors import InputError, Problem
 from packbench.core.result import Result
+from packbench.core.specs import Accuracy
 from packbench.files import find_config
+from packbench.run.energy_counter import EVENT, IMPORT
 from packbench.store.reader import RunReader
-from packbench.trace.carbon.bench_energy import BenchEnergy, counted
-from packbench.trace.carbon.factors import BenchEnergyModel, FactorsModel, load_factors
+from packbench.trace.carbon.bench_energy import BenchEnergy, by_counter, counted
+from packbench.trace.carbon.factors import AC_METER, BenchEnergyModel, FactorsModel, load_factors
 from packbench.trace.carbon.footprint import Footprint, footprint
 from packbench.trace.passport.footprint_fields import CarbonFigures
 
@@ -64,20 +67,38 @@ def footprint_of(folder: Path, result: Result, factors: str) -> Judged:
 def _bench(model: BenchEnergyModel, folder: Path, result: Result, file: Path) -> BenchEnergy:
     nothing = np.empty(0)
     energy = result.energy_wh
-    if model.begin_kwh is not None:
-        return counted(model, nothing, nothing, 0.0)
-    if result.gaps:
-        found = f"a run with {len(result.gaps)} gaps in its record"
-        raise InputError(Problem("", str(file), field="bench_energy", found=found, expected="an ac_meter's readings"))
-    with RunReader.open(folder / DATA_NAME) as reader:
-        rows = reader.rows()
-    power_w = rows.voltage_v * rows.current_a
-    there = np.isfinite(power_w)
-    relative = 0.0 if energy is None or energy.U is None else energy.U / energy.value
     try:
+        with RunReader.open(folder / DATA_NAME) as reader:
+            if model.counted_by == AC_METER:
+                readings = [event.data for event in reader.events() if event.kind == EVENT]
+                typed = model.begin_kwh is not None
+                if not typed or any(IMPORT in each for each in readings):
+                    if typed:
+                        raise _problem("typed readings", "none: the record has what the bench's meter showed")
+                    return by_counter(readings, *_meter(reader, model.source))
+                return counted(model, nothing, nothing, 0.0)
+            if result.gaps:
+                raise _problem(f"a run with {len(result.gaps)} gaps in its record", "an ac_meter's readings")
+            rows = reader.rows()
+        power_w = rows.voltage_v * rows.current_a
+        there = np.isfinite(power_w)
+        relative = 0.0 if energy is None or energy.U is None else energy.U / energy.value
         return counted(model, rows.t_ns[there] / 1e9, power_w[there], relative)
     except InputError as error:
         (problem,) = error.problems
         raise InputError(
             Problem("", str(file), field=problem.field, found=problem.found, expected=problem.expected)
         ) from error
+
+
+def _problem(found: str, expected: str) -> InputError:
+    return InputError(Problem("", field="bench_energy", found=found, expected=expected))
+
+
+def _meter(reader: RunReader, stated: str) -> tuple[Accuracy | None, str]:
+    """The accuracy of the meter's energy, and the meter's paper trail."""
+    instrument = next((each for each in instruments_of(reader.meta) if each.name == "meter"), None)
+    if instrument is None:
+        return None, stated
+    trail = f"meter {instrument.serial}, certificate {instrument.certificate} of {instrument.calibrated_on}"
+    return instrument.quantities.get("energy_wh"), f"{trail}; {stated}"

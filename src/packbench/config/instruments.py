@@ -23,6 +23,7 @@ QUANTITIES: dict[str, tuple[str, Dimension]] = {
     "voltage": ("voltage_v", "voltage"),
     "cell_voltage": ("cell_voltage_v", "voltage"),
     "temperature": ("temperature_c", "temperature_difference"),
+    "energy": ("energy_wh", "energy"),
     "time": ("time", "time"),
 }
 """A quantity's key in the file: its key in Instrument.quantities and the dimension of its offset."""
@@ -51,6 +52,9 @@ class QuantitiesModel(StrictModel):
     voltage: AccuracyModel | None = Field(default=None, description="the accuracy of the voltage")
     cell_voltage: AccuracyModel | None = Field(default=None, description="the accuracy of a cell's voltage")
     temperature: AccuracyModel | None = Field(default=None, description="the accuracy of a temperature")
+    energy: AccuracyModel | None = Field(
+        default=None, description="the accuracy of a counter's difference, such as {gain: 1 %}"
+    )
     time: AccuracyModel | None = Field(
         default=None, description="the accuracy of the time base, such as {gain: 50 ppm}"
     )

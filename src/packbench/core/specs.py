@@ -88,7 +88,7 @@ class Instrument:
     due_on: str
     """YYYY-MM-DD; a run that ends after this day is invalid."""
     quantities: MappingProxyType[str, Accuracy]
-    """Keys: "current_a", "voltage_v", "cell_voltage_v", "temperature_c", "time" (gain only)."""
+    """Keys: "current_a", "voltage_v", "cell_voltage_v", "temperature_c", "energy_wh", "time" (gain only)."""
 
 
 @dataclass(frozen=True, slots=True)

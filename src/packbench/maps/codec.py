@@ -94,8 +94,8 @@ class Layout:
     _struct: struct.Struct
     _numbers: tuple[tuple[str, int, dict[int, bool], float, float, float, float], ...]
     """Scalars that are plain numbers: name, index, special raw values, factor (0: an integer), divisor, low, high."""
-    _plain_out: tuple[tuple[str, int, struct.Struct, float, float], ...]
-    """The same for encoding: name, byte offset, form, factor (0: no scale), divisor."""
+    _plain_out: tuple[tuple[str, int, struct.Struct, float, float, bool], ...]
+    """The same for encoding: name, byte offset, form, factor (0: no scale), divisor, whether counts are whole."""
     _others: tuple[_Scalar, ...]
     """The other scalars."""
     _arrays: tuple[Array, ...]
@@ -169,10 +169,11 @@ class Layout:
     def encode_into(self, buffer: bytearray, at: int, values: dict[str, Any]) -> None:
         """Write the given fields into `buffer` at byte `at`; other fields keep what is there."""
         get = values.get
-        for name, offset, form, factor, divisor in self._plain_out:
+        for name, offset, form, factor, divisor, whole in self._plain_out:
             value = get(name)
             if value is not None:
-                raw = round(value * divisor / factor) if factor else value
+                raw = value * divisor / factor if factor else value
+                raw = round(raw) if factor and whole else raw
                 try:
                     form.pack_into(buffer, at + offset, raw)
                 except struct.error as exc:
@@ -239,7 +240,14 @@ def compile_layout(device: DeviceType, address: int, count: int, parameters: dic
         for item in plain
     ]
     plain_out = [
-        (item.field.name, item.offset, item.form, 0.0 if item.unscaled else item.scale.factor, item.scale.divisor)
+        (
+            item.field.name,
+            item.offset,
+            item.form,
+            0.0 if item.unscaled else item.scale.factor,
+            item.scale.divisor,
+            item.field.type != "f32",
+        )
         for item in plain
     ]
     return Layout(

@@ -31,6 +31,7 @@ from packbench.run.channel import Channel, Outbox
 from packbench.run.checkpoints import CHECKPOINT
 from packbench.run.controls import Controls
 from packbench.run.driving import Driving
+from packbench.run.energy_counter import BEGIN, END, RESUMED, note_counter
 from packbench.run.first_questions import FirstQuestions, Stopped
 from packbench.run.operator import Operator
 from packbench.run.poller import Poller
@@ -189,6 +190,7 @@ class BenchRun:
     async def _start_up(self, token: int) -> None:
         await self._connect()
         await self._watch()
+        await note_counter(self._devices.meter, BEGIN if self._resumption is None else RESUMED, self._note)
         await self._ask()
         await self._arming().close(token)
 
@@ -283,6 +285,7 @@ class BenchRun:
         await self._tell_board()
         if self._devices.chamber is not None:
             await self._stopper.stop_chamber(self._devices.chamber)
+        await note_counter(self._devices.meter, END, self._note)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

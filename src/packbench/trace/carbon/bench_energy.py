@@ -8,16 +8,19 @@ standby power at zero on. A discharge gives P_dc back less its loss, or nothing 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from packbench.core.errors import InputError, Problem
 from packbench.core.samples import FloatArray
+from packbench.core.specs import Accuracy
 from packbench.trace.carbon.factors import BenchEnergyModel
 
 _S_PER_KWH = 3.6e6
+_COUNTERS: Final = ("ac_import_wh", "ac_export_wh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,10 @@ def counted(model: BenchEnergyModel, t_s: FloatArray, power_w: FloatArray, dc_re
 
     Raises InputError when the curve does not reach as far as the test did.
     """
+    points_u = model.U or 0.0
     if model.begin_kwh is not None and model.end_kwh is not None:
         kwh = model.end_kwh - model.begin_kwh
-        return BenchEnergy(kwh, kwh * model.U, model.counted_by, model.source)
+        return BenchEnergy(kwh, kwh * points_u, model.counted_by, model.source)
     highest = float(np.max(np.abs(power_w))) if len(power_w) else 0.0
     if highest > model.curve[-1].power:
         found = f"{highest:.6g} W in the test"
@@ -69,10 +73,43 @@ def counted(model: BenchEnergyModel, t_s: FloatArray, power_w: FloatArray, dc_re
         eta_w = np.where(is_charge, eta_w, 0.0)
         given = np.where(is_charge, given, 0.0)
     # One efficiency is wrong for the whole test, so its error adds up; the DC reading's is independent of it.
-    by_curve = model.U * (_kwh(t_s, eta_w) + _kwh(t_s, np.full_like(t_s, standby_w)))
+    by_curve = points_u * (_kwh(t_s, eta_w) + _kwh(t_s, np.full_like(t_s, standby_w)))
     by_reading = dc_relative_u * _kwh(t_s, given)
     wide = float(np.hypot(by_curve, by_reading))
     return BenchEnergy(_kwh(t_s, ac_w), wide, model.counted_by, model.source, _kwh(t_s, power_w))
+
+
+def by_counter(readings: Sequence[Mapping[str, Any]], accuracy: Accuracy | None, source: str) -> BenchEnergy:
+    """The energy of a test by the bench's own meter: what it took less what it gave back.
+
+    Args:
+        readings: The record's, in order: `at` (begin, resumed, end), `ac_import_wh`, `ac_export_wh`.
+        accuracy: Of a difference of the counter, from the bench file.
+        source: The meter and its certificate.
+
+    U (GUM): the gain over both directions, as if it were off in the worst way for each, and the rounding of four
+    readings. Raises InputError when the record does not say.
+    """
+    begin = next((each for each in readings if each.get("at") == "begin" and "ac_import_wh" in each), None)
+    end = next((each for each in reversed(readings) if each.get("at") == "end" and "ac_import_wh" in each), None)
+    if begin is None or end is None:
+        lacks = " and ".join(name for name, each in (("begin", begin), ("end", end)) if each is None)
+        expected = "the meter's counter at both, or begin_kwh, end_kwh and U"
+        raise InputError(Problem("", field="bench_energy", found=f"a record without its {lacks}", expected=expected))
+    taken, given = (float(end.get(name, 0.0)) - float(begin.get(name, 0.0)) for name in _COUNTERS)
+    if taken < 0.0 or given < 0.0:
+        found = f"a counter that went back ({taken:g} Wh taken, {given:g} Wh given)"
+        raise InputError(Problem("", field="bench_energy", found=found, expected="one that only rises"))
+    if accuracy is None:
+        expected = (
+            "the accuracy of its energy, in the bench file: instruments: [{name: meter, quantities: {energy: ...}}]"
+        )
+        raise InputError(Problem("", field="bench_energy", found="a meter of unknown accuracy", expected=expected))
+    bound_wh = accuracy.gain * (taken + given) + accuracy.offset
+    by_gain = bound_wh / (3.0**0.5 if accuracy.distribution == "rectangular" else 2.0)
+    by_rounding = accuracy.resolution * (4.0 / 12.0) ** 0.5
+    wide = 2.0 * float(np.hypot(by_gain, np.hypot(by_rounding, 2.0 * accuracy.noise)))
+    return BenchEnergy((taken - given) / 1e3, wide / 1e3, "ac_meter", source)
 
 
 def _kwh(t_s: FloatArray, power_w: FloatArray) -> float:

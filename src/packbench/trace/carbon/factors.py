@@ -6,7 +6,7 @@ in the file with its source, and one that rests on no source says `basis: assump
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,13 @@ STAGES: Final = ("RawMaterialExtraction", "MainProduction", "Distribution", "Rec
 Stage = Literal["RawMaterialExtraction", "MainProduction", "Distribution", "Recycling"]
 Basis = Literal["measured", "declared", "literature", "assumption"]
 Rule = Literal["cut-off", "by-energy", "fixed"]
+
+AC_METER: Final = "ac_meter"
+_OWN: Final[dict[str, tuple[str, ...]]] = {
+    AC_METER: ("begin_kwh", "end_kwh", "U"),
+    "efficiency_curve": ("curve", "standby", "regenerative", "U"),
+}
+"""What each way of counting is stated by."""
 
 _BASIS = "measured, declared (by its maker), literature or assumption"
 _SOURCE = "where the value comes from: document, edition, page; or why it was assumed"
@@ -90,10 +97,13 @@ class BenchEnergyModel(StrictModel):
     """How the bench's own use of electricity was counted."""
 
     counted_by: str = Field(description="ac_meter or efficiency_curve")
-    begin_kwh: float | None = Field(default=None, ge=0.0, description="ac_meter: the reading before, in kWh")
-    end_kwh: float | None = Field(default=None, ge=0.0, description="ac_meter: the reading after, in kWh")
-    U: RatioText = Field(
-        description="ac_meter: of the difference; efficiency_curve: of an efficiency, in points, such as 1 %"
+    begin_kwh: float | None = Field(
+        default=None, ge=0.0, description="ac_meter that the bench does not read: its reading before, in kWh"
+    )
+    end_kwh: float | None = Field(default=None, ge=0.0, description="its reading after, in kWh")
+    U: RatioText | None = Field(
+        default=None,
+        description="of the difference of typed readings; efficiency_curve: of an efficiency, in points, such as 1 %",
     )
     curve: list[PointModel] = Field(default_factory=list[PointModel], description="efficiency_curve: a list of points")
     standby: PowerW | None = Field(
@@ -141,25 +151,24 @@ def _allocation(model: FactorsModel, document: Document) -> list[Problem]:
 
 def _bench(model: BenchEnergyModel, document: Document) -> list[Problem]:
     """What each way of counting needs; DC alone is none."""
-    wanted: dict[str, tuple[str, ...]] = {
-        "ac_meter": ("begin_kwh", "end_kwh"),
-        "efficiency_curve": ("curve", "standby", "regenerative"),
-    }
     base = ("bench_energy",)
-    if model.counted_by not in wanted:
+    if model.counted_by not in _OWN:
         path = (*base, "counted_by")
         message = "DC energy leaves out what the cycler itself takes" if "dc" in model.counted_by.lower() else ""
         return [document.problem(message, path, document.found(path), "ac_meter or efficiency_curve")]
-    problems: list[Problem] = []
-    for way, names in wanted.items():
-        for name in names:
-            value: Any = getattr(model, name)
-            there = value is not None and value != []
+    own = _OWN[model.counted_by]
+    stated = [name for name in dict.fromkeys(sum(_OWN.values(), ())) if getattr(model, name) not in (None, [])]
+    # An ac_meter without any of them is one that the bench reads: the record has what it showed.
+    required = () if model.counted_by == AC_METER and not set(stated) & set(own) else own
+    problems = [
+        document.problem("", (*base, name), "nothing", f"a value, for {model.counted_by}")
+        for name in required
+        if name not in stated
+    ]
+    for name in stated:
+        if name not in own:
             path = (*base, name)
-            if way == model.counted_by and not there:
-                problems.append(document.problem("", path, "nothing", f"a value, for {way}"))
-            elif way != model.counted_by and there:
-                problems.append(document.problem("", path, document.found(path), f"nothing, with {model.counted_by}"))
+            problems.append(document.problem("", path, document.found(path), f"nothing, with {model.counted_by}"))
     if problems:
         return problems
     if model.begin_kwh is not None and model.end_kwh is not None and model.end_kwh < model.begin_kwh:
