@@ -14,14 +14,14 @@ from packbench.app.auditing import audit
 from packbench.app.ledgers import own_ledger, revoke_key, rotate_key, trusted_keys
 from packbench.app.outputs import require_harmless
 from packbench.core.errors import InputError, PackbenchError
-from packbench.report.ledger_account import _csv  # pyright: ignore[reportPrivateUsage]
+from packbench.report.ledger_account import _csv, _document, write_account  # pyright: ignore[reportPrivateUsage]
 from packbench.trace import keyring
 from packbench.trace.keys import SigningKey
 from packbench.trace.ledger.entries import entries_of
 from packbench.trace.ledger.entry import NOTHING_BEFORE, make_entry
 from packbench.trace.ledger.file import Ledger
 from packbench.trace.ledger.home import REAL, ledger_path
-from packbench.trace.ledger.period import account_for
+from packbench.trace.ledger.period import account_for, period_to_dict
 from packbench.trace.ledger.verify import verify_ledger
 
 
@@ -262,3 +262,44 @@ def test_nothing_is_written_over_evidence(home: Path, tmp_path: Path) -> None:
 def test_a_cell_of_the_account_is_no_formula(cell: str, is_formula: bool) -> None:
     text = _csv(["head"], [[cell]]).decode("utf-8-sig").split("\r\n", 1)[1]
     assert ("'" + cell in text) is is_formula
+
+
+def test_who_leases_a_battery_has_it_somewhere_else(tmp_path: Path) -> None:
+    with begun(tmp_path / "l.jsonl") as ledger:
+        put(ledger, "received", "A1", holder="R", level="pack", location="Hall 2")
+        put(ledger, "graded", "A1", grade="A")
+        put(ledger, "moved", "A1", holder="R", location="Hall 3")
+        put(ledger, "leased", "A1", holder="Tower", application="backup", due="2027-01-01")
+        asset = ledger.index.get("A1")
+        assert asset is not None
+        assert [(each.holder, each.location) for each in asset.portions] == [("Tower", "")]
+
+
+def test_an_account_tells_masses_by_flow_and_what_it_rests_on(tmp_path: Path) -> None:
+    path = tmp_path / "l.jsonl"
+    with begun(path) as ledger:
+        put(ledger, "received", "LOT", holder="R", level="cell", chemistry="NMC", quantity=100, mass_kg=0.5)
+        put(ledger, "received", "ODD", holder="R", level="cell", chemistry="NMC", quantity=7)
+        put(ledger, "disposed", "LOT", quantity=30, by="Waste Ltd")
+    written(path, [{"action": "stored", "code": "NOPE"}], KEY)
+    period = account_for(entries_of(path), "2026-01-01", "2027-01-01")
+    told = period_to_dict(period)
+    (cells,) = told["types"]
+    assert (cells["flows_kg"]["received"], cells["flows_without_mass"]["received"]) == (50.0, 7)
+    assert (cells["flows_kg"]["disposed"], cells["flows_without_mass"]["disposed"]) == (15.0, 0)
+    (last,) = told["last_entries"]
+    assert (last["seq"], last["kid"]) == (5, KEY.key_id)
+    assert last["hash"] == list(entries_of(path))[-1].hash
+    assert account_for(entries_of(path), "2026-01-01", "2026-11-26").last == {}
+    about = ("bench", "real", "2026-01-01", "2026-12-31")
+    for lang, words in (("en", ("By type, in kilograms", "Not as it should be")), ("zh", ("按类型（千克）", "异常"))):
+        document = _document(period, about, "zh" if lang == "zh" else "en")
+        titles = [part["title"] for part in document["parts"]]
+        assert set(words) <= set(titles)
+        texts = json.dumps(document, ensure_ascii=False)
+        assert last["hash"] in texts
+        assert "NOPE" in texts
+        paths = write_account(period, about, tmp_path / lang, "zh" if lang == "zh" else "en")
+        text = Path(paths["account_csv"]).read_text("utf-8-sig")
+        assert "50.0 (+7 ?)" in text
+        assert Path(paths["account_pdf"]).read_bytes().startswith(b"%PDF")

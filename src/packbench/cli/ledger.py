@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,10 +17,12 @@ from packbench.app.ledgers import opened, own_ledger
 from packbench.cli.console import Done, Terminal
 from packbench.cli.ledger_proofs import add_proof_verbs
 from packbench.cli.ledger_report import add_report
+from packbench.cli.ledger_words import cell_word, field_word, level_word, state_word
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.clock import MonotonicClock
 from packbench.core.errors import InputError, Problem
+from packbench.report.texts import Lang
 from packbench.trace.codes.code import FORMS, read
 from packbench.trace.codes.parsing import problems_of
 from packbench.trace.codes.repair import diagnose
@@ -192,19 +195,23 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> Done:
         conflicts = ledger.index.conflicts()
     table = Table(box=None, pad_edge=False)
     zh = terminal.lang == "zh"
-    for heading in (
-        ("序号", "时间（UTC）", "事项", "编码", "内容") if zh else ("Entry", "Time (UTC)", "What", "Code", "")
-    ):
-        table.add_column(heading, no_wrap=heading != "")
-    for entry in entries:
-        body = entry.body
-        table.add_row(
+    heads = ("序号", "时间（UTC）", "事项", "编码") if zh else ("Entry", "Time (UTC)", "What", "Code")
+    rows = [
+        (
             str(entry.seq),
             entry.time[:19].replace("T", " "),
-            _action(body, terminal.lang),
-            str(body.get("code", "")),
-            _rest(body),
+            _action(entry.body, terminal.lang),
+            str(entry.body.get("code", "")),
         )
+        for entry in entries
+    ]
+    for number, heading in enumerate(heads):
+        # The last column gives way: a code that is cut short is another code.
+        widest = max(cell_len(each) for each in (heading, *(row[number] for row in rows)))
+        table.add_column(heading, no_wrap=True, min_width=widest)
+    table.add_column("内容" if zh else "", overflow="fold")
+    for entry, row in zip(entries, rows, strict=True):
+        table.add_row(*row, _rest(entry.body, terminal.lang))
     head = Text(f"{path}: {tail.line} entries, {purpose}", style="yellow" if purpose == TEST else "dim")
     data = {
         "ok": True,
@@ -228,51 +235,52 @@ def _query(args: argparse.Namespace, terminal: Terminal) -> Done:
     with opened(args.ledger or ledger_path(TEST if args.test else REAL)) as ledger:
         if args.holder is not None:
             data = query.of_holder(ledger, args.holder)
-            return Done({"ok": True, **data}, (_rows(data["assets"]),))
+            return Done({"ok": True, **data}, (_rows(data["assets"], terminal.lang),))
         if args.obligations:
             data = query.obligations(ledger, MonotonicClock().wall().date().isoformat())
-            owed = _rows(data["obligations"]) if data["obligations"] else Text(_NOTHING_OWED[terminal.lang])
-            return Done({"ok": True, **data}, (owed,))
+            rows, lang = data["obligations"], terminal.lang
+            return Done({"ok": True, **data}, (_rows(rows, lang) if rows else Text(_NOTHING_OWED[lang]),))
         data = query.history(ledger, parse_scan(args.code).text)
     table = Table(box=None, pad_edge=False)
     for _ in range(4):
         table.add_column()
     for entry in data["entries"]:
-        table.add_row(
-            str(entry["seq"]), entry["time"][:19].replace("T", " "), _action(entry, terminal.lang), _rest(entry)
-        )
-    shown: list[RenderableType] = [table, *_trees(data)]
+        when, what = entry["time"][:19].replace("T", " "), _action(entry, terminal.lang)
+        table.add_row(str(entry["seq"]), when, what, _rest(entry, terminal.lang))
+    shown: list[RenderableType] = [table, *_trees(data, terminal.lang)]
     if data["asset"] is not None:
         asset = data["asset"]
-        now = ", ".join(f"{count} x {_state(state, terminal.lang)}" for state, count in asset["states"].items())
-        shown.insert(0, Text(f"{data['code']}: {asset['level']} {asset['chemistry']}, {now}", style="bold"))
+        now = ", ".join(f"{count} x {state_word(state, terminal.lang)}" for state, count in asset["states"].items())
+        level = level_word(asset["level"], terminal.lang)
+        shown.insert(0, Text(f"{data['code']}: {level} {asset['chemistry']}, {now}", style="bold"))
     return Done({"ok": True, **data}, tuple(shown))
 
 
-def _trees(data: dict[str, Any]) -> list[Tree]:
+def _trees(data: dict[str, Any], lang: Lang) -> list[Tree]:
     trees: list[Tree] = []
     for key, way in (("came_from", "parents"), ("became", "children")):
         if data[key]:
-            tree = Tree(key.replace("_", " "))
-            _grow(tree, data[key], way)
+            tree = Tree(field_word(key, lang))
+            _grow(tree, data[key], way, lang)
             trees.append(tree)
     return trees
 
 
-def _grow(tree: Tree, relatives: list[dict[str, Any]], way: str) -> None:
+def _grow(tree: Tree, relatives: list[dict[str, Any]], way: str, lang: Lang) -> None:
     for each in relatives:
-        state = ", ".join(each["states"])
-        _grow(tree.add(Text(f"{each['code']} ({state})")), each.get(way, []), way)
+        state = ", ".join(state_word(one, lang) for one in each["states"])
+        _grow(tree.add(Text(f"{each['code']} ({state})")), each.get(way, []), way, lang)
 
 
-def _rows(rows: list[dict[str, Any]]) -> Table:
+def _rows(rows: list[dict[str, Any]], lang: Lang) -> Table:
     table = Table(box=None, pad_edge=False)
     names = list(rows[0]) if rows else []
     for name in names:
-        table.add_column(name)
+        # A code that is cut short is another code.
+        table.add_column(field_word(name, lang), overflow="fold", no_wrap=name == "code")
     for row in rows:
         style = "red" if row.get("overdue") else None
-        table.add_row(*(str(row[name]) for name in names), style=style)
+        table.add_row(*(cell_word(name, row[name], lang) for name in names), style=style)
     return table
 
 
@@ -280,17 +288,18 @@ _NOTHING_OWED = {"en": "Nothing is owed.", "zh": "没有未履行的义务。"}
 _HIDDEN = {"action", "code", "ledger", "seq", "time", "kid", "hash", "key", "proof", "signature"}
 
 
-def _said(body: Any) -> str:
-    return f"{body.get('action')} {body.get('code', '')} {_rest(body)}".strip()
+def _said(body: Any, lang: Lang = "en") -> str:
+    return f"{body.get('action')} {body.get('code', '')} {_rest(body, lang)}".strip()
 
 
-def _rest(body: Any) -> str:
+def _rest(body: Any, lang: Lang) -> str:
     if body.get("action") == states.RUN:
         result: Any = body.get("result")
         capacity: Any = cast("dict[str, Any]", result).get("capacity_ah") if isinstance(result, dict) else None
         shown = "" if capacity is None else f", {capacity['value']:.2f} {capacity['unit']}"
         return f"{body.get('run_id')}: {body.get('profile')}, {body.get('verdict')}{shown}"
-    return ", ".join(f"{name} {_short(value)}" for name, value in body.items() if name not in _HIDDEN)[:160]
+    shown = (f"{field_word(name, lang)} {_short(value)}" for name, value in body.items() if name not in _HIDDEN)
+    return ", ".join(shown)[:160]
 
 
 def _short(value: Any) -> str:
@@ -299,9 +308,5 @@ def _short(value: Any) -> str:
     return f"{len(cast('list[Any]', value))}" if isinstance(value, list) else str(value)
 
 
-def _action(body: Any, lang: str) -> str:
-    return _state(str(body.get("action")), lang)
-
-
-def _state(state: str, lang: str) -> str:
-    return states.STATES_ZH.get(state, state) if lang == "zh" else state
+def _action(body: Any, lang: Lang) -> str:
+    return state_word(str(body.get("action")), lang)

@@ -17,9 +17,17 @@ from typing import Any, Final
 
 from packbench import __version__
 from packbench.core.errors import PackbenchError
+from packbench.report.ledger_words import (
+    FLOWS_EN,
+    FLOWS_ZH,
+    LEVELS_ZH,
+    LINE_EN,
+    LINE_FIELDS,
+    LINE_ZH,
+    TEXTS,
+)
 from packbench.report.texts import Lang
-from packbench.trace.ledger import states
-from packbench.trace.ledger.period import FLOWS, MADE, UNANNOUNCED, Account, Period
+from packbench.trace.ledger.period import FLOWS, Account, Period
 
 ACCOUNT_CSV: Final = "account.csv"
 ENTRIES_CSV: Final = "entries.csv"
@@ -27,126 +35,8 @@ ACCOUNT_PDF: Final = "account.pdf"
 _LINES_IN_PDF_MAX: Final = 500
 """Longer lists are in entries.csv, and the page says so."""
 
-_LEVELS_ZH: Final = {"pack": "电池包", "module": "模组", "cell": "单体"}
-_FLOWS_EN: Final = {
-    states.RECEIVED: "received",
-    MADE: "made",
-    UNANNOUNCED: "in by test",
-    states.TESTED: "tested",
-    states.GRADED: "graded",
-    states.IN_USE: "to use",
-    states.LEASED: "leased",
-    states.RETURNED: "returned",
-    states.DISMANTLED: "dismantled",
-    states.REGROUPED: "regrouped",
-    states.RECYCLED: "recycled",
-    states.DISPOSED: "disposed",
-    states.HANDED_OVER: "handed over",
-}
-_FLOWS_ZH: Final = {
-    states.RECEIVED: "接收",
-    MADE: "拆解/重组产出",
-    UNANNOUNCED: "检测时登记",
-    states.TESTED: "检测",
-    states.GRADED: "分级",
-    states.IN_USE: "投入利用",
-    states.LEASED: "出租",
-    states.RETURNED: "退回",
-    states.DISMANTLED: "拆解",
-    states.REGROUPED: "重组",
-    states.RECYCLED: "再生利用",
-    states.DISPOSED: "处置",
-    states.HANDED_OVER: "移交",
-}
-_TEXTS: Final[dict[str, dict[str, str]]] = {
-    "en": {
-        "title": "Battery ledger: account of a period",
-        "subtitle": "{name}, {begin} to {end} (UTC), {entries} entries",
-        "types": "By type",
-        "note": "In pieces. Stored: received, stored, tested, graded, returned. Came in = stored + used + made into "
-        "others + gone (recycled, disposed, handed over): the last column is 0 when it balances.",
-        "flows": "Flows",
-        "flows_note": "Every entry of the period that moved a battery, module or cell.",
-        "more": "The first {shown} of {all}; all of them are in entries.csv.",
-        "mass": "Mass of what was dismantled",
-        "mass_note": "Mass of the whole less its parts and residue; 0 where every kilogram is accounted for.",
-        "nothing": "Nothing in this period.",
-        "test": "TEST LEDGER",
-        "level": "Level",
-        "chemistry": "Type",
-        "opening": "Stored at start",
-        "stored": "Stored",
-        "stored_kg": "Stored, kg",
-        "used": "Used",
-        "made_into_others": "Made into others",
-        "gone": "Gone",
-        "difference": "Difference",
-    },
-    "zh": {
-        "title": "电池台账：期间报告",
-        "subtitle": "{name}，{begin} 至 {end}（UTC），{entries} 条记录",
-        "types": "按类型",
-        "note": "单位：件。库存：已接收、在库、已检测、已分级、已退回。"
-        "进入总量 = 库存 + 利用中 + 转为其他 + 离开（再生利用、处置、移交）；平衡时末列为 0。",
-        "flows": "流向",
-        "flows_note": "本期间内每一条使电池包、模组或单体发生变动的记录。",
-        "more": "共 {all} 条，此处列出前 {shown} 条；全部见 entries.csv。",
-        "mass": "拆解物料质量",
-        "mass_note": "整体质量减去各部件与残余物质量；每千克均有去向时为 0。",
-        "nothing": "本期间无记录。",
-        "test": "测试台账",
-        "level": "层级",
-        "chemistry": "类型",
-        "opening": "期初库存",
-        "stored": "期末库存",
-        "stored_kg": "库存 kg",
-        "used": "利用中",
-        "made_into_others": "转为其他",
-        "gone": "离开",
-        "difference": "差额",
-    },
-}
 _BALANCE: Final = ("stored", "stored_kg", "used", "made_into_others", "gone", "difference")
-_LINE_FIELDS: Final = (
-    "time",
-    "flow",
-    "code",
-    "level",
-    "chemistry",
-    "quantity",
-    "mass_kg",
-    "origin",
-    "holder",
-    "location",
-    "application",
-    "grade",
-    "by",
-    "certificate",
-    "operator",
-    "ledger",
-    "seq",
-)
-_LINE_EN: Final = {name: name for name in _LINE_FIELDS} | {"time": "time (UTC)", "mass_kg": "mass, kg"}
-_LINE_ZH: Final = {
-    "time": "时间（UTC）",
-    "flow": "流向",
-    "code": "编码",
-    "level": "层级",
-    "chemistry": "类型",
-    "quantity": "数量",
-    "mass_kg": "质量 kg",
-    "origin": "来源",
-    "holder": "持有者",
-    "location": "位置",
-    "application": "用途",
-    "grade": "等级",
-    "by": "处理方",
-    "certificate": "凭证",
-    "operator": "操作人",
-    "ledger": "台账",
-    "seq": "序号",
-}
-_IN_PDF: Final = _LINE_FIELDS[:11]
+_IN_PDF: Final = LINE_FIELDS[:10]
 _FORMULA: Final = re.compile(r"\s*[=+\-@\t\r\n|%\uff1d\uff0b\uff0d\uff20]")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 _WIDTHS: Final = (4.5, 3, 6, 2, 2.4, 2, 2.2, 4, 4, 3, 4)
@@ -154,7 +44,7 @@ _WIDTHS: Final = (4.5, 3, 6, 2, 2.4, 2, 2.2, 4, 4, 3, 4)
 
 def headings(lang: Lang) -> list[str]:
     """Of the table by type."""
-    texts, flows = _TEXTS[lang], _FLOWS_ZH if lang == "zh" else _FLOWS_EN
+    texts, flows = TEXTS[lang], FLOWS_ZH if lang == "zh" else FLOWS_EN
     return [
         texts["level"],
         texts["chemistry"],
@@ -176,15 +66,18 @@ def write_account(period: Period, about: tuple[str, str, str, str], folder: Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     is_test = about[1] == "test"
-    mark = _TEXTS[lang]["test"] if is_test else ""
-    names = _LINE_ZH if lang == "zh" else _LINE_EN
+    mark = TEXTS[lang]["test"] if is_test else ""
+    names = LINE_ZH if lang == "zh" else LINE_EN
     account = _csv(
-        [*headings(lang), *([mark] if mark else [])],
-        [[*row, *([mark] if mark else [])] for row in summary_rows(period, lang)],
+        [*headings(lang), *_kg_headings(lang), *([mark] if mark else [])],
+        [
+            [*row, *masses, *([mark] if mark else [])]
+            for row, masses in zip(summary_rows(period, lang), _kg_rows(period), strict=True)
+        ],
     )
     lines = _csv(
-        [*(names[name] for name in _LINE_FIELDS), *([mark] if mark else [])],
-        [[*_line_row(line, _LINE_FIELDS, lang), *([mark] if mark else [])] for line in period.lines],
+        [*(names[name] for name in LINE_FIELDS), *([mark] if mark else [])],
+        [[*_line_row(line, LINE_FIELDS, lang), *([mark] if mark else [])] for line in period.lines],
     )
     written = {"account_csv": ACCOUNT_CSV, "entries_csv": ENTRIES_CSV, "account_pdf": ACCOUNT_PDF}
     contents = (account, lines, _pdf(period, about, lang))
@@ -194,17 +87,35 @@ def write_account(period: Period, about: tuple[str, str, str, str], folder: Path
 
 
 def _account_row(account: Account, lang: Lang) -> list[str]:
-    level = _LEVELS_ZH[account.level] if lang == "zh" else account.level
-    kg = f"{account.stored_kg:.1f}" + (f" (+{account.without_mass} ?)" if account.without_mass else "")
+    level = LEVELS_ZH[account.level] if lang == "zh" else account.level
+    kg = _kg(account.stored_kg, account.without_mass)
     balance = (account.stored, kg, account.used, account.made_into_others, account.gone, account.difference)
     numbers = (account.opening, *(account.flows[flow] for flow in FLOWS), *balance)
     return [level, account.chemistry, *(str(number) for number in numbers)]
 
 
+def _kg_headings(lang: Lang) -> list[str]:
+    """Of the flows in kilograms."""
+    flows = FLOWS_ZH if lang == "zh" else FLOWS_EN
+    return [TEXTS[lang]["kg"].format(name=flows[flow]) for flow in FLOWS]
+
+
+def _kg_rows(period: Period) -> list[list[str]]:
+    """One row a type: each flow's mass."""
+    return [
+        [_kg(account.flows_kg[flow], account.flows_without_mass[flow]) for flow in FLOWS]
+        for _, account in sorted(period.accounts.items())
+    ]
+
+
+def _kg(known: float, without: int) -> str:
+    return f"{known:.1f}" + (f" (+{without} ?)" if without else "")
+
+
 def _line_row(line: dict[str, Any], names: tuple[str, ...], lang: Lang) -> list[str]:
     shown = dict(line)
-    shown["flow"] = (_FLOWS_ZH if lang == "zh" else _FLOWS_EN)[line["flow"]]
-    shown["level"] = _LEVELS_ZH[line["level"]] if lang == "zh" else line["level"]
+    shown["flow"] = (FLOWS_ZH if lang == "zh" else FLOWS_EN)[line["flow"]]
+    shown["level"] = LEVELS_ZH[line["level"]] if lang == "zh" else line["level"]
     shown["time"] = line["time"][:19].replace("T", " ")
     shown["mass_kg"] = "" if line["mass_kg"] is None else f"{line['mass_kg']:g}"
     return [str(shown[name]) for name in names]
@@ -252,42 +163,105 @@ def _pdf(period: Period, about: tuple[str, str, str, str], lang: Lang) -> bytes:
 
 
 def _document(period: Period, about: tuple[str, str, str, str], lang: Lang) -> dict[str, Any]:
-    texts = _TEXTS[lang]
+    texts = TEXTS[lang]
     name, purpose, begin, end = about
-    names = _LINE_ZH if lang == "zh" else _LINE_EN
-    shown = period.lines[:_LINES_IN_PDF_MAX]
-    more = texts["more"].format(shown=len(shown), all=len(period.lines)) if len(shown) < len(period.lines) else ""
-    types = {
-        "title": texts["types"],
-        "head": headings(lang),
-        "rows": summary_rows(period, lang),
-        "widths": [0] * len(headings(lang)),
-        "head_size": 0.8,
-        "numbers": list(range(2, len(headings(lang)))),
-        "note": texts["note"],
-    }
-    mass = {
-        "title": texts["mass"],
-        "head": [names["code"], "kg"],
-        "rows": [[code, f"{kg:+.2f}"] for code, kg in period.unexplained_kg],
-        "widths": [0, 0],
-        "numbers": [1],
-        "note": texts["mass_note"],
-    }
-    flows = {
-        "title": texts["flows"],
-        "head": [names[each] for each in _IN_PDF],
-        "rows": [_line_row(line, _IN_PDF, lang) for line in shown],
-        "widths": list(_WIDTHS),
-        "numbers": [5, 6],
-        "note": more or texts["flows_note"],
-    }
-    parts = [types, *([mass] if period.unexplained_kg else []), flows]
+    about_it = [*_types(period, lang), *_trouble(period, lang), *_masses(period, lang), _rests_on(period, lang)]
     return {
         "lang": lang,
         "title": texts["title"],
         "subtitle": texts["subtitle"].format(name=name, begin=begin, end=end, entries=period.entries),
         "watermark": texts["test"] if purpose == "test" else None,
         "made_with": f"Packbench {__version__}",
-        "parts": [{"head_size": 0.92, **part, "nothing": texts["nothing"]} for part in parts],
+        "parts": [
+            {"head_size": 0.92, "numbers": [], "whole": False, **part, "nothing": texts["nothing"]}
+            for part in (*about_it, _flow_lines(period, lang))
+        ],
     }
+
+
+def _types(period: Period, lang: Lang) -> list[dict[str, Any]]:
+    """Pieces and kilograms; a type that nothing happened to is in both."""
+    texts, head = TEXTS[lang], headings(lang)
+    pieces = {
+        "title": texts["types"],
+        "head": [_capital(each) for each in head],
+        "rows": summary_rows(period, lang),
+        "widths": [0] * len(head),
+        "head_size": 0.8,
+        "numbers": list(range(2, len(head))),
+        "note": texts["note"],
+    }
+    flows = FLOWS_ZH if lang == "zh" else FLOWS_EN
+    rows = [[*row[:2], *masses] for row, masses in zip(summary_rows(period, lang), _kg_rows(period), strict=True)]
+    masses = {
+        **pieces,
+        "title": texts["types_kg"],
+        "head": [*head[:2], *(_capital(flows[flow]) for flow in FLOWS)],
+        "rows": rows,
+        "widths": [0] * (len(FLOWS) + 2),
+        "numbers": list(range(2, len(FLOWS) + 2)),
+        "note": texts["kg_note"] if any("?" in cell for row in rows for cell in row[2:]) else "",
+    }
+    return [pieces, masses]
+
+
+def _trouble(period: Period, lang: Lang) -> list[dict[str, Any]]:
+    found = [*period.conflicts, *period.backdated]
+    if not found:
+        return []
+    texts = TEXTS[lang]
+    rows = [[each] for each in found[:_LINES_IN_PDF_MAX]]
+    note = texts["trouble_note"]
+    return [{"title": texts["trouble"], "head": [texts["entry"]], "rows": rows, "widths": [1], "note": note}]
+
+
+def _masses(period: Period, lang: Lang) -> list[dict[str, Any]]:
+    if not period.unexplained_kg:
+        return []
+    texts, names = TEXTS[lang], LINE_ZH if lang == "zh" else LINE_EN
+    return [
+        {
+            "title": texts["mass"],
+            "head": [_capital(names["code"]), "kg"],
+            "rows": [[code, f"{kg:+.2f}"] for code, kg in period.unexplained_kg],
+            "widths": [0, 0],
+            "numbers": [1],
+            "note": texts["mass_note"],
+        }
+    ]
+
+
+def _flow_lines(period: Period, lang: Lang) -> dict[str, Any]:
+    texts, names = TEXTS[lang], LINE_ZH if lang == "zh" else LINE_EN
+    shown = period.lines[:_LINES_IN_PDF_MAX]
+    more = texts["more"].format(shown=len(shown), all=len(period.lines)) if len(shown) < len(period.lines) else ""
+    return {
+        "title": texts["flows"],
+        "head": [*(_capital(names[each]) for each in _IN_PDF), texts["where_to"]],
+        "rows": [[*_line_row(line, _IN_PDF, lang), _where_to(line)] for line in shown],
+        "widths": list(_WIDTHS),
+        "numbers": [5, 6],
+        "note": more or texts["flows_note"],
+    }
+
+
+def _where_to(line: dict[str, Any]) -> str:
+    return ", ".join(str(line[name]) for name in ("application", "by", "certificate") if line[name])
+
+
+def _rests_on(period: Period, lang: Lang) -> dict[str, Any]:
+    """What a reader holds the account against."""
+    texts, names = TEXTS[lang], LINE_ZH if lang == "zh" else LINE_EN
+    last = [each for _, each in sorted(period.last.items())]
+    return {
+        "title": texts["rests_on"],
+        "head": [*(_capital(names[name]) for name in ("ledger", "seq", "time")), texts["head"], texts["key"]],
+        "rows": [[e.ledger, str(e.seq), e.time[:19].replace("T", " "), e.hash, e.key_id] for e in last],
+        "widths": [0] * 5,
+        "whole": True,
+        "note": texts["rests_note"],
+    }
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]

@@ -169,11 +169,14 @@ class Book:
             raise self._refused("action", repr(after), f"a grade of {asset.code} first (graded)")
         application = body.get("application", source.application if after in (None, states.TESTED) else "")
         in_field = source.state in states.USED and after == states.TESTED
+        holder = str(body.get("holder", source.holder))
+        # Where it stood at the one is not where it stands at the other.
+        location = source.location if holder == source.holder else ""
         place = Portion(
             source.state if after is None or in_field else after,
             quantity,
-            str(body.get("holder", source.holder)),
-            str(body.get("location", source.location)),
+            holder,
+            str(body.get("location", location)),
             str(application),
             time,
         )

@@ -23,7 +23,7 @@ from packbench.trace.ledger.entry import Entry
 from packbench.trace.ledger.merkle import leaf_hash
 
 SUFFIX: Final = ".index"
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE entries(line INTEGER PRIMARY KEY, ledger TEXT, seq INTEGER, time TEXT, action TEXT, kid TEXT,
     hash TEXT, at INTEGER, length INTEGER, leaf BLOB);

@@ -52,6 +52,8 @@ class Account:
     flows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FLOWS, 0))
     """Pieces, within the period."""
     flows_kg: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FLOWS, 0.0))
+    flows_without_mass: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FLOWS, 0))
+    """Pieces of no known mass, which are not in the kilograms."""
     opening: int = 0
     """Stored when the period began."""
     stored: int = 0
@@ -87,6 +89,8 @@ class Period:
     backdated: list[str] = field(default_factory=list[str])
     """Entries that are dated before one that was entered earlier; they count when they were entered."""
     entries: int = 0
+    last: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    """Ledger to the newest entry before the period's end: what the account rests on."""
 
     @property
     def balances(self) -> bool:
@@ -110,6 +114,7 @@ def account_for(entries: Iterable[Entry], begin: str, end: str) -> Period:
         newest[entry.ledger] = time
         if time >= end:
             continue
+        period.last[entry.ledger] = entry
         inside = time >= begin
         if inside and not opened:
             opened = True
@@ -149,6 +154,7 @@ def _take(period: Period, book: Book, kept: DictAssets, entry: Entry, *, inside:
             mass = None if asset.mass_kg is None else asset.mass_kg * quantity
             account.flows[flow] += quantity
             account.flows_kg[flow] += mass or 0.0
+            account.flows_without_mass[flow] += quantity if mass is None else 0
             period.lines.append(_line(entry, asset, flow, quantity, mass))
     if inside and body.get("action") == states.DISMANTLED:
         _weigh(period, kept, body)
@@ -246,6 +252,7 @@ def period_to_dict(period: Period) -> dict[str, Any]:
                 "opening": each.opening,
                 "flows": each.flows,
                 "flows_kg": each.flows_kg,
+                "flows_without_mass": each.flows_without_mass,
                 "stored": each.stored,
                 "stored_kg": each.stored_kg,
                 "without_mass": each.without_mass,
@@ -258,6 +265,10 @@ def period_to_dict(period: Period) -> dict[str, Any]:
             for _, each in sorted(period.accounts.items())
         ],
         "unexplained_kg": [{"code": code, "kg": kg} for code, kg in period.unexplained_kg],
+        "last_entries": [
+            {"ledger": each.ledger, "seq": each.seq, "time": each.time, "hash": each.hash, "kid": each.key_id}
+            for _, each in sorted(period.last.items())
+        ],
         "conflicts": period.conflicts,
         "backdated": period.backdated,
     }
