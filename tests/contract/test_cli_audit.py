@@ -44,7 +44,9 @@ def home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     concluded = conclude(folder, "en", with_report=False)
     assert enter_run(concluded.result, folder, NOW).problem is None
     facts = tmp_path / "facts.json"
-    facts.write_text(facts_text("catenax", {**values("catenax"), RATED: 25.0}), "utf-8")
+    facts.write_text(
+        facts_text("catenax", {**values("catenax"), RATED: 25.0, "performance.rated.energy.value": 0.09}), "utf-8"
+    )
     following = ("--status", "repurposed", "--predecessor", PREDECESSOR, "--credential")
     assert ask(capsys, "passport", PACK, "--as", "catenax", "--facts", str(facts), *following).code == 0
     assert ask(capsys, "ledger", "checkpoint", "--out", str(tmp_path / "kept.txt")).code == 0

@@ -161,3 +161,10 @@ def test_report_as_csv_and_pdf(ask: Ask, tmp_path: Path, lang: str, monkeypatch:
     assert ask("report", "--from", "2026-02-30", "--to", "2026-03-01")[0] == 2
     assert ask("report", "--from", "2026-03-02", "--to", "2026-03-01")[0] == 2
     assert json.dumps(data)
+
+
+@pytest.mark.parametrize(("begin", "end"), [("0001-01-01", "2026-01-01"), ("2026-01-01", "9999-12-31")])
+def test_a_report_of_no_sane_period_is_refused(ask: Ask, begin: str, end: str) -> None:
+    a_life(ask)
+    code, data = ask("report", "--from", begin, "--to", end)
+    assert (code, data["errors"][0]["expected"]) == (2, "a day from 2000-01-01 to 2999-12-31")

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft4Validator
 from tests.contract.test_runs_enter_the_ledger import PROFILE, as_measured
 from tests.scenario.support import ask
-from tests.unit.passport_parts import PREDECESSOR, facts_text, values
+from tests.unit.passport_parts import PREDECESSOR, RATED_ENERGY, facts_text, values
 
 from packbench.app.conclude import conclude
 from packbench.app.signing import sign_record
@@ -26,6 +26,7 @@ RATED = {
     "catenax": "performance.rated.capacity.value",
     "din99100": "performance.ratedCapacity.value",
 }
+ENERGY: dict[Kind, str] = dict(zip(("batterypass", "catenax", "din99100"), RATED_ENERGY, strict=True))
 FOLLOWING = ("--status", "repurposed", "--predecessor", PREDECESSOR)
 
 
@@ -53,7 +54,7 @@ def real(simulated: Path, tmp_path: Path) -> Path:
 def stated(tmp_path: Path, kind: Kind, **less: object) -> str:
     """A complete facts file for a 25 Ah cell."""
     path = tmp_path / f"{kind}.json"
-    path.write_text(facts_text(kind, {**values(kind), RATED[kind]: 25.0, **less}), "utf-8")
+    path.write_text(facts_text(kind, {**values(kind), RATED[kind]: 25.0, ENERGY[kind]: 0.09, **less}), "utf-8")
     return str(path)
 
 
@@ -203,7 +204,9 @@ def test_a_passport_with_the_runs_footprint_and_a_draft_where_it_is_assumed(
     own = (path, "CarbonFootprintForBatteries.carbonFootprintPerLifecycleStage", "CarbonFootprintForBatteries.absolute")
     facts = {key: value for key, value in values("batterypass").items() if not key.startswith(own)}
     file = tmp_path / "bp.json"
-    file.write_text(facts_text("batterypass", {**facts, RATED["batterypass"]: 25.0}), "utf-8")
+    file.write_text(
+        facts_text("batterypass", {**facts, RATED["batterypass"]: 25.0, ENERGY["batterypass"]: 0.09}), "utf-8"
+    )
     words = ("passport", str(real), "--as", "batterypass", "--facts", str(file), *FOLLOWING, "--carbon")
     assumed = ask(capsys, *words, "assumptions", "--credential")
     assert (assumed.code, assumed.data["draft"], [each["field"] for each in assumed.data["errors"]]) == (

@@ -17,10 +17,16 @@ TODAY = "2026-11-26"
 PREDECESSOR = "urn:uuid:6f9619ff-8b86-4d11-b42d-00cf4fc964ff"
 _EXAMPLES = Path(__file__).parents[1] / "data" / "passport"
 RATED_AH = 100.0
+RATED_KWH = round(30.6 / 0.84, 3)
+RATED_ENERGY = (
+    "PerformanceAndDurability.batteryTechicalProperties.ratedEnergy",
+    "performance.rated.energy.value",
+    "performance.certifiedUsableEnergy.value",
+)
 _ISSUED = ("specVersion", "metadata.passportIdentifier", "metadata.issueDate")
 _ISSUED_BATTERYPASS = "GeneralProductInformation.batteryPassportIdentifier"
 _MADE = ("GeneralProductInformation.manufacturingDate", "operation.manufacturer.manufacturingDate")
-DIN_FACTS = {"performance.ratedCapacity.value": RATED_AH, "performance.certifiedUsableEnergy.value": 36.0}
+DIN_FACTS = {"performance.ratedCapacity.value": RATED_AH, "performance.certifiedUsableEnergy.value": RATED_KWH}
 
 
 def measured(**changed: Any) -> Result:
@@ -79,6 +85,7 @@ def values(kind: Kind) -> dict[str, Any]:
     ):
         if path in found:
             found[path] = RATED_AH
+    found |= {path: RATED_KWH for path in RATED_ENERGY if path in found}
     return found
 
 

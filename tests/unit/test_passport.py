@@ -177,6 +177,7 @@ def test_an_invalid_run_measures_nothing() -> None:
             "2023-07-11, as the battery code says",
         ),
         ("performance.rated.capacity.value", 120.0, "120.0 Ah", "100 Ah, with which"),
+        ("performance.rated.energy.value", 40.0, "40.0 kWh", "36.4286 kWh, with which"),
         ("sustainability.status", "original", "it in the facts", "it by --status"),
     ],
 )

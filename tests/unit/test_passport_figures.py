@@ -250,3 +250,9 @@ def test_a_fact_cannot_overrule_the_computed_footprint() -> None:
     stated = {"CarbonFootprintForBatteries.batteryCarbonFootprint": 0.001}
     (problem,) = fill(asked("batterypass", carbon=carbon(*ASSUMED)), measured(), facts("batterypass", stated)).problems
     assert problem.field == "CarbonFootprintForBatteries.batteryCarbonFootprint"
+
+
+def test_nobody_states_anything_tomorrow() -> None:
+    said = [replace(each, source=each.source.model_copy(update={"date": "2026-11-27"})) for each in facts("din99100")]
+    found = [str(each.found) for each in fill(asked("din99100"), measured(), said).problems]
+    assert set(found) == {"stated by Maker Ltd on 2026-11-27"}

@@ -20,6 +20,8 @@ from packbench.trace.ledger.entries import entries_of
 from packbench.trace.ledger.home import REAL, TEST, ledger_path
 from packbench.trace.ledger.period import account_for, period_to_dict
 
+_FIRST, _LAST = date(2000, 1, 1), date(2999, 12, 31)
+
 
 def add_report(verbs: Subparsers) -> None:
     """Add the verb."""
@@ -68,9 +70,12 @@ def _report(args: argparse.Namespace, terminal: Terminal) -> Done:
 
 def _day(field: str, text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise InputError(Problem("", field=field, found=repr(text), expected="YYYY-MM-DD")) from error
+    if not _FIRST <= day <= _LAST:
+        raise InputError(Problem("", field=field, found=text, expected=f"a day from {_FIRST} to {_LAST}"))
+    return day
 
 
 def _instant(day: date) -> str:

@@ -37,7 +37,7 @@ def history(ledger: Ledger, code: str) -> dict[str, Any]:
     if asset is None and not places:
         near = ledger.index.similar(code)
         expected = f"one of {', '.join(near)}" if near else "a code that the ledger knows"
-        raise InputError(Problem("", field="code", found=repr(code), expected=expected))
+        raise InputError(Problem("", field="code", found=repr(code)[:80], expected=expected))
     entries = [entry_to_dict(ledger.read(place.at, place.length)) for place in places]
     family: dict[str, Any] = {"came_from": [], "became": []}
     if asset is not None:
@@ -76,7 +76,7 @@ def of_holder(ledger: Ledger, holder: str) -> dict[str, Any]:
     assets = ledger.index.held_by(holder) if holder.isprintable() else []
     if not assets:
         known = ", ".join(ledger.index.holders()[:10]) or "none yet"
-        raise InputError(Problem("", field="--holder", found=repr(holder), expected=f"one of {known}"))
+        raise InputError(Problem("", field="--holder", found=repr(holder)[:80], expected=f"one of {known}"))
     rows = [
         {"code": asset.code, "level": asset.level, "chemistry": asset.chemistry, "grade": asset.grade, **_portion(each)}
         for asset in assets

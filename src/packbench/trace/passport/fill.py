@@ -16,8 +16,9 @@ from packbench.core.errors import Problem
 from packbench.core.result import Result
 from packbench.trace.codes.code import read
 from packbench.trace.passport import schema
+from packbench.trace.passport.consistency import from_the_future, other_beginnings, other_ratings
 from packbench.trace.passport.facts import Fact
-from packbench.trace.passport.figures import Figure, LeftOut, cell_spread, figures_of, unlike_ours
+from packbench.trace.passport.figures import Figure, LeftOut, cell_spread, figures_of
 from packbench.trace.passport.footprint_fields import TOTAL, CarbonFigures, complaints, fields_of, life_of
 from packbench.trace.passport.origin import Origin, stated_u, text_of_u
 from packbench.trace.passport.paths import (
@@ -41,9 +42,6 @@ REMANUFACTURED_SPREAD_MAX: Final = 0.03
 """Capacity restored to at least 90 % of rated, cells at most 3 % apart (DIN DKE SPEC 99100, 3)."""
 PREDECESSOR: Final = "(predecessor)"
 _NO_PREDECESSOR: Final = f"urn:uuid:{uuid.UUID(int=0)}"
-_RATED_AGREES: Final = 0.005
-"""A rated capacity that differs more from the one the SOH was computed with is another one."""
-
 _STATUS_PATH: Final[dict[Kind, str]] = {
     "batterypass": "GeneralProductInformation.batteryStatus",
     "catenax": "sustainability.status",
@@ -60,11 +58,6 @@ _ID_PATH: Final[dict[Kind, str]] = {
 _MADE_PATH: Final[dict[Kind, str]] = {
     "batterypass": "GeneralProductInformation.manufacturingDate",
     "catenax": "operation.manufacturer.manufacturingDate",
-}
-_RATED_PATH: Final[dict[Kind, str]] = {
-    "batterypass": "PerformanceAndDurability.batteryTechicalProperties.ratedCapacity",
-    "catenax": "performance.rated.capacity.value",
-    "din99100": "performance.ratedCapacity.value",
 }
 COMMAND_LINE: Final[dict[str, str]] = {
     **dict.fromkeys(_STATUS_PATH.values(), "--status"),
@@ -143,8 +136,9 @@ def fill(asked: Asked, result: Result | None, facts: Sequence[Fact]) -> Passport
             filling.problems.append(fact.problem(repr(fact.value), f"nothing: the bench states {own[fact.path]!r}"))
         else:
             _take(filling, fact)
+    filling.problems += from_the_future(facts, asked.today)
     if result is not None:
-        _check_rated(filling, result, facts)
+        filling.problems += other_ratings(asked.kind, result, facts)
     payload = _nested(filling)
     absent = schema.missing(asked.kind, payload)
     status = asked.status
@@ -221,7 +215,7 @@ def _measured(filling: _Filling, result: Result, begin_of_life: Mapping[str, Fac
     taken = figures_of(result, begin_of_life)
     places = FIGURES[asked.kind]
     filling.left_out = taken.left_out
-    filling.problems += _contradictions(taken.figures, begin_of_life)
+    filling.problems += other_beginnings(taken.figures, begin_of_life)
     for figure in taken.figures:
         if figure.name in places:
             _put_figure(filling, figure, places[figure.name], result)
@@ -279,18 +273,6 @@ def _begin_of_life(kind: Kind, facts: Sequence[Fact]) -> dict[str, Fact]:
     return found
 
 
-def _contradictions(figures: Sequence[Figure], facts: Mapping[str, Fact]) -> Iterator[Problem]:
-    """A fade rests on one value of the new battery: pack file and maker must state the same."""
-    now = {figure.name: figure.measured.value for figure in figures}
-    for name, today in (("resistance", "resistance"), ("power", "power_80"), ("round_trip", "round_trip")):
-        fact, fade = facts.get(name), now.get(f"{name}_fade")
-        if fact is None or fade is None or unlike_ours(name, fact) is not None:
-            continue
-        used = now[today] / (1.0 + (fade if name == "resistance" else -fade) / 100.0)
-        if abs(float(fact.value) / used - 1.0) > _RATED_AGREES:
-            yield fact.problem(str(fact.value), f"{used:.6g}, with which the run computed what has changed since")
-
-
 def _footprint(filling: _Filling) -> None:
     """The carbon footprint of the life that the passport is about."""
     asked, given = filling.asked, filling.asked.carbon
@@ -338,18 +320,6 @@ def _take(filling: _Filling, fact: Fact) -> None:
         for name, text in stated.items():
             filling.values.setdefault(f"{base}.{name}", text)
             filling.origins.setdefault(f"{base}.{name}", origin)
-
-
-def _check_rated(filling: _Filling, result: Result, facts: Sequence[Fact]) -> None:
-    """The capacity fade rests on a rated capacity: the maker must state the same."""
-    if result.soh is None or result.capacity_ah is None or result.soh.value <= 0:
-        return
-    used_ah = result.capacity_ah.value / result.soh.value
-    for fact in facts:
-        if fact.path == _RATED_PATH[filling.asked.kind] and abs(float(fact.value) / used_ah - 1) > _RATED_AGREES:
-            filling.problems.append(
-                fact.problem(f"{fact.value} Ah", f"{used_ah:.6g} Ah, with which the run computed the state of health")
-            )
 
 
 def _nested(filling: _Filling) -> dict[str, Any]:
