@@ -128,6 +128,32 @@ def test_less_current_is_right_at_the_voltage_clamp() -> None:
     assert tripped(*more) == "setpoint_not_followed"
 
 
+@pytest.mark.parametrize(("current_a", "beyond_v"), [(10.0, 0.1), (-10.0, -0.1)])
+def test_a_voltage_that_is_driven_beyond_its_clamp(current_a: float, beyond_v: float) -> None:
+    """Another master has moved it, within every limit. With less current the cable leaves more to the pack."""
+    wanted_a = 20.0 if current_a > 0.0 else -20.0
+    told = replace(EXPECTED.told(0, wanted_a, 16.0), cable_ohm=0.02)
+    limits = replace(LIMITS, pack_voltage_min_v=5.0)
+    held_v = 16.0 + (wanted_a - current_a) * 0.02
+
+    def rule(voltage_v: float, shown_a: float, for_s: float) -> str | None:
+        state, cells = SafetyState(0), (voltage_v / 4.0,) * 4
+        for step in range(10, round(10 * (1.0 + for_s)) + 1):
+            state = judge(state, view(step / 10, current_a=shown_a, cells=cells), limits, told)
+        return None if state.latched is None else state.latched.trip.rule
+
+    assert rule(held_v + 0.7 * beyond_v, current_a, 10.0) is None
+    assert rule(held_v + 1.1 * beyond_v, current_a, 1.9) is None
+    assert rule(held_v + 1.1 * beyond_v, current_a, 2.0) == "clamp_not_kept"
+    # A pack that stands there by itself, and takes nothing.
+    assert rule(held_v + 1.1 * beyond_v + 10.0 * 0.02 * (1 if current_a > 0 else -1), 0.0, 10.0) is None
+
+
+def test_of_two_violations_the_one_that_is_stopped_at_once_counts() -> None:
+    both = view(1, current_a=51.1, voltage_v=17.01, cells=(4.24, 4.24, 4.24, 4.24))
+    assert tripped(both) == "charge_over_current"
+
+
 def test_current_that_flows_with_the_output_off() -> None:
     off = EXPECTED.told(S, None, None)
     assert tripped(view(1.2, current_a=5.0), expected=off) is None
@@ -277,7 +303,7 @@ def test_what_moves_between_two_readings_is_no_difference(factor: float, expecte
             state,
             one._replace(bms=bms_sample(round(bms_s * S), cells, (25.0, 26.0))),
             LIMITS,
-            replace(EXPECTED, current_a=-20.0),
+            replace(EXPECTED, current_a=-20.0, clamp_v=10.0),
         )
     assert (None if state.latched is None else state.latched.trip.rule) == expected
 

@@ -433,6 +433,7 @@ def _expectation(bench: BenchSpec, pack: PackSpec, devices: Devices) -> Expectat
         setpoint_delay_ns=bench.setpoint_delay_ns,
         contactor_closed=False,
         ignored_alarms=frozenset(name for name, policy in bench.alarm_policy.items() if policy == "log"),
+        cable_ohm=bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0,
         cycler_lag_ns=devices.cycler.lag_ns,
         fitted=tuple(bench.fitted),
         capacity_ah=pack.rated_capacity_ah,

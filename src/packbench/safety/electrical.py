@@ -127,6 +127,33 @@ def _held_back(view: View, wanted_a: float) -> bool:
     return wanted_a < 0 and voltage_v <= clamp_v * (1 + CLAMP_TOLERANCE)
 
 
+def clamp_not_kept(view: View) -> Finding:
+    """The voltage is beyond what the cycler was told to hold, and current drives it on: somebody else has raised it.
+
+    Within every limit of the pack no other rule would say so. A pack that stands beyond the clamp by itself takes no
+    current, and is none of it.
+    """
+    expected, sample = view.expected, view.cycler()
+    wanted_a, clamp_v = expected.current_a or 0.0, expected.clamp_v
+    sign = 1.0 if wanted_a > 0.0 else -1.0
+    if clamp_v is None or not wanted_a or sign * sample.current_a <= expected.setpoint_tolerance_a:
+        return None
+    # Told for the whole current: with less of it, the cable takes less and leaves more to the pack.
+    held_v = clamp_v + (wanted_a - sample.current_a) * expected.cable_ohm
+    voltage_v = view.snapshot.pack_voltage_v
+    if sign * (voltage_v - held_v) <= CLAMP_TOLERANCE * clamp_v:
+        return None
+    young = sample.t_ns < expected.commanded_ns + expected.setpoint_delay_ns
+    return Violation(
+        voltage_v,
+        held_v,
+        "V",
+        f"The cycler was told to keep the pack at {held_v:.2f} V, and drives it on at {voltage_v:.2f} V.",
+        f"充放电设备的设定电压为 {held_v:.2f} V，电池包电压已达 {voltage_v:.2f} V，电流仍未停止。",
+        patience_ns=max(expected.setpoint_delay_ns - FOLLOWS_NS, 0) if young else 0,
+    )
+
+
 def off_ignored(view: View) -> Violation | None:
     """Current that still flows although the output was told to be off."""
     expected = view.expected

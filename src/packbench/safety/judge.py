@@ -235,7 +235,8 @@ def _merged(
 
 
 def _due(pending: tuple[Pending, ...], now_ns: int, started_ns: int, lag_ns: int) -> Latched | None:
-    """The first violation whose delay is over, as a trip."""
+    """A violation whose delay is over, as a trip: the first that is stopped at once, else the first of all."""
+    later: Latched | None = None
     for index, since_ns, violation in pending:
         rule = RULES[index]
         if now_ns - since_ns >= rule.delay_ns + violation.patience_ns + (lag_ns if rule.compares else 0):
@@ -249,8 +250,10 @@ def _due(pending: tuple[Pending, ...], now_ns: int, started_ns: int, lag_ns: int
                 violation.text_en,
                 violation.text_zh,
             )
-            return Latched(trip, rule.reaction)
-    return None
+            if rule.reaction == "S0":
+                return Latched(trip, rule.reaction)
+            later = later or Latched(trip, rule.reaction)
+    return later
 
 
 def _moved(

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
         electrical.FOLLOWS_NS,
         "S1",
     ),
+    Rule("clamp_not_kept", "power.setpoint", "cycler", electrical.clamp_not_kept, electrical.FOLLOWS_NS, "S1"),
     Rule("off_ignored", "power.ignores_off", "cycler", electrical.off_ignored, 0, "S0"),
     # Nothing flows any more: the board, which may have taken the enable away, has the time to say why.
     Rule("output_lost", "power.output_lost", "cycler", electrical.output_lost, 3 * S // 10, "S1"),

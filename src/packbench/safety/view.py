@@ -47,6 +47,8 @@ class Expectation:
     """Whether the board has been told to hold the contactor closed."""
     ignored_alarms: frozenset[str]
     """BMS alarms the bench file says to log rather than stop on."""
+    cable_ohm: float = 0.0
+    """Between where the cycler regulates its voltage and the pack, both leads."""
     cycler_lag_ns: int = 0
     """How long the cycler's newest reading may still be that of a moment before: 0 for one that measures when asked."""
     closed_ns: int = 0
