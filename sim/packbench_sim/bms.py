@@ -191,12 +191,19 @@ class BmsModel:
         alarms, charge_a, discharge_a = self._temperature_alarms, self._charge_limit_a, self._discharge_limit_a
         if highest > self.over_voltage_v:
             alarms, charge_a = (*alarms, "cell_over_voltage"), 0.0
+        if self._faults.switches_hot:
+            alarms = (*alarms, "mos_over_temperature")
         if lowest < self.under_voltage_v:
             alarms, discharge_a = (*alarms, "cell_under_voltage"), 0.0
         return (
             cells,
             _shown(voltage_v, errors.bms_voltage, noise_v, self._voltage_lsb),
-            _shown(current_a, errors.bms_current, noise_i, self._current_lsb),
+            _shown(
+                -current_a if self._faults.bms_reversed else current_a,
+                errors.bms_current,
+                noise_i,
+                self._current_lsb,
+            ),
             temperatures,
             soc if errors.perfect else round(soc / SOC_RESOLUTION) * SOC_RESOLUTION,
             self._soh,

@@ -21,6 +21,7 @@ from packbench_sim.errors import PERFECT, ReadingError
 from packbench_sim.faults.active import (
     SENSE_OPEN_FACTOR,
     SETPOINT_FAULT_FACTOR,
+    TERMINALS_OFF_FACTOR,
     Faults,
 )
 from packbench_sim.pack import PackModel
@@ -269,7 +270,9 @@ class CyclerModel:
         """True voltage at the point the cycler measures."""
         if self.connected:
             return self._pack.voltage_v(self.current_a, self._regulated_ohm)
-        return self._u if self.output_on else self.open_voltage_v
+        if not self.output_on:
+            return self.open_voltage_v
+        return self._u * TERMINALS_OFF_FACTOR if self._faults.terminals_off else self._u
 
     # -- meters -----------------------------------------------------------------------------
 

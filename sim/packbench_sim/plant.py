@@ -21,6 +21,7 @@ from packbench_sim.contactor import ContactorModel
 from packbench_sim.cycler import CyclerModel, CyclerRating
 from packbench_sim.errors import InstrumentErrors, noise_generator
 from packbench_sim.faults.active import (
+    APART,
     COOLING_FAULT_K_MIN,
     DEEP_CELL_V,
     FAULT_FLAGS,
@@ -28,9 +29,12 @@ from packbench_sim.faults.active import (
     OVERDRIVE_A,
     RUNAWAY_K_MIN,
     SCALE_FAULT_FACTOR,
+    SLIGHT_FLAGS,
     SLIGHT_SCALE_FACTOR,
+    SLIGHTLY_APART_V,
     SLIGHTLY_BEYOND_K,
     SLIGHTLY_BEYOND_V,
+    SWITCHES_HOT,
     WEAK_CELL_BEYOND_V,
     Faults,
     Injection,
@@ -199,13 +203,14 @@ class Plant:
         self._at(self.now_ns + injection.at_ns, lambda: self.inject(injection.fault_id))
         self._plan()
 
-    def inject(self, fault_id: str, *, slight: bool = False) -> None:
+    def inject(self, fault_id: str, *, slight: bool = False, form: str = "") -> None:
         """Make a fault of the catalogue true from now on. Raises InputError for an unknown id.
 
         `slight`: where a row comes in sizes, so little of it that one rule of the host's alone can tell, and neither
-        the BMS's own alarms nor the board's limits.
+        the BMS's own alarms nor the board's limits. `form`: another one of those than the usual (`faults.active`).
         """
-        flag = FAULT_FLAGS.get(fault_id)
+        flag = SLIGHT_FLAGS.get(fault_id) if slight else None
+        flag = flag or FAULT_FLAGS.get(fault_id)
         if flag is None:
             raise InputError(
                 Problem("", field="fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
@@ -217,13 +222,15 @@ class Plant:
         match fault_id:
             case "power.setpoint" | "power.overcurrent":
                 self.cycler.update()
+            case "power.cooling" if form == SWITCHES_HOT:
+                self.faults.cooling_lost, self.faults.switches_hot = False, True
             case "power.cooling" if slight:
                 self._warm_spot()
             case "power.cooling" | "pack.runaway":
                 rate = COOLING_FAULT_K_MIN if fault_id == "power.cooling" else RUNAWAY_K_MIN
                 self.pack.set_surroundings(self.pack.ambient_c, self.pack.heat_capacity_j_k * rate / 60.0)
             case "sensor.weak_cell":
-                self._push_cell(SLIGHTLY_BEYOND_V if slight else WEAK_CELL_BEYOND_V)
+                self._push_cell(SLIGHTLY_BEYOND_V if slight else WEAK_CELL_BEYOND_V, apart=form == APART)
             case "pack.deep_cell":
                 self._move_cell(DEEP_CELL_V)
             case "power.load_dump":
@@ -253,6 +260,8 @@ class Plant:
     def repair(self, fault_id: str) -> None:
         """Make a fault untrue again. What it has done to the pack meanwhile stays done."""
         setattr(self.faults, FAULT_FLAGS[fault_id], False)
+        if fault_id in SLIGHT_FLAGS:
+            setattr(self.faults, SLIGHT_FLAGS[fault_id], False)
         if fault_id == "sensor.scale":
             self.faults.scale = 1.0
         elif fault_id == "power.overcurrent":
@@ -263,6 +272,7 @@ class Plant:
             case "power.setpoint" | "power.overcurrent":
                 self.cycler.update()
             case "power.cooling" | "pack.runaway":
+                self.faults.switches_hot = False
                 # Cooled down, too, before anybody goes on with it.
                 self.pack.set_surroundings(self.pack.ambient_c, 0.0)
             case "sensor.weak_cell" | "pack.deep_cell":
@@ -292,11 +302,16 @@ class Plant:
         if limit_c is not None:
             self.pack.warm_cell(self.bms.first_sensor_at, limit_c + SLIGHTLY_BEYOND_K, self.cycler.current_a)
 
-    def _push_cell(self, beyond_v: float) -> None:
-        """One cell goes past the maker's limit, in the direction in which the current drives it."""
+    def _push_cell(self, beyond_v: float, *, apart: bool) -> None:
+        """One cell goes past the maker's limit, in the direction in which the current drives it.
+
+        `apart`: within its limits, and further from the others than they may be.
+        """
         limits = self.spec.limits
         current_a = self.cycler.current_a
-        if current_a >= 0.0:
+        if apart:
+            goal_v = float(self.true_cell_voltages_v.max()) - (limits.cell_spread_max_v or 0.0) - SLIGHTLY_APART_V
+        elif current_a >= 0.0:
             goal_v = (limits.cell_voltage_max_v or self.spec.cell_full_v) + beyond_v
         else:
             goal_v = (limits.cell_voltage_min_v or self.spec.cell_cutoff_v) - beyond_v

@@ -13,7 +13,7 @@ from tests.campaign.invariants_rig import S
 from packbench.core.records import Event
 from packbench_sim.errors import PERFECT, InstrumentErrors
 from packbench_sim.invariants import Violation
-from packbench_sim.invariants.energy import check_energy
+from packbench_sim.invariants.energy import Truth, check_energy, check_gaps
 from packbench_sim.invariants.journal import Kept, TappedJournal
 from packbench_sim.invariants.record import check_kept
 from packbench_sim.invariants.record_file import StoredRun
@@ -140,3 +140,14 @@ def test_i8_a_hole_that_nobody_owned_up_to() -> None:
     run = run_with(COUNTED, gap=GAP)
     run.events = [event for event in run.events if event[2] != "gap"]
     assert energy(run)
+
+
+@pytest.mark.parametrize(("unseen_ah", "told"), [(0.06, False), (0.05, True), (None, False)])
+def test_i8_a_gap_that_hid_more_than_its_record_says(unseen_ah: float | None, told: bool) -> None:
+    """200 A s, or 0.0556 Ah, went in before the contactor was open. A foreign record states nothing."""
+    run, kept, found = run_with(COUNTED, gap=(10 * S, 40 * S)), Kept(), list[Violation]()
+    kept.origins.append((0, 5 * S))
+    next(event for event in run.events if event[2] == "gap")[3]["unseen_ah"] = unseen_ah
+    truth = Truth([0, 15 * S, 45 * S, 60 * S], [0.0, 100.0, 300.0, 900.0])
+    check_gaps(run, kept, truth, InstrumentErrors.none(96), found.append)
+    assert bool(found) is told

@@ -14,6 +14,10 @@ from packbench_sim.world import World
 
 S = 1_000_000_000
 LOOK_NS = 20_000_000
+BRIEF_NS = 400_000_000
+"""A fault that shows for a moment is over so long after: a whole poll has seen it."""
+BRIEF = frozenset({"sensor.cells_missing", "pack.insulation", "pack.hvil", "pack.runaway"})
+"""Rows of which the slight form is the same for a moment: what trips at once stays tripped (a loose contact)."""
 AT_START = frozenset({"config.mismatch", "config.resume", "host.port_swap", "store.corrupt"})
 """Made true before a life begins, not in one of its states."""
 
@@ -36,6 +40,20 @@ class Arming:
         """The life is over."""
         self._over = True
 
+    def _inject(self) -> None:
+        self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
+        if self.draw.slight and self.draw.row in BRIEF:
+            self._until_shown()
+
+    def _until_shown(self) -> None:
+        """Wait until it has been seen; then it is no more."""
+        assert self.injected is not None
+        now_ns, shown_ns = self._loop.now_ns(), self.injected.shown_ns
+        if shown_ns is not None and now_ns - shown_ns >= BRIEF_NS:
+            self._injector.repair(self.draw.row)
+        elif not self._over:
+            self._loop.at_ns(now_ns + LOOK_NS, self._until_shown)
+
     def _look(self) -> None:
         if self.draw.row in AT_START or self._over or self.injected is not None:
             return
@@ -44,12 +62,12 @@ class Arming:
             if self._since_ns is None:
                 self._since_ns = now_ns
             if now_ns - self._since_ns >= self.draw.after_s * S:
-                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
+                self._inject()
                 return
         elif self._since_ns is not None:
             # The state was shorter than drawn. The same one may come again; what it has become may do as well.
             self._since_ns = None
             if state_of(self._world) in BY_ID[self.draw.row].states:
-                self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
+                self._inject()
                 return
         self._loop.at_ns(now_ns + LOOK_NS, self._look)

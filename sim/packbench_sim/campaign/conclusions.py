@@ -15,6 +15,7 @@ from packbench.app.conclude import DATA_NAME
 from packbench.core.errors import PackbenchError
 from packbench_board.codes import State as BoardState
 from packbench_sim.campaign.arming import Arming
+from packbench_sim.campaign.asked import Asked, sparse
 from packbench_sim.campaign.controller import Ended
 from packbench_sim.campaign.corrupting import missed
 from packbench_sim.campaign.draw import Draw
@@ -37,6 +38,8 @@ PROMPT_S = 0.3
 """From that to the command, whatever the disk does. (The board alone would take its lease: 0.5 s.)"""
 CAUSES = {"pack.hvil": "hvil", "pack.runaway": "gas", "power.overcurrent": "over current"}
 """What the board calls a row that breaks one of its inputs."""
+ELSEWHERE = frozenset({"comms", "host", "store", "config"})
+"""Parts whose faults leave the pack and the cycler as they are."""
 BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
 
 
@@ -56,14 +59,24 @@ class Over:
     """It went on with a run that was cut short: it is refused where too little was recorded by then."""
     unasked: bool
     """Nobody was there to say whether it is to be gone on with."""
+    conditioned: bool = False
+    """The climate chamber still conditions its air."""
 
 
 class Conclusions:
     """The findings of one trial, life by life."""
 
     def __init__(
-        self, spec: TrialSpec, report: TrialReport, clock: VirtualClock, world: World, monitor: Monitor, watch: Watch
+        self,
+        spec: TrialSpec,
+        report: TrialReport,
+        clock: VirtualClock,
+        world: World,
+        monitor: Monitor,
+        watch: Watch,
+        asked: Asked,
     ) -> None:
+        self._asked = asked
         self._spec, self._report, self._clock = spec, report, clock
         self._world, self._monitor, self._watch = world, monitor, watch
         self._rng = Random(f"conclusions {spec.seed}")
@@ -84,6 +97,7 @@ class Conclusions:
         if trip:
             report.trips[trip] = report.trips.get(trip, 0) + 1
         self._end(over, verdict, trip)
+        self._as_asked(over, verdict)
         self._promises(over, verdict, trip)
         if not ended.killed and (not over.unasked or ended.sealed):
             self._records(over)
@@ -111,6 +125,19 @@ class Conclusions:
         if stopped and not any(arm.injected is not None for arm in over.arms):
             why = trip or f"{ended.error or verdict}"
             self.violates("false stop", f"life {number} was stopped ({why}) before anything was wrong", draws)
+
+    def _as_asked(self, over: Over, verdict: str) -> None:
+        """What the profile asks for, and that a bench which is left is left cold."""
+        rows = {draw.row for draw in over.draws}
+        found, self._asked.found = self._asked.found, []
+        if not over.ended.killed:
+            # What is wrong with the pack may end a step, and another master may make it last.
+            found += self._asked.lasted(whole=verdict == "pass" and all(BY_ID[row].part in ELSEWHERE for row in rows))
+        for text in found:
+            self.violates("profile", f"life {over.number}: {text}", over.draws)
+        closed = any(on and at_ns >= over.began_ns for at_ns, on in self._watch.coil)
+        if over.conditioned and closed and over.ended.outcome is not None:
+            self.violates("chamber", f"life {over.number} is over, and the chamber goes on", over.draws)
 
     def _promises(self, over: Over, verdict: str, trip: str) -> None:
         """Each fault that became true, against what its row promises."""
@@ -154,6 +181,8 @@ class Conclusions:
         if over.went_on or "pack.balancing" in rows or over.number % EVERY == 1:
             for of, text in unsound(over.record):
                 self.violates(of, f"life {over.number}: {text}", over.draws)
+            if text := sparse(over.record):
+                self.violates("profile", f"life {over.number}: {text}", over.draws)
         self._monitor.record(over.record)
         if over.ended.sealed and "store.corrupt" in rows:
             self._corrupted(over)

@@ -6,9 +6,17 @@ there, and the cells are few, so that an hour of the bench takes seconds.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from random import Random
+from typing import NamedTuple
+
 from packbench.app.job import Job, Texts, job_of_texts, read_source
+from packbench.core.limits import LimitSet
+from packbench.core.specs import BenchSpec, PackSpec
 from packbench.store.meta import Source
 from packbench.store.sources import Remembering, library_of
+from packbench_sim.campaign.draw import LASTS_S, Draw
 
 PACK = "lfp-16s"
 BENCH = "sim-climate-lv"
@@ -19,8 +27,9 @@ profile: campaign
 title: {en: "Every state of a bench in under three minutes", zh: "三分钟内经历台架的每种状态"}
 record: {dt: 500 ms}
 result: {capacity_of: down, temperature: [0 degC, 60 degC]}
-limits: {pack_voltage_max: 54.5 V}
+limits: {pack_voltage_max: 53.9 V}
 steps:
+  - chamber: {temperature: 25 degC}
   - rest: {label: settle, for: 10 s}
   - cccv_charge:
       label: up
@@ -42,14 +51,75 @@ steps:
 """
 STEP_SECONDS = {"settle": 10.0, "up": 60.0, "between": 15.0, "down": 60.0, "relax": 10.0}
 """How long each step lasts, undisturbed."""
+ROW_S = 0.5
+"""How far apart rows are."""
+LOW_CELL_LIMIT_V = 3.352
+"""Every pack of the campaign has a cell that gets there while it is charged, and most of the others do not."""
+PROTECT_C = 45.0
+END_CHARGE_A = 5.0
+SLOW_A_S = 1250.0
+"""A cycler that takes 40 ms for the test's current, and 80 ms for the pack's largest: the board waits as long."""
 
 
-def campaign_texts() -> Texts:
+class Variant(NamedTuple):
+    """What differs from seed to seed: a bug that one bench hides shows on another."""
+
+    tapers: bool = False
+    """A cell comes to the profile's limit while the pack is charged."""
+    protects: bool = False
+    """The pack must stay cooler than its file says; only the steps' own limits know."""
+    slow: bool = False
+    """The cycler's current takes its time."""
+
+    @property
+    def cell_limit_v(self) -> float | None:
+        """At which a charge is stepped down, where a cell gets there."""
+        return LOW_CELL_LIMIT_V if self.tapers else None
+
+    @property
+    def protect(self) -> LimitSet:
+        """What the steps allow at most."""
+        return LimitSet(temperature_max_c=PROTECT_C) if self.protects else LimitSet()
+
+    def placed(self, draw: Draw) -> Draw:
+        """Where a cell's limit steps the charge down, its voltage is never held: what was to be then comes before."""
+        if not self.tapers or draw.state not in ("charge_cc", "charge_cv"):
+            return draw
+        longer = STEP_SECONDS["up"] / LASTS_S[draw.state]
+        return replace(draw, state="charge_cc", after_s=draw.after_s * longer)
+
+    def world(self, bench: BenchSpec, pack: PackSpec) -> tuple[BenchSpec, PackSpec]:
+        """Bench and pack as they are, which no file has to say."""
+        if self.slow:
+            settings = {**bench.cycler.settings, "slew_a_s": SLOW_A_S}
+            bench = replace(bench, cycler=replace(bench.cycler, settings=settings))
+        if self.protects:
+            pack = replace(pack, limits=replace(pack.limits, temperature_max_c=PROTECT_C))
+        return bench, pack
+
+
+PLAIN = Variant()
+
+
+def variant_of(seed: int) -> Variant:
+    """Drawn from a seed."""
+    rng = Random(f"variant {seed}")
+    return Variant(tapers=rng.random() < 0.25, protects=rng.random() < 0.5, slow=rng.random() < 0.5)
+
+
+def campaign_texts(variant: Variant = PLAIN) -> Texts:
     """The texts that the job is made of; faults of configuration change them."""
+    profile = PROFILE
+    if variant.tapers:
+        profile = profile.replace("at: cell_full", f"at: {LOW_CELL_LIMIT_V:g} V")
+    if variant.protects:
+        within = f"protect: {{temperature_max: {PROTECT_C:g} degC}}"
+        profile = re.sub(r"(- rest: .*)}", rf"\1, {within}}}", profile)
+        profile = profile.replace("for: 60 s\n", f"for: 60 s\n      {within}\n")
     pack = read_source("packs", PACK)
     # The shipped low-voltage pack asks for no insulation: nobody measures it on a bench for 60 V.
     pack = Source(name=pack.name, text=pack.text.replace("temperature_sensors:", f"{INSULATION}\ntemperature_sensors:"))
-    return Texts(Source(name=NAME, text=PROFILE), pack, read_source("benches", BENCH), (), ())
+    return Texts(Source(name=NAME, text=profile), pack, read_source("benches", BENCH), (), ())
 
 
 def campaign_job(texts: Texts | None = None) -> Job:

@@ -14,8 +14,10 @@ from packbench.app.conclude import DATA_NAME, conclude
 from packbench.core.errors import InputError, VerificationFailed
 from packbench.store.reader import RunReader
 
-EDGES = 0.25 / 60.0
-"""What a reading more or less at the edges of the campaign's discharge of a minute may come to."""
+EDGES = 0.55 / 60.0
+"""What a reading more or less at the edges of the campaign's discharge of a minute may come to: where one is lost right
+after a slow cycler's first, half of a second is a trapezoid's guess."""
+UNSEEN_SHARE = 0.005
 _SUMS = re.compile(r"stored samples give (-?[\d.]+) \w+, the count during the run (-?[\d.]+)")
 
 
@@ -47,12 +49,27 @@ def unsound(folder: Path) -> list[tuple[str, str]]:
         found.append(("result", f"{result.verdict}, although it was stopped by safety"))
     if balanced(folder) and result.steps and not _says(reasons, "the BMS balanced"):
         found.append(("pack.balancing", "nothing says that the BMS balanced"))
+    if result.verdict != "ABORTED" and _hidden(folder) and not _says(reasons, "flowed unseen"):
+        found.append(("I8", "a resumed discharge counts, although much of it may have flowed unseen"))
     for reason in reasons:
         # The profile's own sums and the samples are of the same readings, whatever the readings are worth.
         sums = _SUMS.search(reason)
         if sums is not None and abs(float(sums[1]) - float(sums[2])) > EDGES * abs(float(sums[2])):
             found.append(("I8", reason))
     return found
+
+
+def _hidden(folder: Path) -> bool:
+    """Whether more of the discharge may have flowed in gaps than a result may leave open."""
+    with RunReader.open(folder / DATA_NAME) as reader:
+        gaps, steps = reader.gaps(), reader.steps()
+    for step in steps:
+        if step.kind != "cc_discharge":
+            continue
+        inside = [gap for gap in gaps if gap.ended_ns > step.started_ns and gap.started_ns < step.ended_ns]
+        if sum(gap.unseen_ah or 0.0 for gap in inside) > UNSEEN_SHARE * -step.charge_ah:
+            return True
+    return False
 
 
 def _says(reasons: tuple[str, ...], words: str) -> bool:

@@ -23,18 +23,20 @@ from packbench.engine.state import EngineState
 from packbench.run.actor import Journal
 from packbench.run.recorder import Recorder
 from packbench.store.meta import RunMeta
-from packbench_board.codes import Input
 from packbench_board.codes import State as BoardState
 from packbench_sim.campaign.arming import Arming
+from packbench_sim.campaign.asked import Asked
 from packbench_sim.campaign.conclusions import MEANWHILE, MEANWHILE_S, Conclusions, Over, stalls
 from packbench_sim.campaign.config_faults import TEXTS, refusal
 from packbench_sim.campaign.controller import Controller, Disk
 from packbench_sim.campaign.draw import Draw, drawn
 from packbench_sim.campaign.host import Host, HostClock
-from packbench_sim.campaign.profile import campaign_job, campaign_texts
+from packbench_sim.campaign.person import WHO, Person
+from packbench_sim.campaign.profile import campaign_job, campaign_texts, variant_of
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.watch import Watch
+from packbench_sim.devices.modbus_chamber import ModbusChamberDevice
 from packbench_sim.faults.catalogue import BY_ID
 from packbench_sim.faults.injector import Injected, Injector, state_of
 from packbench_sim.invariants import Monitor, layers_of
@@ -45,7 +47,6 @@ from packbench_sim.world import build_parts
 S = 1_000_000_000
 TICKS = 1 << 32
 SERIAL = "CAMPAIGN-1"
-WHO = "Li"
 SETTLE_NS = 3 * S
 """After a controller is gone: the lease, the load break, the watchdog and the cycler's own."""
 UNASKED_NS = 30 * S
@@ -83,7 +84,8 @@ class _Trial:
         self._spec, self._loop, self._folder, self._report = spec, loop, folder, report
         self._rng = Random(f"trial {spec.seed}")
         self._clock = HostClock(loop)
-        self._texts = campaign_texts()
+        variant = variant_of(spec.seed)
+        self._texts = campaign_texts(variant)
         self._job = campaign_job(self._texts)
         self._end_ns = round(spec.minutes * 60 * S)
         # The board's tick wraps once within the trial, wherever that falls.
@@ -91,16 +93,22 @@ class _Trial:
         tick_us = (TICKS - self._wrap_ns // 1000) % TICKS
         loop.at_ns(self._wrap_ns, self._wrapped)
         job = self._job
-        self._world = build_parts(job.bench, job.pack, start_ns=0, seed=spec.seed, boot_tick_us=tick_us)
+        self._world = build_parts(*variant.world(job.bench, job.pack), start_ns=0, seed=spec.seed, boot_tick_us=tick_us)
         self._bench = VirtualBench(job, self._world)
         self._lines = self._bench.lines(loop, self._clock)
-        self.monitor = Monitor(self._world, loop, layers_of(job.plan.limits, job.pack, job.bench), gaps_allowed=True)
+        layers = {**layers_of(job.plan.limits, job.pack, job.bench), "protect": variant.protect}
+        self.monitor = Monitor(self._world, loop, layers, gaps_allowed=True)
+        self._asked = Asked(variant)
+        self.monitor.on_delivered = self._asked.on_delivered
         watch = Watch()
         watch.attach(self._world, loop)
-        self._conclusions = Conclusions(spec, report, self._clock, self._world, self.monitor, watch)
+        watch.on_told = self._asked.on_command
+        self._conclusions = Conclusions(spec, report, self._clock, self._world, self.monitor, watch, self._asked)
+        self._person_there = Person(job, self._world, self._clock, self._rng, self._seen_by_the_person)
         self._host = Host(self._clock, self._new_lines)
         self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
-        self._lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
+        lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
+        self._lives = [tuple(variant.placed(draw) for draw in draws) for draws in lives]
         self._token = 1
         self._misconfigured = False
         """The board holds a configuration that is not this bench's, until it is reset."""
@@ -150,7 +158,12 @@ class _Trial:
             return
         rows = {draw.row for draw in draws}
         mismatched = self._misconfigured = "config.mismatch" in rows and await self._misconfigure()
-        unasked = "config.resume" in rows and self._cut_short is not None
+        goes_on = "config.resume" in rows and self._cut_short is not None
+        used = goes_on and any(draw.row == "config.resume" and draw.slight for draw in draws)
+        unasked = goes_on and not used
+        if used:
+            # There is somebody who says that it may go on; the pack is not what it was.
+            self._person_there.uses_the_pack()
         controller = self._begin(swapped="host.port_swap" in rows, asked=not unasked)
         self._host.attach(controller)
         self._injector.attach_lines(self._lines)
@@ -161,7 +174,7 @@ class _Trial:
         draws = (*draws, *(Draw(MEANWHILE, draw.state, draw.after_s + MEANWHILE_S) for draw in draws if stalls(draw)))
         arms = [Arming(draw, self._injector, self._world, self._loop) for draw in draws]
         for arm in arms:
-            made = {"host.port_swap": True, "config.mismatch": mismatched, "config.resume": unasked}
+            made = {"host.port_swap": True, "config.mismatch": mismatched, "config.resume": goes_on}
             if made.get(arm.draw.row, False):
                 arm.injected = Injected(arm.draw.row, began_ns, "connecting", lambda: began_ns)
         life = asyncio.create_task(controller.live(self._token), name="life")
@@ -183,6 +196,7 @@ class _Trial:
             # A frame that passes its own checks is what the device said, as far as anybody can know.
             self.monitor.violations = [found for found in self.monitor.violations if found.invariant != "I6"]
         self.monitor.life_ended()
+        self._asked.life_ended(self._clock.now_ns())
         if not ended.killed:
             # Whoever comes next holds lines of its own.
             self._new_lines()
@@ -190,7 +204,7 @@ class _Trial:
         await self._settle()
         for arm in arms:
             arm.over()
-        over = Over(number, began_ns, draws, arms, ended, self._record, self._went_on, unasked)
+        over = Over(number, began_ns, draws, arms, ended, self._record, self._went_on, unasked, self._conditioned)
         self._conclusions.draw_from(over)
         if ended.killed or (unasked and not ended.sealed):
             self._cut_short = self._record
@@ -203,6 +217,7 @@ class _Trial:
         meta = None
         if folder is None:
             self._run += 1
+            self._asked.run_begins()
             folder = self._folder / f"run-{self._run}"
             meta = self._meta()
         lines = self._lines
@@ -227,6 +242,7 @@ class _Trial:
             # It had not begun, or was over: nothing to go on with.
             return self._begin(swapped=swapped, asked=asked)
         self._record = folder
+        self._asked.life_begins()
         self.monitor.attach_lines(self._lines)
         if goes_on is not None:
             self._report.resumed += 1
@@ -303,20 +319,20 @@ class _Trial:
         board = self._world.board
         if board.state is not BoardState.TRIPPED and not self._misconfigured:
             return
-        # A real board looks a thousand times a second, and has seen the key off by now.
-        board.on_bytes(self._clock.now_ns(), b"")
-        board.set_input(Input.KEY_ON, True)
-        buses = Buses(self._clock)
-        client = board_driver(self._job, Line(self._lines["board"]), buses)
-        try:
-            await client.greet()
-            await client.reset(WHO)
-        except DeviceError as error:
-            self._conclusions.violates("reset", f"the board was not reset: {error}", ())
-        board.set_input(Input.KEY_ON, False)
+        await self._person_there.resets(self._lines["board"], tripped=board.state is BoardState.TRIPPED)
         for line in self._lines.values():
             line.close()
         self._new_lines()
+
+    def _seen_by_the_person(self, of: str, text: str) -> None:
+        self._conclusions.violates(of, text, ())
+
+    @property
+    def _conditioned(self) -> bool:
+        """Whether the climate chamber conditions its air."""
+        chamber = self._bench.played["chamber"]
+        assert isinstance(chamber, ModbusChamberDevice)
+        return chamber.chamber.running
 
 
 FORGED = frozenset({"sensor.word_order"})

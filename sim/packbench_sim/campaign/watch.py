@@ -6,6 +6,7 @@ Owns these instants, by watching the parts themselves. Must not know a fault. A 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from packbench_sim.loop import VirtualLoop
@@ -24,6 +25,8 @@ class Watch:
     """When the cycler was commanded off."""
     ons: list[int] = field(default_factory=list[int])
     """When it was commanded on."""
+    on_told: Callable[[int, bool, float, float], None] | None = None
+    """Told (t_ns, output on, source A, sink A) of every command that reaches the cycler."""
     quiet: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
     """When more than a pulse began and ceased to flow, as of the tick at which it was seen."""
 
@@ -39,6 +42,8 @@ class Watch:
 
         def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
             (self.ons if output_on else self.offs).append(t_ns)
+            if self.on_told is not None:
+                self.on_told(t_ns, output_on, source_a, sink_a)
             if before_command is not None:
                 before_command(t_ns, output_on, voltage_v, source_a, sink_a)
 
@@ -74,6 +79,10 @@ class Watch:
         """When the cycler was told to stop, and to nothing else before `to_ns`; None: it was not."""
         last_on_ns = max((at_ns for at_ns in self.ons if at_ns <= to_ns), default=-1)
         return next((max(at_ns, from_ns) for at_ns in self.offs if last_on_ns <= at_ns <= to_ns), None)
+
+    def told(self, from_ns: int, to_ns: int) -> bool:
+        """Whether the cycler was told anything within a time."""
+        return any(from_ns <= at_ns <= to_ns for at_ns in (*self.ons, *self.offs))
 
     def told_on_at(self, t_ns: int) -> bool:
         """Whether the cycler had been told to be on at an instant, and not yet to stop."""

@@ -70,6 +70,12 @@ class Faults:
     """power.mains: the cycler has no supply."""
     gas: bool = False
     """pack.runaway: gas, and heat."""
+    terminals_off: bool = False
+    """power.precharge, slight: with the contactor open the cycler's terminals stay a tenth below what they are told."""
+    bms_reversed: bool = False
+    """sensor.sign, slight: the BMS reports its current the wrong way round."""
+    switches_hot: bool = False
+    """power.cooling, of the BMS's own switches: nobody but the BMS sees it, and raises an alarm."""
     cell_dead: bool = False
     """pack.deep_cell: one cell is deeply discharged."""
     scale: float = 1.0
@@ -114,6 +120,13 @@ FAULT_FLAGS: dict[str, str] = {
 }
 """Fault id to the flag in `Faults`."""
 
+SLIGHT_FLAGS = {"power.precharge": "terminals_off", "sensor.sign": "bms_reversed"}
+"""The same of rows whose slight form is another thing that breaks."""
+SWITCHES_HOT = "switches"
+APART = "apart"
+"""Forms of a slight fault beside the usual one: the BMS's switches are hot; a cell is far from the others, and within
+its limits."""
+
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1
 COOLING_FAULT_K_MIN = 3.0
@@ -121,6 +134,7 @@ RUNAWAY_K_MIN = 20.0
 SENTINEL_V = 65.535
 OPEN_SENSOR_C = 300.0
 """What an open thermistor reads: beyond every field's range."""
+TERMINALS_OFF_FACTOR = 0.9
 SENSE_OPEN_FACTOR = 0.3
 DEEP_CELL_V = 1.2
 OVERDRIVE_A = 200.0
@@ -131,6 +145,8 @@ WEAK_CELL_BEYOND_V = 0.05
 """How far past the maker's limit sensor.weak_cell pushes its cell."""
 SLIGHTLY_BEYOND_V = 0.015
 """The same, where the BMS itself says nothing yet."""
+SLIGHTLY_APART_V = 0.1
+"""How far past the pack's spread one cell falls."""
 SLIGHTLY_BEYOND_K = 2.5
 """One spot of a pack whose cooling has failed is so far past the maker's limit, and the rest is as it was."""
 

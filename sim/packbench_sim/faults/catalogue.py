@@ -187,7 +187,7 @@ ROWS: tuple[Row, ...] = (
         "power.board_tripped",
     ),
     _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "sensor.scale", *CYCLER_GONE),
-    _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway"),
+    _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway", "pack.bms_alarm"),
     _row(
         "power.setpoint",
         "the output settles at 80 % of its set-point",

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from packbench.run.recorder import COMMIT_NS
 from packbench_sim.faults import wires
-from packbench_sim.faults.active import FAULT_FLAGS, Injection
+from packbench_sim.faults.active import APART, FAULT_FLAGS, SWITCHES_HOT, Injection
 from packbench_sim.faults.catalogue import CLOSED, INJECTABLE, MS, S
 from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, state_of
 from packbench_sim.loop import VirtualLoop
@@ -23,7 +23,8 @@ from packbench_sim.world import World
 LIVE_BYTES, VOLTAGE_AT = 10, 4
 """Of the cycler's reply with its state (two registers), voltage, current and power."""
 ROGUE_A = 30.0
-ROGUE_VOLTAGE = 1.03
+ROGUE_VOLTAGES = (1.03, 1.01)
+"""What a charge comes to by its current alone, and what it is held at, just beyond the campaign's limit."""
 HEARD_MOST = 4000
 RESET_NS = 10 * S
 SILENT_NS = 30 * S
@@ -129,9 +130,12 @@ class Injector:
         if row in FAULT_FLAGS:
             self._made.setdefault(row, [])
             shown = self._sights.of(row, now_ns)
-            if slight and row in _BY_LIMITS:
+            form = self._rng.choice(_FORMS.get(row, ("",))) if slight else ""
+            if form == SWITCHES_HOT:
+                shown = self._sights.first_reading("bms", now_ns)
+            elif slight and row in _BY_LIMITS:
                 shown = _never
-            plant.inject(row, slight=slight)
+            plant.inject(row, slight=slight, form=form)
             self._look_often(row)
             return Injected(row, now_ns, state, shown)
         if row == "net.rogue_writer":
@@ -271,7 +275,7 @@ class Injector:
         if slight and charges:
             # No more current than the pack may have, and a voltage a little higher than was asked for.
             source_a, sink_a = limits.charge_current_max_a or ROGUE_A, cycler.set_sink_a
-            volts = cycler.set_voltage_v * ROGUE_VOLTAGE
+            volts = cycler.set_voltage_v * self._rng.choice(ROGUE_VOLTAGES)
         else:
             # The other way round: less of the same would be right for a cycler at its voltage clamp.
             source_a, sink_a = (0.0, ROGUE_A) if charges else (ROGUE_A, 0.0)
@@ -294,6 +298,8 @@ _WIRES: dict[str, str] = {
 """Rows of a line, and whose; empty: drawn."""
 _BY_LIMITS = ("sensor.weak_cell", "power.cooling", "power.overcurrent")
 """Whether the slight one of these is ever seen past a limit depends on the test: invariants judge it, and no budget."""
+_FORMS = {"sensor.weak_cell": ("", APART), "power.cooling": ("", SWITCHES_HOT)}
+"""Rows whose slight form comes in several."""
 OF_THE_BENCH = tuple(
     row
     for row in INJECTABLE

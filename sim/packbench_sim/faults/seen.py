@@ -103,7 +103,7 @@ class Sights:
                 return self._first_question("cycler")
             case _:
                 source = _SHOWN_BY.get(row)
-                return self._first_reading(source, now_ns) if source is not None else lambda: now_ns
+                return self.first_reading(source, now_ns) if source is not None else lambda: now_ns
 
     def _first_question(self, role: str) -> Shown:
         """The first message that is not answered."""
@@ -120,7 +120,7 @@ class Sights:
         link.on_written = on_written
         return lambda: seen[0] if seen else None
 
-    def _first_reading(self, role: str, now_ns: int) -> Shown:
+    def first_reading(self, role: str, now_ns: int) -> Shown:
         """The first reply of the first poll that begins from now on: one that is under way may have read before."""
         seen: list[int] = []
         link = self._lines.get(role)

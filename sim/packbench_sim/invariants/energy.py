@@ -9,14 +9,16 @@ I8. Seen: per executed step,
     (b) the Wh of its last row against the step's record;
     (c) the same step in result.json;
     (d) the result's energy against the mean of the steps it counts;
-    (e) the step's Ah against the plant's own coulombs, with the cycler's known gain, offset and clock.
+    (e) the step's Ah against the plant's own coulombs, with the cycler's known gain, offset and clock;
+    (f) what a gap's record says may have been missed in it, against the plant's own coulombs: never less than flowed.
     Tolerance 0.1 %. Besides, in (a) and (b) the reading's noise and resolution, averaged over the rows; in (a) half of
     each change of power times its interval, where power changes by more than 2 % of its largest between two rows (an
     edge lies somewhere between them), and the largest power over 100 ms, which a poll of several replies may take; in
     (d) what flowed between the instant at which the limit was met and the last sample, and the tail; in (e) the largest
     current over two poll periods, since each edge of a step lies somewhere between two readings, over stale-after in a
     step that tripped, since its last reading, or what was commanded and not seen yet, was held until then, and over a
-    lease and its load break for each gap, or what the gap's record says may have been missed.
+    lease and its load break for each gap, or what the gap's record says may have been missed; in (f) 1 mAh, since the
+    pulse that shows the current's sign is given before a gap is over.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from packbench_sim.invariants.violation import MS, Report, Violation
 CLOSES = 0.001
 EDGE_SHARE = 0.02
 NS_PER_H = 3.6e12
+PULSE_AH = 0.001
 POLL_NS = 100 * MS
 """What a poll of several replies takes at most."""
 UNSEEN_NS = 600 * MS
@@ -141,6 +144,19 @@ def check_charge(
                 unsure_ns += UNSEEN_NS + bench.contactor_release_ns
         most = CLOSES * abs(expected) + most_a * unsure_ns / NS_PER_H + _noise_a(error) * hours + unseen_ah
         _compare(report, step, "plant", "step's Ah", expected, step["charge_ah"], most)
+
+
+def check_gaps(run: StoredRun, kept: Kept, truth: Truth, errors: InstrumentErrors, report: Report) -> None:
+    """(f)."""
+    for gap in run.data_of("gap"):
+        from_ns, to_ns = kept.instant_ns(gap["started_ns"]), kept.instant_ns(gap["ended_ns"])
+        unseen_ah = gap.get("unseen_ah")
+        if unseen_ah is None or from_ns is None or to_ns is None or not truth.t_ns or from_ns < truth.t_ns[0]:
+            continue
+        moved_ah = abs(truth.moved_ah(from_ns, to_ns)) * (1.0 + errors.cycler_current.gain)
+        if moved_ah > unseen_ah * (1.0 + CLOSES) + PULSE_AH:
+            text = f"{moved_ah:.5f} Ah flowed in a gap whose record says that it was {unseen_ah:.5f} Ah at most"
+            report(Violation("I8", 0, text, {"moved_ah": moved_ah, "unseen_ah": unseen_ah}))
 
 
 def check_result(run: StoredRun, result: dict[str, Any], capacity_step: int | None, report: Report) -> None:

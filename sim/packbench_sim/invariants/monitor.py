@@ -14,7 +14,7 @@ blamed. It exists so that invariants are judged by what really happened, at ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,8 @@ class Monitor:
         self._due_ns = NEVER_NS
         self._told_a = (0.0, 0.0)
         self.ticks = 0
+        self.on_delivered: Callable[[Delivered], None] | None = None
+        """Told of every plausible reading that the host has in hand."""
         self._observe(world, loop)
 
     def _observe(self, world: World, loop: VirtualLoop) -> None:
@@ -188,6 +190,7 @@ class Monitor:
             record.check_kept(run, kept, self._report)
             truth = energy.Truth(self._marks_ns, self._marks_as)
             energy.check_charge(run, kept, truth, plant.bench, plant.errors, self._report)
+            energy.check_gaps(run, kept, truth, plant.errors, self._report)
         energy.check_energy(run, plant.errors, self._report)
         record.check_words(run, self._words, self._report)
         result = record.result_in(folder)
@@ -265,6 +268,8 @@ class Monitor:
         self.data.on_delivered(reading, good)
         if good:
             self.limits.on_delivered(reading)
+            if self.on_delivered is not None:
+                self.on_delivered(reading)
             self._plan()
 
     def _coil(self, t_ns: int, closed: bool) -> None:

@@ -1,0 +1,69 @@
+"""The person at a campaign's bench: repairs, lets the pack rest, turns the key and resets the board in a name.
+
+Owns what a person does between two lives, wrong things first: a reset without a turned key, or with one that was left
+turned, must be refused (a key that nobody touches is no decision). Must not judge anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from packbench.app.devices import Buses, Line, board_driver
+from packbench.app.job import Job
+from packbench.core.errors import DeviceError
+from packbench_board.codes import Input
+from packbench_sim.loop import VirtualClock
+from packbench_sim.wire import MemoryLink
+from packbench_sim.world import World
+
+WHO = "Li"
+USED_A, USED_S = 40.0, 720.0
+"""Somebody else's use of a pack: eight amp-hours, a tenth of what it holds."""
+
+
+class Person:
+    """Acts on one world. `violates`: told (of, text) of what should have been refused."""
+
+    def __init__(
+        self, job: Job, world: World, clock: VirtualClock, rng: Random, violates: Callable[[str, str], None]
+    ) -> None:
+        self._job, self._world, self._clock, self._rng = job, world, clock, rng
+        self._violates = violates
+
+    async def resets(self, line: MemoryLink, *, tripped: bool) -> None:
+        """Reset the board, on a line of one's own; one that has not tripped may still know of an earlier turn."""
+        client = board_driver(self._job, Line(line), Buses(self._clock))
+        try:
+            await client.greet()
+            if not tripped or await self._refused(client.reset):
+                # A real board looks a thousand times a second, and has seen the key off by now.
+                self._turn(on=False)
+                self._turn(on=True)
+                await client.reset(WHO)
+        except DeviceError as error:
+            self._violates("reset", f"the board was not reset: {error}")
+        self._turn(on=self._rng.random() < 0.5)
+
+    def uses_the_pack(self) -> None:
+        """Somebody charges the pack, or discharges it, while no controller looks."""
+        pack = self._world.plant.pack
+        full = float(pack.soc.mean()) > 0.5
+        self._world.plant.advance_to(self._clock.now_ns())
+        pack.advance(USED_S, -USED_A if full else USED_A)
+        pack.refresh(0.0)
+        pack.advance(USED_S, 0.0)
+
+    async def _refused(self, reset: Callable[[str], Awaitable[object]]) -> bool:
+        """Whether a reset is refused by whom nobody has turned the key for: it is off, or it was left on."""
+        try:
+            await reset(WHO)
+        except DeviceError:
+            return True
+        self._violates("reset", "the board was reset although nobody had turned its key")
+        return False
+
+    def _turn(self, *, on: bool) -> None:
+        board = self._world.board
+        board.set_input(Input.KEY_ON, on)
+        board.on_bytes(self._clock.now_ns(), b"")
