@@ -10,13 +10,13 @@ from tests.unit.engine_parts import HOUR, RECORD, S, condition, discharge, end, 
 from packbench.core.errors import RequestRefused
 from packbench.core.records import StepRecord
 from packbench.engine.advance import OPERATOR_JUMP, advance, answer, start
-from packbench.engine.checkpoint import checkpoint_of
+from packbench.engine.checkpoint import checkpoint_of, restored
 from packbench.engine.due import due_ns
 from packbench.engine.editing import moved_to
 from packbench.engine.effects import Ask, Drive, Effect, Finish, Note, OutputOff, StepBegan, StepEnded
 from packbench.engine.intervening import go_on, hold, index_of, jump
-from packbench.engine.reentering import reenter
-from packbench.engine.state import EngineState
+from packbench.engine.reentering import held_again, reenter
+from packbench.engine.state import EngineState, Hold
 from packbench.profile.amounts import Formula, Past, UserVariable
 from packbench.profile.plan import (
     Agreement,
@@ -183,6 +183,27 @@ def test_a_tapered_charge_goes_on_with_what_the_taper_left() -> None:
     hand.hold()
     hand.cells = (3.5, 3.5)
     hand.on(30)
+    (drive,) = (effect for effect in hand.go_on() if isinstance(effect, Drive))
+    assert drive.current_a == pytest.approx(left_a)
+
+
+def test_a_tapered_charge_whose_controller_died_while_it_was_held_keeps_the_taper() -> None:
+    step = ConstantCurrent(
+        sign=1, label="up", kind="cc_charge", record=RECORD, max_time_ns=HOUR, current_a=20.0,
+        clamp_voltage_v=9.0, cell_limit=CellLimit(3.65, "taper", 1.0),
+    )  # fmt: skip
+    hand = Hand(plan(step, end()))
+    while hand.flowing_a == 20.0:
+        hand.on(0.5)
+    left_a = hand.flowing_a
+    hand.hold()
+    now_ns = round(hand.t_s * S)
+    saved = checkpoint_of(hand.plan, hand.state, now_ns)
+    state = restored(hand.plan, saved, (), now_ns, now_ns)
+    state = state._replace(step=replace(state.step, hold=Hold(now_ns, now_ns + HOUR)))
+    hand.state = held_again(state, now_ns, saved.taper_a)
+    assert checkpoint_of(hand.plan, hand.state, now_ns).taper_a == pytest.approx(left_a), "it may die a second time"
+    hand.cells = (3.5, 3.5)
     (drive,) = (effect for effect in hand.go_on() if isinstance(effect, Drive))
     assert drive.current_a == pytest.approx(left_a)
 

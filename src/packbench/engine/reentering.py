@@ -60,6 +60,11 @@ def reenter(
     return state._replace(step=step, slopes=slopes_of(step), control=control), tuple(effects)
 
 
+def held_again(state: EngineState, now_ns: int, taper_a: float | None) -> EngineState:
+    """A step that stood still when its run was cut short still does; what a cell has taken from its charge is kept."""
+    return state if taper_a is None else state._replace(control=Taper(taper_a, now_ns))
+
+
 def tapered_to(control: Control | None) -> float | None:
     """The most that a cell's limit has left of a step's current; None: no cell has been at its limit."""
     taper = control.taper if isinstance(control, Holding | Followed) else control

@@ -33,7 +33,7 @@ from packbench.engine.editing import moved_to
 from packbench.engine.effects import Effect, Finish, OutputOff
 from packbench.engine.prelude import Begin
 from packbench.engine.recording import wanted_poll_ns
-from packbench.engine.reentering import reenter
+from packbench.engine.reentering import held_again, reenter
 from packbench.engine.state import EngineState
 from packbench.engine.walk import stop
 from packbench.profile.plan import Plan
@@ -147,7 +147,7 @@ class Channel:
         self._safety = self._safety._replace(started_ns=state.started_ns)
         if state.step.hold is not None:
             # It was paused, and is until somebody says otherwise.
-            self.engine, effects = state, (OutputOff(),)
+            self.engine, effects = held_again(state, snapshot.t_ns, taper_a), (OutputOff(),)
         else:
             self.engine, effects = reenter(self.plan, state, snapshot, snapshot.t_ns, taper_a)
         self._went_on(self.engine, snapshot.t_ns)
