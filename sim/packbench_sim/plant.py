@@ -22,6 +22,7 @@ from packbench_sim.cycler import CyclerModel, CyclerRating
 from packbench_sim.errors import InstrumentErrors, noise_generator
 from packbench_sim.faults.active import (
     APART,
+    COLD,
     COOLING_FAULT_K_MIN,
     DEEP_CELL_V,
     FAULT_FLAGS,
@@ -29,6 +30,7 @@ from packbench_sim.faults.active import (
     OVERDRIVE_A,
     RUNAWAY_K_MIN,
     SCALE_FAULT_FACTOR,
+    SILENT_METER,
     SLIGHT_FLAGS,
     SLIGHT_SCALE_FACTOR,
     SLIGHTLY_APART_V,
@@ -216,7 +218,7 @@ class Plant:
                 Problem("", field="fault", found=repr(fault_id), expected=f"one of {', '.join(FAULT_FLAGS)}")
             )
         setattr(self.faults, flag, True)
-        self._size(fault_id, slight=slight)
+        self._size(fault_id, slight=slight, form=form)
         if self.on_fault is not None:
             self.on_fault(fault_id)
         match fault_id:
@@ -225,7 +227,7 @@ class Plant:
             case "power.cooling" if form == SWITCHES_HOT:
                 self.faults.cooling_lost, self.faults.switches_hot = False, True
             case "power.cooling" if slight:
-                self._warm_spot()
+                self._warm_spot(cold=form == COLD)
             case "power.cooling" | "pack.runaway":
                 rate = COOLING_FAULT_K_MIN if fault_id == "power.cooling" else RUNAWAY_K_MIN
                 self.pack.set_surroundings(self.pack.ambient_c, self.pack.heat_capacity_j_k * rate / 60.0)
@@ -250,12 +252,14 @@ class Plant:
             case _:
                 pass
 
-    def _size(self, fault_id: str, *, slight: bool) -> None:
-        """How far off the cycler is, where that is what is wrong."""
+    def _size(self, fault_id: str, *, slight: bool, form: str) -> None:
+        """How far off the cycler is, where that is what is wrong; or that nobody looks, where it is that."""
         if fault_id == "sensor.scale":
             self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
         elif fault_id == "power.overcurrent":
             self.faults.overdrive_a = self._between_limits_a() if slight else OVERDRIVE_A
+        elif form == SILENT_METER:
+            self.faults.insulation_lost, self.faults.meter_silent = False, True
 
     def repair(self, fault_id: str) -> None:
         """Make a fault untrue again. What it has done to the pack meanwhile stays done."""
@@ -266,6 +270,8 @@ class Plant:
             self.faults.scale = 1.0
         elif fault_id == "power.overcurrent":
             self.faults.overdrive_a = 0.0
+        elif fault_id == "pack.insulation":
+            self.faults.meter_silent = False
         if self.on_repair is not None:
             self.on_repair(fault_id)
         match fault_id:
@@ -296,11 +302,13 @@ class Plant:
         }
         return 0.5 * (min(stated.values()) + stated.get("board", OVERDRIVE_A))
 
-    def _warm_spot(self) -> None:
+    def _warm_spot(self, *, cold: bool) -> None:
         """The cell under one sensor is past the maker's limit."""
-        limit_c = self.spec.limits.temperature_max_c
+        limits = self.spec.limits
+        limit_c = limits.temperature_min_c if cold else limits.temperature_max_c
         if limit_c is not None:
-            self.pack.warm_cell(self.bms.first_sensor_at, limit_c + SLIGHTLY_BEYOND_K, self.cycler.current_a)
+            goal_c = limit_c + (-SLIGHTLY_BEYOND_K if cold else SLIGHTLY_BEYOND_K)
+            self.pack.warm_cell(self.bms.first_sensor_at, goal_c, self.cycler.current_a)
 
     def _push_cell(self, beyond_v: float, *, apart: bool) -> None:
         """One cell goes past the maker's limit, in the direction in which the current drives it.

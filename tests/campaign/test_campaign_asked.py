@@ -91,7 +91,7 @@ def test_a_run_that_ended_well_has_discharged_to_the_end() -> None:
 
 
 def test_rows_that_come_too_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = TrialSpec(5, 2.0, ("host.clock_jump",), only=((Draw("host.clock_jump", "rest", 1.0),),))
+    spec = TrialSpec(5, 2.0, ("host.clock_jump",), only=((Draw("host.clock_jump", "rest", 1.0),),), spoken_to=False)
     assert run_trial(spec).violations == []
     monkeypatch.setattr(asked, "ROW_S", 0.2)
     (found,) = run_trial(spec).violations

@@ -87,7 +87,9 @@ BUDGETLESS = frozenset({"DISCARD", "NONE", "MARKED", "REFUSE"})
 def life_with(row: str, *, slight: bool = False) -> tuple[Injection, TrialReport]:
     """One life with the fault, one after repair."""
     state, after_s, _ = CASES[row]
-    report = run_trial(TrialSpec(SEED, MINUTES, INJECTABLE, only=((Draw(row, state, after_s, slight),), ())))
+    report = run_trial(
+        TrialSpec(SEED, MINUTES, INJECTABLE, only=((Draw(row, state, after_s, slight),), ()), spoken_to=False)
+    )
     (found,) = (each for each in report.injections if each.row == row)
     return found, report
 
@@ -137,7 +139,7 @@ def test_a_row_is_seen_reported_and_repaired(row: str) -> None:
 @pytest.mark.parametrize("row", sorted(OF_RECORDS))
 def test_a_row_of_a_record_is_refused(row: str) -> None:
     draws = ((Draw(row, OF_RECORDS[row], 0.0),), ())
-    report = run_trial(TrialSpec(SEED, MINUTES, INJECTABLE, only=draws))
+    report = run_trial(TrialSpec(SEED, MINUTES, INJECTABLE, only=draws, spoken_to=False))
     (found,) = (each for each in report.injections if each.row == row)
     assert found.held
     assert not report.violations, [each.text for each in report.violations]

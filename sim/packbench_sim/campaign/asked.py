@@ -3,9 +3,9 @@
 Owns three questions that no invariant asks. Must not know a fault, nor ask the engine: the times and currents are those
 of the commands that reached the cycler, the cells' voltages those that were delivered to the host.
 
-- A cell at the profile's limit steps a charge down: a current that is the same `STEPPED_NS` later, with the cell beyond
-  all the while, was not stepped down. What a cell has taken away stays away, over a resumption too, but for the last
-  moments before a death, which may not have reached the disk.
+- A cell at the profile's limit steps a charge down: a current that is hardly less `STEPPED_NS` later, with the cell
+  beyond all the while, was not stepped down. What a cell has taken away stays away, over a resumption too, but for the
+  last moments before a death, which may not have reached the disk.
 - Charge and discharge last no longer than they are told, over all of a run's lives; and a run that ended well has
   discharged for as long as it was told.
 - Rows come as often as they are asked for, in the middle of a record.
@@ -23,12 +23,14 @@ from packbench.core.errors import InputError
 from packbench.store.reader import RunReader
 from packbench_sim.campaign.profile import END_CHARGE_A, ROW_S, STEP_SECONDS, Variant
 from packbench_sim.invariants.lines import Delivered
-from packbench_sim.invariants.violation import NEVER_NS, S
+from packbench_sim.invariants.violation import S
 
 PULSE_A = 5.0
 """What shows the current's sign is smaller, and none of the test's."""
 STEPPED_NS = 6 * S
 """Between two steps of a taper there are three seconds, and a reading of the BMS takes one."""
+LESS = 0.8
+"""What is left of a current that was stepped down (0.7, and a device's rounding)."""
 CELL_V = 0.002
 MORE_A = 0.5
 UNWRITTEN_NS = 4 * S
@@ -47,12 +49,17 @@ class Asked:
         self._ns = [0, 0]
         """How long charge and discharge were commanded in this run."""
         self._lives = 0
-        self._beyond_ns: int | None = None
-        """Since when a cell has been beyond the limit and the current the same."""
+        self._beyond: tuple[int, float] | None = None
+        """Since when a cell has been beyond the limit, and what was commanded then."""
         self._steps: list[tuple[int, float]] = []
         """What the charge was stepped down to, and when."""
         self.found: list[str] = []
         """What was not as asked since it was looked at last."""
+
+    @property
+    def told_a(self) -> float:
+        """What the cycler is commanded, in either direction."""
+        return max(self._told)
 
     def run_begins(self) -> None:
         """A new run: the next life is its first."""
@@ -65,7 +72,7 @@ class Asked:
     def life_ended(self, now_ns: int) -> None:
         """It is over, and what it did in its last moments may not be on record."""
         self._count(now_ns)
-        self._told, self._beyond_ns = (0.0, 0.0), None
+        self._told, self._beyond = (0.0, 0.0), None
         self._steps = [step for step in self._steps if step[0] <= now_ns - UNWRITTEN_NS]
 
     def on_command(self, t_ns: int, output_on: bool, source_a: float, sink_a: float) -> None:
@@ -74,8 +81,6 @@ class Asked:
         source_a, sink_a = (source_a, sink_a) if output_on else (0.0, 0.0)
         before_a = self._told[0]
         self._told = (source_a, sink_a)
-        if source_a != before_a:
-            self._beyond_ns = None
         if self._limit_v is None or source_a < PULSE_A:
             return
         least_a = min((amp for _, amp in self._steps), default=float("inf"))
@@ -92,12 +97,13 @@ class Asked:
         cells: Any = reading.given.values[0]
         charge_a = self._told[0]
         if charge_a <= END_CHARGE_A + MORE_A or float(cells.max()) < limit_v + CELL_V:
-            self._beyond_ns = None
-        elif self._beyond_ns is None:
-            self._beyond_ns = reading.t_ns
-        elif reading.t_ns - self._beyond_ns > STEPPED_NS:
-            self.found.append(f"a cell stands at its limit of {limit_v:g} V for long, and {charge_a:.1f} A go on")
-            self._beyond_ns = NEVER_NS
+            self._beyond = None
+        elif self._beyond is None or charge_a > self._beyond[1]:
+            self._beyond = reading.t_ns, charge_a
+        elif reading.t_ns - self._beyond[0] > STEPPED_NS:
+            if charge_a > LESS * self._beyond[1]:
+                self.found.append(f"a cell stands at its limit of {limit_v:g} V for long, and {charge_a:.1f} A go on")
+            self._beyond = reading.t_ns, charge_a
 
     def lasted(self, *, whole: bool) -> list[str]:
         """What lasted longer than it was told; `whole`: the run ended well, and nothing was wrong with the pack."""

@@ -38,6 +38,7 @@ PROMPT_S = 0.3
 """From that to the command, whatever the disk does. (The board alone would take its lease: 0.5 s.)"""
 CAUSES = {"pack.hvil": "hvil", "pack.runaway": "gas", "power.overcurrent": "over current"}
 """What the board calls a row that breaks one of its inputs."""
+SLOW = "comms.nuisance"
 ELSEWHERE = frozenset({"comms", "host", "store", "config"})
 """Parts whose faults leave the pack and the cycler as they are."""
 BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
@@ -61,6 +62,8 @@ class Over:
     """Nobody was there to say whether it is to be gone on with."""
     conditioned: bool = False
     """The climate chamber still conditions its air."""
+    by_word: bool = False
+    """An operator has ended it."""
 
 
 class Conclusions:
@@ -121,7 +124,7 @@ class Conclusions:
             self.violates(
                 "latch", f"life {number} tripped ({trip}), and the board is {self._world.board.state.name}", draws
             )
-        stopped = trip or (verdict in ("refused", "error", "aborted") and not over.went_on)
+        stopped = trip or (verdict in ("refused", "error", "aborted") and not (over.went_on or over.by_word))
         if stopped and not any(arm.injected is not None for arm in over.arms):
             why = trip or f"{ended.error or verdict}"
             self.violates("false stop", f"life {number} was stopped ({why}) before anything was wrong", draws)
@@ -131,8 +134,9 @@ class Conclusions:
         rows = {draw.row for draw in over.draws}
         found, self._asked.found = self._asked.found, []
         if not over.ended.killed:
-            # What is wrong with the pack may end a step, and another master may make it last.
-            found += self._asked.lasted(whole=verdict == "pass" and all(BY_ID[row].part in ELSEWHERE for row in rows))
+            # What is wrong with the pack may end a step; and while the disk is waited for, its time goes on.
+            whole = verdict == "pass" and SLOW not in rows and all(BY_ID[row].part in ELSEWHERE for row in rows)
+            found += self._asked.lasted(whole=whole)
         for text in found:
             self.violates("profile", f"life {over.number}: {text}", over.draws)
         closed = any(on and at_ns >= over.began_ns for at_ns, on in self._watch.coil)

@@ -13,6 +13,7 @@ from packbench.app.devices import Buses, Line, board_driver
 from packbench.app.job import Job
 from packbench.core.errors import DeviceError
 from packbench_board.codes import Input
+from packbench_sim.campaign.profile import AWAY_NS
 from packbench_sim.loop import VirtualClock
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
@@ -44,6 +45,13 @@ class Person:
         except DeviceError as error:
             self._violates("reset", f"the board was not reset: {error}")
         self._turn(on=self._rng.random() < 0.5)
+
+    async def lets_it_change(self) -> None:
+        """A run that was cut short is not gone on with for too long, or its pack serves another purpose meanwhile."""
+        if self._rng.random() < 0.5:
+            self.uses_the_pack()
+        else:
+            await self._clock.sleep_until(self._clock.now_ns() + AWAY_NS)
 
     def uses_the_pack(self) -> None:
         """Somebody charges the pack, or discharges it, while no controller looks."""

@@ -43,12 +43,23 @@ steps:
       label: down
       current: 0.5C
       for: 60 s
-      until:
-        - cell_min <= cell_cutoff
-        - voltage <= pack_cutoff
+      until: [cell_min <= cell_cutoff, voltage <= pack_cutoff]
   - rest: {label: relax, for: 10 s}
   - end
 """
+IN_ROUNDS = """\
+  - loop:
+      repeat: 3
+      steps:
+        - cc_discharge:
+            label: down
+            current: 0.5C
+            for: 20 s
+            until: [cell_min <= cell_cutoff, voltage <= pack_cutoff]
+"""
+WITHIN = "resume: {within: 3 min}\n"
+AWAY_NS = 200_000_000_000
+"""Longer than that."""
 STEP_SECONDS = {"settle": 10.0, "up": 60.0, "between": 15.0, "down": 60.0, "relax": 10.0}
 """How long each step lasts, undisturbed."""
 ROW_S = 0.5
@@ -68,6 +79,8 @@ class Variant(NamedTuple):
     """A cell comes to the profile's limit while the pack is charged."""
     protects: bool = False
     """The pack must stay cooler than its file says; only the steps' own limits know."""
+    rounds: bool = False
+    """The discharge comes in rounds of a loop."""
     slow: bool = False
     """The cycler's current takes its time."""
 
@@ -104,7 +117,7 @@ PLAIN = Variant()
 def variant_of(seed: int) -> Variant:
     """Drawn from a seed."""
     rng = Random(f"variant {seed}")
-    return Variant(tapers=rng.random() < 0.25, protects=rng.random() < 0.5, slow=rng.random() < 0.5)
+    return Variant(rng.random() < 0.25, rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5)
 
 
 def campaign_texts(variant: Variant = PLAIN) -> Texts:
@@ -112,14 +125,22 @@ def campaign_texts(variant: Variant = PLAIN) -> Texts:
     profile = PROFILE
     if variant.tapers:
         profile = profile.replace("at: cell_full", f"at: {LOW_CELL_LIMIT_V:g} V")
+    if variant.rounds:
+        profile = (
+            profile[: profile.index("  - cc_discharge")]
+            + IN_ROUNDS
+            + profile[profile.index("  - rest: {label: relax") :]
+        )
     if variant.protects:
         within = f"protect: {{temperature_max: {PROTECT_C:g} degC}}"
         profile = re.sub(r"(- rest: .*)}", rf"\1, {within}}}", profile)
-        profile = profile.replace("for: 60 s\n", f"for: 60 s\n      {within}\n")
+        profile = re.sub(r"^( +)(for: [26]0 s)$", rf"\1\2\n\1{within}", profile, flags=re.MULTILINE)
     pack = read_source("packs", PACK)
     # The shipped low-voltage pack asks for no insulation: nobody measures it on a bench for 60 V.
     pack = Source(name=pack.name, text=pack.text.replace("temperature_sensors:", f"{INSULATION}\ntemperature_sensors:"))
-    return Texts(Source(name=NAME, text=profile), pack, read_source("benches", BENCH), (), ())
+    bench = read_source("benches", BENCH)
+    bench = Source(name=bench.name, text=bench.text + WITHIN)
+    return Texts(Source(name=NAME, text=profile), pack, bench, (), ())
 
 
 def campaign_job(texts: Texts | None = None) -> Job:

@@ -22,6 +22,8 @@ class TrialSpec:
     """Two faults a life."""
     only: tuple[tuple[Draw, ...], ...] | None = None
     """These instead of what the seed draws, life by life: what a violation is shrunk to."""
+    spoken_to: bool = True
+    """Whether an operator may say something in the middle of a life."""
 
     def words(self) -> str:
         """What is the same in all trials of a campaign."""

@@ -14,8 +14,8 @@ from packbench.app.conclude import DATA_NAME, conclude
 from packbench.core.errors import InputError, VerificationFailed
 from packbench.store.reader import RunReader
 
-EDGES = 0.55 / 60.0
-"""What a reading more or less at the edges of the campaign's discharge of a minute may come to: where one is lost right
+EDGES = 0.55 / 20.0
+"""What a reading more or less at the edges of the campaign's shortest discharge may come to: where one is lost right
 after a slow cycler's first, half of a second is a trapezoid's guess."""
 UNSEEN_SHARE = 0.005
 _SUMS = re.compile(r"stored samples give (-?[\d.]+) \w+, the count during the run (-?[\d.]+)")
@@ -63,12 +63,10 @@ def _hidden(folder: Path) -> bool:
     """Whether more of the discharge may have flowed in gaps than a result may leave open."""
     with RunReader.open(folder / DATA_NAME) as reader:
         gaps, steps = reader.gaps(), reader.steps()
-    for step in steps:
-        if step.kind != "cc_discharge":
-            continue
+    # Of several rounds the last one counts.
+    for step in [step for step in steps if step.kind == "cc_discharge"][-1:]:
         inside = [gap for gap in gaps if gap.ended_ns > step.started_ns and gap.started_ns < step.ended_ns]
-        if sum(gap.unseen_ah or 0.0 for gap in inside) > UNSEEN_SHARE * -step.charge_ah:
-            return True
+        return sum(gap.unseen_ah or 0.0 for gap in inside) > UNSEEN_SHARE * -step.charge_ah
     return False
 
 

@@ -31,6 +31,7 @@ from packbench_sim.campaign.config_faults import TEXTS, refusal
 from packbench_sim.campaign.controller import Controller, Disk
 from packbench_sim.campaign.draw import Draw, drawn
 from packbench_sim.campaign.host import Host, HostClock
+from packbench_sim.campaign.operator import Operator
 from packbench_sim.campaign.person import WHO, Person
 from packbench_sim.campaign.profile import campaign_job, campaign_texts, variant_of
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
@@ -104,6 +105,7 @@ class _Trial:
         watch.attach(self._world, loop)
         watch.on_told = self._asked.on_command
         self._conclusions = Conclusions(spec, report, self._clock, self._world, self.monitor, watch, self._asked)
+        self._operator = Operator(self._world, self._clock, self.monitor, self._rng, silent=not spec.spoken_to)
         self._person_there = Person(job, self._world, self._clock, self._rng, self._seen_by_the_person)
         self._host = Host(self._clock, self._new_lines)
         self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
@@ -162,8 +164,9 @@ class _Trial:
         used = goes_on and any(draw.row == "config.resume" and draw.slight for draw in draws)
         unasked = goes_on and not used
         if used:
-            # There is somebody who says that it may go on; the pack is not what it was.
-            self._person_there.uses_the_pack()
+            # There is somebody who says that it may go on; the pack is not what it was, or rested for too long.
+            await self._person_there.lets_it_change()
+            began_ns = self._clock.now_ns()
         controller = self._begin(swapped="host.port_swap" in rows, asked=not unasked)
         self._host.attach(controller)
         self._injector.attach_lines(self._lines)
@@ -178,6 +181,9 @@ class _Trial:
             if made.get(arm.draw.row, False):
                 arm.injected = Injected(arm.draw.row, began_ns, "connecting", lambda: began_ns)
         life = asyncio.create_task(controller.live(self._token), name="life")
+        speaking = asyncio.create_task(
+            self._operator.speaks(draws, controller.run.controls, lambda: self._asked.told_a), name="operator"
+        )
         self._token += 2
         for arm in arms:
             arm.set()
@@ -189,6 +195,7 @@ class _Trial:
             self._conclusions.violates("life", f"a life lasts longer than {LIFE_MAX_NS / S:g} s", draws)
             self._host.kill()
         ended = await life
+        await self._hear(speaking)
         for arm in arms:
             if arm.draw.state != "tripped":
                 arm.over()
@@ -204,10 +211,29 @@ class _Trial:
         await self._settle()
         for arm in arms:
             arm.over()
-        over = Over(number, began_ns, draws, arms, ended, self._record, self._went_on, unasked, self._conditioned)
+        over = Over(
+            number,
+            began_ns,
+            draws,
+            arms,
+            ended,
+            self._record,
+            self._went_on,
+            unasked,
+            self._conditioned,
+            self._operator.aborted,
+        )
         self._conclusions.draw_from(over)
         if ended.killed or (unasked and not ended.sealed):
             self._cut_short = self._record
+
+    async def _hear(self, speaking: asyncio.Task[list[str]]) -> None:
+        """What an operator had to complain of; a life that is over is not spoken to."""
+        if speaking.done():
+            self._asked.found += speaking.result()
+        else:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
 
     def _begin(self, *, swapped: bool, asked: bool = True) -> Controller:
         """A controller: on the run that was cut short, or on a new one."""
@@ -218,6 +244,7 @@ class _Trial:
         if folder is None:
             self._run += 1
             self._asked.run_begins()
+            self._operator.run_begins()
             folder = self._folder / f"run-{self._run}"
             meta = self._meta()
         lines = self._lines

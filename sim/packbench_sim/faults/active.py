@@ -123,9 +123,11 @@ FAULT_FLAGS: dict[str, str] = {
 SLIGHT_FLAGS = {"power.precharge": "terminals_off", "sensor.sign": "bms_reversed"}
 """The same of rows whose slight form is another thing that breaks."""
 SWITCHES_HOT = "switches"
+COLD = "cold"
 APART = "apart"
-"""Forms of a slight fault beside the usual one: the BMS's switches are hot; a cell is far from the others, and within
-its limits."""
+SILENT_METER = "silent"
+"""Forms of a slight fault beside the usual one: the BMS's switches are hot, one spot of the pack is too cold, a cell is
+far from the others and within its limits, the meter that would see it says nothing any more."""
 
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1

@@ -197,7 +197,7 @@ ROWS: tuple[Row, ...] = (
         not_held={"charge_cc": AT_CLAMP},
     ),
     _row("pack.runaway", "gas, and 20 K/min", "S0", 0.1, CLOSED, "power.board_tripped", by="coil"),
-    _row("pack.insulation", "50 kohm to the case", "S1", 1.0, ALIVE, refuses=True),
+    _row("pack.insulation", "50 kohm to the case", "S1", 1.0, ALIVE, "comms.meter_lost", refuses=True),
     _row("pack.deep_cell", "a deeply discharged cell", "REFUSE", None, frozenset({"connecting"}), "sensor.weak_cell"),
     _row("pack.bms_reset", "the BMS resets: ten seconds of silence", "S1", 3.5, CLOSED, "comms.bms_lost"),
     _row("pack.balancing", "the BMS balances", "MARKED", None, CLOSED),

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from packbench.run.recorder import COMMIT_NS
 from packbench_sim.faults import wires
-from packbench_sim.faults.active import APART, FAULT_FLAGS, SWITCHES_HOT, Injection
+from packbench_sim.faults.active import APART, COLD, FAULT_FLAGS, SILENT_METER, SWITCHES_HOT, Injection
 from packbench_sim.faults.catalogue import CLOSED, INJECTABLE, MS, S
 from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, state_of
 from packbench_sim.loop import VirtualLoop
@@ -133,6 +133,8 @@ class Injector:
             form = self._rng.choice(_FORMS.get(row, ("",))) if slight else ""
             if form == SWITCHES_HOT:
                 shown = self._sights.first_reading("bms", now_ns)
+            elif form == SILENT_METER:
+                shown = self._sights.stale("meter", now_ns)
             elif slight and row in _BY_LIMITS:
                 shown = _never
             plant.inject(row, slight=slight, form=form)
@@ -298,7 +300,11 @@ _WIRES: dict[str, str] = {
 """Rows of a line, and whose; empty: drawn."""
 _BY_LIMITS = ("sensor.weak_cell", "power.cooling", "power.overcurrent")
 """Whether the slight one of these is ever seen past a limit depends on the test: invariants judge it, and no budget."""
-_FORMS = {"sensor.weak_cell": ("", APART), "power.cooling": ("", SWITCHES_HOT)}
+_FORMS = {
+    "sensor.weak_cell": ("", APART),
+    "power.cooling": ("", COLD, SWITCHES_HOT),
+    "pack.insulation": ("", SILENT_METER),
+}
 """Rows whose slight form comes in several."""
 OF_THE_BENCH = tuple(
     row

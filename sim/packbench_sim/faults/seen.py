@@ -148,6 +148,11 @@ class Sights:
         link.on_written, link.on_delivered = on_written, on_delivered
         return lambda: seen[0] if seen else None
 
+    def stale(self, role: str, now_ns: int) -> Shown:
+        """When a device that answers nothing from now on is known to be silent."""
+        stale_ns = now_ns + self._world.plant.bench.devices[role].stale_after_ns
+        return lambda: stale_ns if self._loop.now_ns() >= stale_ns else None
+
     def _first_over(self, now_ns: int) -> Shown:
         """The first instant at which more flows than the board allows."""
         seen: list[int] = []

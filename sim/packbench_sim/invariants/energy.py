@@ -17,7 +17,7 @@ I8. Seen: per executed step,
     (d) what flowed between the instant at which the limit was met and the last sample, and the tail; in (e) the largest
     current over two poll periods, since each edge of a step lies somewhere between two readings, over stale-after in a
     step that tripped, since its last reading, or what was commanded and not seen yet, was held until then, and over a
-    lease and its load break for each gap, or what the gap's record says may have been missed; in (f) 1 mAh, since the
+    lease and its load break for each gap, or what the gap's record says may have been missed; in (f) 3 mAh, since the
     pulse that shows the current's sign is given before a gap is over.
 """
 
@@ -38,7 +38,7 @@ from packbench_sim.invariants.violation import MS, Report, Violation
 CLOSES = 0.001
 EDGE_SHARE = 0.02
 NS_PER_H = 3.6e12
-PULSE_AH = 0.001
+PULSE_AH = 0.003
 POLL_NS = 100 * MS
 """What a poll of several replies takes at most."""
 UNSEEN_NS = 600 * MS

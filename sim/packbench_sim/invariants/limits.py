@@ -206,6 +206,10 @@ class LimitWatch:
         self._passed["operator_stop"] = Passed("operator_stop", t_ns, 0.0, 0.0, 0, by_ns, NEVER_NS, NEVER_NS, "I12")
         self.due_ns = min(self.due_ns, by_ns)
 
+    def operator_refused(self) -> None:
+        """What an operator said was not taken, and binds nobody."""
+        self._passed.pop("operator_stop", None)
+
     def forget(self) -> None:
         """Whoever had these readings is gone."""
         self._passed.clear()

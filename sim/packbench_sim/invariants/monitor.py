@@ -158,8 +158,17 @@ class Monitor:
         self._words.append(record.Word(now_ns, name, who))
         self.board.word_said = True
         if name in STOPS:
-            self.limits.operator_stops(now_ns)
-            self._plan()
+            self.stop_asked()
+
+    def stop_asked(self) -> None:
+        """An operator is saying that the output is to go off; the word itself follows when it has been taken."""
+        self.limits.operator_stops(self._loop.now_ns())
+        self._plan()
+
+    def stop_refused(self) -> None:
+        """It was not taken: the run has tripped, or is over."""
+        self.limits.operator_refused()
+        self._plan()
 
     def impair(self, active: bool) -> None:
         """The disk, the screen or another bystander is in trouble (or no longer): stops are judged as I12."""
