@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from packbench.cli.program import main
 from packbench.files import data_home
 from packbench.store import Durability, RunReader, RunStore
 from packbench.trace import keyring
+from packbench.trace.ledger.entry import canonical
 from packbench.trace.ledger.home import REAL, ledger_path
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -93,6 +95,18 @@ def _renumbered_passport(home: Path) -> None:
     path.write_text(json.dumps(document), "utf-8")
 
 
+def _better_passport(home: Path) -> None:
+    """A capacity that nobody measured, with the hash made anew and the credential that would tell taken away."""
+    folder = home / "runs" / "measured-1"
+    path, about = folder / "passport.catenax.json", folder / "passport.catenax.about.json"
+    document, told = json.loads(path.read_text("utf-8")), json.loads(about.read_text("utf-8"))
+    document["performance"]["dynamic"]["capacity"]["capacity"]["value"] = 24.9
+    told["passport_sha256"] = hashlib.sha256(canonical(document)).hexdigest()
+    path.write_text(json.dumps(document), "utf-8")
+    about.write_text(json.dumps(told), "utf-8")
+    (folder / "passport.catenax.vc.jwt").unlink()
+
+
 def _swapped_token(home: Path) -> None:
     path = home / "runs" / "measured-1" / "passport.catenax.vc.jwt"
     text = path.read_text("ascii")
@@ -116,6 +130,7 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
     (lambda _home: _edited(ledger_path(REAL), '"Li"', '"Lo"'), "ledger"),
     (_cut_ledger, "ledger"),
     (_renumbered_passport, "passports"),
+    (_better_passport, "passports"),
     (_swapped_token, "passports"),
     (lambda home: (home / "runs" / "measured-1" / "passport.catenax.json").unlink(), "passports"),
     (_open_key, "keys"),

@@ -237,7 +237,17 @@ def test_nothing_is_written_over_evidence(home: Path, tmp_path: Path) -> None:
     copy.write_bytes(ledger_path(REAL).read_bytes())
     link = tmp_path / "link.pem"
     link.symlink_to(next((home / "keys").glob("*.key.pem")))
-    evidence = [record, copy, link, home / "keys" / "new.pem", ledger_path(REAL), tmp_path / "run.db"]
+    folder = tmp_path / "elsewhere"
+    folder.symlink_to(home / "keys", target_is_directory=True)
+    evidence = [
+        record,
+        copy,
+        link,
+        folder / "new.pem",
+        home / "keys" / "new.pem",
+        ledger_path(REAL),
+        tmp_path / "run.db",
+    ]
     for path in evidence:
         with pytest.raises(InputError, match="--out"):
             require_harmless(path)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from packbench.analysis.verdict import may_enter
+from packbench.app.conclude import analysed
 from packbench.app.keeping_safe import prune
 from packbench.app.ledgers import trusted_keys
 from packbench.app.passports import ABOUT, TOKEN
@@ -35,6 +36,8 @@ from packbench.trace.ledger.index import run_key
 from packbench.trace.ledger.verify import Chain, LedgerVerdict, verify_ledger
 from packbench.trace.passport import schema
 from packbench.trace.passport.credential import verify
+from packbench.trace.passport.figures import figures_of
+from packbench.trace.passport.paths import ALWAYS, FIGURES
 
 _PATTERN: Final = f"passport.*{ABOUT}"
 
@@ -194,7 +197,7 @@ def _passports(found: Audit, runs: Sequence[Listed], keys: list[PublicKey], now:
             except (OSError, ValueError) as error:
                 found.find("passports", path, f"cannot be read: {error}")
                 continue
-            for what in _passport_problems(about, payload, run):
+            for what in (*_passport_problems(about, payload, run), *_other_figures(about, payload, run)):
                 found.find("passports", path, what)
             _token(found, path, payload, keys, now)
             for what in _out_of_date(payload, run, runs, now):
@@ -215,6 +218,32 @@ def _passport_problems(about: dict[str, Any], payload: dict[str, Any], run: List
         yield str(problem)
     if run.result is None or about.get("log_sha256") != run.result.hashes.get("log_sha256"):
         yield "is of another record than the one beside it"
+
+
+def _other_figures(about: dict[str, Any], payload: dict[str, Any], run: Listed) -> Iterator[str]:
+    """Figures that the record does not give: whoever edits a passport makes its hash anew, too."""
+    kind = about.get("as")
+    if kind not in schema.KINDS or run.result is None:
+        return
+    try:
+        measured = {figure.name: figure.measured for figure in figures_of(analysed(run.folder), {}).figures}
+    except PackbenchError:
+        return  # the record is a finding of its own
+    for name in ALWAYS:
+        path = FIGURES[kind][name][0]
+        stated, figure = _at(payload, path), measured.get(name)
+        if figure is not None and stated is not None and stated != round(figure.value, 6):
+            yield f"{path} states {stated}: the record gives {round(figure.value, 6)}"
+
+
+def _at(payload: dict[str, Any], path: str) -> Any:
+    place: Any = payload
+    for key in schema.split(path) or ():
+        try:
+            place = place[key]
+        except (LookupError, TypeError):
+            return None
+    return place
 
 
 def _token(found: Audit, path: Path, payload: dict[str, Any], keys: list[PublicKey], now: datetime) -> None:
