@@ -101,14 +101,86 @@ def test_without_a_reference_or_with_too_little_there_is_no_figure(
     assert [note["key"] for note in said["pack"]["refusals"]] == ["reference_does_not_close"]
 
 
-def test_the_first_half_hour_of_a_discharge_is_refused_with_the_reason(
+def discharged(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, cells: list[dict[str, Any]], minutes: float = 30.0
+) -> dict[str, Any]:
+    write_pack(folder / "pack.yaml", name, len(cells))
+    write_discharge(folder / "window.csv", cells, minutes)
+    measured_ah = write_reference(folder / "reference.csv", name, len(cells), "half")
+    words = ["--reference", str(folder / "reference.csv"), "--reference-ah", f"{measured_ah:.4f}"]
+    code, said = ask(capsys, str(folder / "window.csv"), "--pack", str(folder / "pack.yaml"), *words)
+    assert code == 0
+    return said
+
+
+@pytest.mark.parametrize(("name", "least"), [("Chen2020", 5), ("Mohtat2020", 0)])
+def test_half_an_hour_of_a_discharge_gives_the_capacity_within_three_per_cent_or_says_why_not(
+    name: str, least: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = list(cells_of(name)[1:])
+    said = discharged(tmp_path, capsys, name, cells)
+    kept = [(one["capacity_ah"], cell) for one, cell in zip(said["cells"], cells, strict=True) if one["capacity_ah"]]
+    assert len(kept) >= least
+    errors = [abs(figure["value"] / cell["capacity_third_ah"] - 1.0) for figure, cell in kept]
+    assert sum(errors) <= 0.03 * len(kept)
+    inside = [figure["interval"][0] <= cell["capacity_third_ah"] <= figure["interval"][1] for figure, cell in kept]
+    assert sum(inside) >= len(kept) - 1
+    refused = [one for one in said["cells"] if one["capacity_ah"] is None]
+    assert {note["key"] for one in refused for note in one["refusals"]} <= {"little_information", "unlike_type"}
+    assert (said["pack"]["capacity_ah"] is None) == bool(refused)
+
+
+def test_an_lfp_discharge_is_refused_as_a_plateau(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = discharged(tmp_path, capsys, "Prada2013", list(cells_of("Prada2013")[1:4]))
+    assert said["refused"] is True
+    assert all("plateau" in [note["key"] for note in one["refusals"]] for one in said["cells"])
+
+
+def test_cells_that_are_discharged_together_make_a_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [cells_of("Chen2020")[number] for number in (1, 2, 5)]
+    said = discharged(tmp_path, capsys, "Chen2020", cells)
+    values = [one["capacity_ah"]["value"] for one in said["cells"]]
+    # All began full, so the smallest is empty first, and the pack has what it has.
+    assert said["pack"]["capacity_ah"]["value"] == pytest.approx(min(values), rel=1e-3)
+    assert "discharge" in said["method"]
+
+
+def test_a_discharge_without_its_rest_at_full_or_with_another_reference_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_pack(tmp_path / "pack.yaml", "Mohtat2020", 1)
-    write_discharge(tmp_path / "window.csv", cells_of("Mohtat2020")[3], 30.0)
-    code, said = ask(capsys, str(tmp_path / "window.csv"), "--pack", str(tmp_path / "pack.yaml"))
-    assert (code, said["refused"]) == (0, True)
-    assert [note["key"] for note in said["pack"]["refusals"]] == ["discharge"]
+    cell = cells_of("Chen2020")[2]
+    write_pack(tmp_path / "pack.yaml", "Chen2020", 1)
+    window, reference = tmp_path / "window.csv", tmp_path / "reference.csv"
+    write_discharge(window, [cell], 30.0)
+    code, said = ask(capsys, str(window), "--pack", str(tmp_path / "pack.yaml"))
+    assert [note["key"] for note in said["pack"]["refusals"]] == ["no_reference"]
+    measured_ah = write_reference(reference, "Chen2020", 1, "half")
+    words = ["--pack", str(tmp_path / "pack.yaml"), "--reference", str(reference), "--reference-ah", f"{measured_ah}"]
+    whole = window.read_text(encoding="utf-8").splitlines()
+    # The rest is gone; then it is 30 mV and 80 mV below full; then too little was discharged.
+    window.write_text("\n".join([whole[0], *whole[17:]]) + "\n", encoding="utf-8")
+    assert [note["key"] for note in ask(capsys, str(window), *words)[1]["pack"]["refusals"]] == ["no_rest"]
+    for rest_v, refusals in (("4.17000", []), ("4.12000", ["not_full"])):
+        rest = [line.replace("4.20000", rest_v) for line in whole[1:17]]
+        window.write_text("\n".join([whole[0], *rest, *whole[17:]]) + "\n", encoding="utf-8")
+        said = ask(capsys, str(window), *words)[1]
+        keys = [note["key"] for note in said["pack"]["refusals"]]
+        assert keys == (refusals or keys) and ("not_full" in keys) == bool(refusals)
+    write_discharge(window, [cell], 10.0)
+    assert [note["key"] for note in ask(capsys, str(window), *words)[1]["pack"]["refusals"]] == ["short_window"]
+    # A charge is no reference for a discharge.
+    write_discharge(window, [cell], 30.0)
+    write_reference(reference, "Chen2020", 1)
+    code, said = ask(capsys, str(window), *words)
+    assert (code, said["errors"][0]["field"]) == (2, "--reference")
+
+
+@pytest.mark.parametrize("name", ["ORegan2022", "Ai2020"])
+def test_a_discharge_of_unknown_electrodes_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = discharged(tmp_path, capsys, name, [cells_of(name)[1]])
+    assert [note["key"] for note in said["pack"]["refusals"]] == ["unknown_electrodes"]
 
 
 def test_what_is_missing_or_wrong_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def can_charge(cell: dict[str, Any], start: float, width: float) -> bool:
     return (start + width) * cell["capacity_slow_ah"] <= cell["charge_s"] / 3600.0 * cell["charge_a"]
 
 
-def write_bdf(path: Path, t_s: np.ndarray, current_a: float, cells_v: np.ndarray) -> None:
+def write_bdf(path: Path, t_s: np.ndarray, current_a: float | np.ndarray, cells_v: np.ndarray) -> None:
     """One BDF table."""
     names = [
         "Test Time / s",
@@ -40,16 +40,19 @@ def write_bdf(path: Path, t_s: np.ndarray, current_a: float, cells_v: np.ndarray
         "Current / A",
         *(f"Cell {n + 1} Voltage / V" for n in range(cells_v.shape[1])),
     ]
-    rows = np.column_stack([t_s, cells_v.sum(axis=1), np.full(t_s.size, current_a), cells_v])
+    rows = np.column_stack([t_s, cells_v.sum(axis=1), np.broadcast_to(current_a, t_s.size), cells_v])
     lines = [",".join(names), *(",".join(f"{value:.5f}" for value in row) for row in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_reference(path: Path, name: str, series: int, kind: str = "charge") -> float:
-    """The fresh cell's whole course as a pack's; its capacity, Ah."""
+    """The fresh cell's whole course as a pack's (a discharge with its rest); its capacity, Ah."""
     cell = cells_of(name)[0]
     t_s, v, current_a = course(cell, kind)
-    write_bdf(path, t_s, current_a, np.repeat(v[:, None], series, axis=1))
+    if kind == "half":
+        _write_rested(path, t_s, current_a, np.repeat(v[:, None], series, axis=1), cell["high_v"])
+    else:
+        write_bdf(path, t_s, current_a, np.repeat(v[:, None], series, axis=1))
     return cell["capacity_third_ah"]
 
 
@@ -66,12 +69,21 @@ def write_window(path: Path, cells: list[dict[str, Any]], starts: list[float], w
     write_bdf(path, seconds, cells[0]["charge_a"], np.column_stack(columns))
 
 
-def write_discharge(path: Path, cell: dict[str, Any], minutes: float, seed: int = 0) -> None:
-    """The beginning of a discharge at C/2 from full, of one cell."""
-    t_s, v, current_a = course(cell, "half")
-    seconds = np.arange(0.0, min(minutes * 60.0, cell["half_s"]), 10.0)
-    noisy = np.interp(seconds, t_s, v) + NOISE_V * np.random.default_rng(seed).normal(size=seconds.size)
-    write_bdf(path, seconds, current_a, noisy[:, None])
+def write_discharge(path: Path, cells: list[dict[str, Any]], minutes: float, seed: int = 0) -> None:
+    """A rest at full and the beginning of a discharge at C/2 from it, of cells in series."""
+    seconds = np.arange(0.0, minutes * 60.0, 10.0)
+    draw = np.random.default_rng(seed)
+    courses = [course(cell, "half") for cell in cells]
+    columns = [np.interp(seconds, t_s, v) + NOISE_V * draw.normal(size=seconds.size) for t_s, v, _ in courses]
+    _write_rested(path, seconds, courses[0][2], np.column_stack(columns), cells[0]["high_v"])
+
+
+def _write_rested(path: Path, t_s: np.ndarray, current_a: float, cells_v: np.ndarray, rest_v: float) -> None:
+    """A quarter of an hour's rest, then this."""
+    rest_s = np.arange(0.0, 901.0, 60.0)
+    whole_v = np.vstack([np.full((rest_s.size, cells_v.shape[1]), rest_v), cells_v])
+    currents = np.concatenate([np.zeros(rest_s.size), np.full(t_s.size, current_a)])
+    write_bdf(path, np.concatenate([rest_s, 901.0 + t_s]), currents, whole_v)
 
 
 def write_pack(path: Path, name: str, series: int) -> None:

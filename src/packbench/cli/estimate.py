@@ -36,7 +36,8 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "estimate",
         "Estimate capacity, with a prediction interval or the reason for none: from pulse tests (a table of U1..U21), "
-        "from a piece of a charge with the cells' voltages (BDF), or from the recorded CAN of a GB/T 27930 session. "
+        "from a piece of a charge or the beginning of a discharge (BDF), or from the recorded CAN of a GB/T 27930 "
+        "session. "
         "`estimate train FILE...` trains a model of pulses.",
         "packbench estimate charge.bdf.csv --pack nmc-96s --reference new.bdf.csv --reference-ah 148.2",
     )

@@ -42,7 +42,7 @@ class Pair:
     def ocv(self, theta: FloatArray, x: FloatArray) -> FloatArray:
         """Open-circuit voltage at stoichiometries of the negative electrode."""
         y = (theta[Q_LI] - x * np.exp(theta[Q_N])) / np.exp(theta[Q_P])
-        return self._of(self.positive_v, y) - self._of(self.negative_v, x) + self._bent(x)
+        return self.at(self.positive_v, y) - self.at(self.negative_v, x) + self._bent(x)
 
     def voltage(self, theta: FloatArray, charge: FloatArray, rate_c: float) -> FloatArray:
         """Under a steady current (C; positive charges), at charges since the start."""
@@ -50,9 +50,9 @@ class Pair:
         x = theta[X_START] + charge / q_n
         y = (theta[Q_LI] - x * q_n) / q_p
         at_n, at_p = x + theta[LEAD_N] * rate_c / q_n, y - theta[LEAD_P] * rate_c / q_p
-        over_n = np.arcsinh(np.exp(theta[K_N]) * rate_c / q_n / _exchange(at_n))
-        over_p = np.arcsinh(np.exp(theta[K_P]) * rate_c / q_p / _exchange(at_p))
-        open_v = self._of(self.positive_v, at_p) - self._of(self.negative_v, at_n)
+        over_n = np.arcsinh(np.exp(theta[K_N]) * rate_c / q_n / exchange(at_n))
+        over_p = np.arcsinh(np.exp(theta[K_P]) * rate_c / q_p / exchange(at_p))
+        open_v = self.at(self.positive_v, at_p) - self.at(self.negative_v, at_n)
         return open_v + theta[R] * rate_c + THERMAL_V * (over_n + over_p) + self._bent(x)
 
     def ends(self, theta: FloatArray, low_v: float, high_v: float) -> tuple[float, float]:
@@ -73,15 +73,15 @@ class Pair:
     def _bent(self, x: FloatArray) -> FloatArray:
         return np.asarray(np.interp(x, *self.correction), dtype=np.float64)
 
-    def _of(self, curve: FloatArray, at: FloatArray) -> FloatArray:
+    def at(self, curve: FloatArray, where: FloatArray) -> FloatArray:
         """A curve, continued straight beyond its ends."""
         grid = self.stoichiometry
         step = float(grid[1] - grid[0])
-        below = np.minimum(at - grid[0], 0.0) * float(curve[1] - curve[0]) / step
-        above = np.maximum(at - grid[-1], 0.0) * float(curve[-1] - curve[-2]) / step
-        return np.interp(at, grid, curve) + below + above
+        below = np.minimum(where - grid[0], 0.0) * float(curve[1] - curve[0]) / step
+        above = np.maximum(where - grid[-1], 0.0) * float(curve[-1] - curve[-2]) / step
+        return np.interp(where, grid, curve) + below + above
 
 
-def _exchange(at: FloatArray) -> FloatArray:
+def exchange(at: FloatArray) -> FloatArray:
     """How the exchange current depends on the stoichiometry."""
     return np.sqrt(np.clip(at * (1.0 - at), 1e-4, 1.0))

@@ -101,7 +101,7 @@ def fit(
         off = whitening @ (pair.voltage(theta, stretch.charge, stretch.rate_c) - stretch.voltage_v)
         return np.concatenate([off, (theta - prior.mean) / prior.sd])
 
-    optima = [_descended(residuals, start) for start in starts]
+    optima = [descended(residuals, start) for start in starts]
     misfit, theta, curvature = min(optima, key=lambda one: one[0])
     best = pair.capacity(theta, *limits_v)
     slope = np.empty(PARAMETERS)
@@ -118,7 +118,7 @@ def fit(
     return Fitted(theta, best, float(np.sqrt(max(variance, 0.0))), float(np.sqrt(np.mean(left**2))))
 
 
-def _descended(residuals: Residuals, start: FloatArray) -> Optimum:
+def descended(residuals: Residuals, start: FloatArray) -> Optimum:
     """Levenberg-Marquardt from one start."""
     theta, damping = start.copy(), 1e-2
     r = residuals(theta)

@@ -76,16 +76,7 @@ def learn(
         fits.append((fit(pair, course, limits_v, prior, starts, noise_v=0.001, model_v=0.001), pair))
     best, pair = min(fits, key=lambda one: one[0].misfit_v)
     if best.misfit_v > REFERENCE_MISFIT_MAX_V:
-        told = f"{best.misfit_v * 1000.0:.1f} mV", f"{REFERENCE_MISFIT_MAX_V * 1000.0:.0f} mV"
-        names = ", ".join(pair.name for pair in pairs)
-        return (
-            Note(
-                "unknown_electrodes",
-                f"no known pair of electrodes ({names}) explains the reference: {told[0]} rms are left, {told[1]} is "
-                "the most",
-                f"已知的电极组合（{names}）都不能解释参考过程：残差 {told[0]}（均方根），上限 {told[1]}",
-            ),
-        )
+        return (unknown_electrodes(best.misfit_v, pairs),)
     x = best.theta[X_START] + course.charge / np.exp(best.theta[Q_N])
     left = course.voltage_v - pair.voltage(best.theta, course.charge, course.rate_c)
     order = np.argsort(x)
@@ -94,25 +85,39 @@ def learn(
     corrected = replace(pair, correction=(x, near @ left / near.sum(axis=1)))
     scale = capacity / corrected.capacity(best.theta, *limits_v)
     if abs(scale - 1.0) > SCALE_OFF_MAX:
-        told = f"{scale - 1.0:+.1%}", f"{SCALE_OFF_MAX:.1%}"
-        return (
-            Note(
-                "reference_does_not_close",
-                f"what was measured of the reference differs by {told[0]} from what its electrodes hold; {told[1]} is "
-                "the most: not a whole course, not this capacity, or other electrodes",
-                f"参考电芯的实测容量与其电极模型相差 {told[0]}，上限 {told[1]}：过程不完整、容量有误，或电极不同",
-            ),
-        )
+        return (does_not_close(scale),)
     return Type(corrected, best.theta, course.rate_c, best.misfit_v, scale, limits_v)
+
+
+def unknown_electrodes(misfit_v: float, pairs: Sequence[Pair]) -> Note:
+    """No known electrodes explain a reference."""
+    told = f"{misfit_v * 1000.0:.1f} mV", f"{REFERENCE_MISFIT_MAX_V * 1000.0:.0f} mV"
+    names = ", ".join(pair.name for pair in pairs)
+    return Note(
+        "unknown_electrodes",
+        f"no known pair of electrodes ({names}) explains the reference: {told[0]} rms are left, {told[1]} is the most",
+        f"已知的电极组合（{names}）都不能解释参考过程：残差 {told[0]}（均方根），上限 {told[1]}",
+    )
+
+
+def does_not_close(scale: float) -> Note:
+    """A reference's electrodes hold another capacity than was measured."""
+    told = f"{scale - 1.0:+.1%}", f"{SCALE_OFF_MAX:.1%}"
+    return Note(
+        "reference_does_not_close",
+        f"what was measured of the reference differs by {told[0]} from what its electrodes hold; {told[1]} is "
+        "the most: not a whole course, not this capacity, or other electrodes",
+        f"参考电芯的实测容量与其电极模型相差 {told[0]}，上限 {told[1]}：过程不完整、容量有误，或电极不同",
+    )
 
 
 def estimate_window(
     kind: Type, window: Window, rated_ah: float
 ) -> tuple[tuple[CellEstimate, ...], CellEstimate, dict[str, Any]]:
     """Every cell's capacity, and the pack's when all cells have one."""
-    refusals = _unfit(kind, window)
+    refusals = unfit(float(np.max(np.abs(window.charge))), window.rate_c, kind.rate_c)
     count = window.cells_v.shape[1]
-    odd = _odd(window.cells_v)
+    odd = unlike_rest(window.cells_v)
     if refusals:
         cells = tuple(CellEstimate(f"cell {n + 1}", (), None, None, (), odd.get(n, ())) for n in range(count))
         return cells, CellEstimate("pack", (), None, None, refusals), {}
@@ -145,20 +150,18 @@ def _fitted(kind: Type, window: Window, voltage_v: FloatArray, near: Fitted | No
     """One cell; from everywhere, or also from where another cell of the pack was found."""
     prior = aged_prior(kind.theta)
     stretch = Stretch(window.charge, voltage_v, window.rate_c)
-    starts = [_at(prior.mean, x) for x in CHARGE_STARTS]
+    everywhere = [_at(prior.mean, x) for x in CHARGE_STARTS]
     if near is not None:
-        starts = [
-            near.theta,
-            *(_at(near.theta, near.theta[X_START] + offset) for offset in (-0.08, 0.08)),
-            starts[len(starts) // 2],
-        ]
-    return fit(kind.pair, stretch, kind.limits_v, prior, starts)
+        beside = [_at(near.theta, near.theta[X_START] + offset) for offset in (0.0, -0.08, 0.08)]
+        found = fit(kind.pair, stretch, kind.limits_v, prior, [*beside, everywhere[len(everywhere) // 2]])
+        if found.misfit_v <= MISFIT_MAX_V:
+            return found
+    return fit(kind.pair, stretch, kind.limits_v, prior, everywhere)
 
 
-def _unfit(kind: Type, window: Window) -> tuple[Note, ...]:
+def unfit(moved: float, rate_c: float, reference_c: float) -> tuple[Note, ...]:
     """What makes a window useless before it is fitted."""
     found: list[Note] = []
-    moved = float(np.max(np.abs(window.charge)))
     if moved < CHARGE_MIN:
         found.append(
             Note(
@@ -167,9 +170,9 @@ def _unfit(kind: Type, window: Window) -> tuple[Note, ...]:
                 f"只充放了额定容量的 {moved:.0%}，至少需要 {CHARGE_MIN:.0%}",
             )
         )
-    ratio = window.rate_c / kind.rate_c
+    ratio = rate_c / reference_c
     if not 1.0 / RATE_FACTOR_MAX <= ratio <= RATE_FACTOR_MAX:
-        told = f"{window.rate_c:+.2f} C", f"{kind.rate_c:+.2f} C"
+        told = f"{rate_c:+.2f} C", f"{reference_c:+.2f} C"
         found.append(
             Note(
                 "other_current",
@@ -186,29 +189,34 @@ def _cell(
     refusals: list[Note] = []
     relative = fitted.sd / fitted.capacity
     if fitted.misfit_v > MISFIT_MAX_V:
-        told = f"{fitted.misfit_v * 1000.0:.1f} mV", f"{MISFIT_MAX_V * 1000.0:.0f} mV"
-        refusals.append(
-            Note(
-                "unlike_type",
-                f"an aged sister of the reference does not explain this voltage: {told[0]} rms are left, {told[1]} is "
-                "the most",
-                f"参考电芯老化后的模型不能解释该电压：残差 {told[0]}（均方根），上限 {told[1]}",
-            )
-        )
+        refusals.append(unlike_type(fitted.misfit_v, MISFIT_MAX_V))
     if not relative <= SD_MAX:
-        slope = float(np.median(np.abs(np.gradient(window.cells_v.mean(axis=1), np.abs(window.charge))))) * 10.0
-        refusals.append(
-            Note(
-                "little_information",
-                f"the window says too little (a plateau, or no feature of the electrodes in it): relative standard "
-                f"deviation {relative:.1%}, {SD_MAX:.1%} is the most; slope {slope:.1f} mV a per cent of rated charge",
-                f"该区间信息不足（平台区，或没有电极特征）：相对标准差 {relative:.1%}，上限 {SD_MAX:.1%}；"
-                f"斜率中位数为每 1 % 电量 {slope:.1f} mV",
-            )
-        )
+        refusals.append(little_information(relative, SD_MAX, window.charge, window.cells_v.mean(axis=1)))
     if refusals:
         return CellEstimate(name, (), None, None, tuple(refusals), odd)
     return CellEstimate(name, (), *_figures(fitted.capacity * kind.scale, fitted.sd * kind.scale, rated_ah), (), odd)
+
+
+def unlike_type(misfit_v: float, most_v: float) -> Note:
+    """No aged sister explains a voltage."""
+    told = f"{misfit_v * 1000.0:.1f} mV", f"{most_v * 1000.0:.1f} mV"
+    return Note(
+        "unlike_type",
+        f"an aged sister of the reference does not explain this voltage: {told[0]} rms are left, {told[1]} is the most",
+        f"参考电芯老化后的模型不能解释该电压：残差 {told[0]}（均方根），上限 {told[1]}",
+    )
+
+
+def little_information(relative: float, most: float, charge: FloatArray, voltage_v: FloatArray) -> Note:
+    """Too many capacities are as likely."""
+    slope = float(np.median(np.abs(np.gradient(voltage_v, np.abs(charge))))) * 10.0
+    return Note(
+        "little_information",
+        f"the window says too little (a plateau, or no feature of the electrodes in it): relative standard "
+        f"deviation {relative:.1%}, {most:.1%} is the most; slope {slope:.1f} mV a per cent of rated charge",
+        f"该区间信息不足（平台区，或没有电极特征）：相对标准差 {relative:.1%}，上限 {most:.1%}；"
+        f"斜率中位数为每 1 % 电量 {slope:.1f} mV",
+    )
 
 
 def _figures(value: float, sd: float, rated_ah: float) -> tuple[Estimated, Estimated]:
@@ -219,23 +227,8 @@ def _figures(value: float, sd: float, rated_ah: float) -> tuple[Estimated, Estim
 
 def _pack(cells: Sequence[CellEstimate], fits: Sequence[Fitted], kind: Type, rated_ah: float) -> CellEstimate:
     """Cells in series as they are balanced: from the first one empty to the first one full."""
-    refused = [cell.name for cell in cells if cell.capacity_ah is None]
-    if refused:
-        listed = ", ".join(refused[:5])
-        why = next(cell.refusals for cell in cells if cell.refusals)
-        return CellEstimate(
-            "pack",
-            (),
-            None,
-            None,
-            (
-                Note(
-                    "cells_refused",
-                    f"{len(refused)} of {len(cells)} cells have no figure ({listed}): {why[0].text_en}",
-                    f"{len(cells)} 个电芯中有 {len(refused)} 个没有结果（{listed}）：{why[0].text_zh}",
-                ),
-            ),
-        )
+    if (refused := cells_refused(cells)) is not None:
+        return CellEstimate("pack", (), None, None, (refused,))
     below: list[float] = []
     above: list[float] = []
     for one in fits:
@@ -249,7 +242,21 @@ def _pack(cells: Sequence[CellEstimate], fits: Sequence[Fitted], kind: Type, rat
     return CellEstimate("pack", (), *_figures(value, sd, rated_ah))
 
 
-def _odd(cells_v: FloatArray) -> dict[int, tuple[Note, ...]]:
+def cells_refused(cells: Sequence[CellEstimate]) -> Note | None:
+    """Why the pack has no figure: some cells have none."""
+    refused = [cell.name for cell in cells if cell.capacity_ah is None]
+    if not refused:
+        return None
+    listed = ", ".join(refused[:5])
+    why = next(cell.refusals for cell in cells if cell.refusals)
+    return Note(
+        "cells_refused",
+        f"{len(refused)} of {len(cells)} cells have no figure ({listed}): {why[0].text_en}",
+        f"{len(cells)} 个电芯中有 {len(refused)} 个没有结果（{listed}）：{why[0].text_zh}",
+    )
+
+
+def unlike_rest(cells_v: FloatArray) -> dict[int, tuple[Note, ...]]:
     """Cells whose voltage is, or rises, unlike the rest's."""
     if cells_v.shape[1] < ODD_CELLS_MIN:
         return {}

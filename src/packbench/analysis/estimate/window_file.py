@@ -7,7 +7,6 @@ means is `window`'s.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,14 @@ from typing import Any
 import numpy as np
 
 from packbench.analysis.bdf_import import read_table, samples_of
+from packbench.analysis.estimate.discharge import Sister, estimate_discharge, learn_discharge
+from packbench.analysis.estimate.discharge_file import POINTS as DISCHARGE_POINTS
+from packbench.analysis.estimate.discharge_file import read_discharge, read_reference
 from packbench.analysis.estimate.electrode import Pair
 from packbench.analysis.estimate.electrode_fit import Stretch
 from packbench.analysis.estimate.outcome import CellEstimate, Estimate
+from packbench.analysis.estimate.stretch import averaged, cells_of, steady
+from packbench.analysis.estimate.stretch import moved as moved_of
 from packbench.analysis.estimate.window import Type, Window, estimate_window, learn
 from packbench.analysis.table import SampleTable
 from packbench.core.errors import InputError, Problem
@@ -26,13 +30,11 @@ from packbench.core.samples import FloatArray, Provenance
 from packbench.core.specs import PackSpec
 from packbench.files import packaged_configs
 
-STEADY_REL = 0.02
-"""How far the current may be from its median to be steady."""
 SETTLING_S = 120.0
 """Left out where the current began within the file: the surfaces of the electrodes are still on their way."""
 POINTS, REFERENCE_POINTS = 60, 160
-ROWS_MIN = 20
 SUFFIXES = (".csv", ".parquet", ".pq")
+METHOD_DISCHARGE = "all sisters that ageing may have made of a healthy one, weighed by the beginning of a discharge"
 METHOD = "balance of two known electrodes fitted to the window (lithium and active material lost), by a healthy sister"
 
 
@@ -44,7 +46,8 @@ def estimate_window_file(
     Args:
         path: BDF table with the window (cells' voltages where it has them).
         pack: Its type: cells in series, rated capacity, limits.
-        reference: BDF table of a whole charge from empty of a healthy sister.
+        reference: BDF table of a healthy sister's whole course: a charge from empty for a charge, a discharge from
+            full, with the rest before it, for a discharge.
         reference_ah: The capacity that was measured of that sister, Ah.
 
     Raises InputError when a file cannot be read or something that is needed is not given.
@@ -52,36 +55,21 @@ def estimate_window_file(
     table = samples_of(read_table(path).columns)
     if pack is None:
         raise InputError(Problem("the type of pack is needed: its limits and rated capacity", field="--pack"))
-    window = _window(path, table, pack)
-    rated = pack.rated_capacity_ah
-    details: dict[str, Any] = {
-        "current_a": window.rate_c * rated,
-        "moved_ah": float(np.max(np.abs(window.charge))) * rated,
-    }
+    cells_of(path, table, pack)
+    rows, current_a, _ = steady(path, table)
+    rated, moved_ah = pack.rated_capacity_ah, float(np.max(np.abs(moved_of(table, rows, 1.0))))
     model: dict[str, Any] = {}
-    if window.rate_c < 0.0:
-        cells, whole = (), CellEstimate("pack", (), None, None, (_discharge(),))
-    elif reference is None or reference_ah is None:
+    details: dict[str, Any] = {"current_a": current_a, "moved_ah": moved_ah}
+    if reference is None or reference_ah is None:
         cells, whole = (), CellEstimate("pack", (), None, None, (_no_reference(),))
     else:
-        pairs, about = half_cells()
-        known = learn(pairs, _course(reference, pack), reference_ah / rated, (pack.cell_cutoff_v, pack.cell_full_v))
-        model = {
-            "name": f"{pack.name} by {reference.name}",
-            "data": [{"file": reference.name, "sha256": hashlib.sha256(reference.read_bytes()).hexdigest()}],
-            "source": "the reference given; electrodes' curves from the publications PyBaMM names",
-            "licence": "curves: BSD-3-Clause (LICENSE-PyBaMM)",
-            "half_cells_sha256": about,
-            "reference_ah": reference_ah,
-        }
-        if isinstance(known, Type):
-            cells, whole, fitted = estimate_window(known, window, rated)
-            details |= fitted
-        else:
-            cells, whole = (), CellEstimate("pack", (), None, None, known)
+        model = _model(pack, reference, reference_ah)
+        asked = _charge if current_a > 0.0 else _discharge
+        cells, whole, found = asked(path, table, pack, reference, reference_ah / rated)
+        details |= found
     return Estimate(
         kind="window",
-        method=METHOD,
+        method=METHOD if current_a > 0.0 else METHOD_DISCHARGE,
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         provenance=str(Provenance.IMPORTED),
@@ -91,6 +79,44 @@ def estimate_window_file(
         notes=(_meaning(),),
         details=details,
     )
+
+
+_Told = tuple[tuple[CellEstimate, ...], CellEstimate, dict[str, Any]]
+
+
+def _charge(path: Path, table: SampleTable, pack: PackSpec, reference: Path, capacity: float) -> _Told:
+    window = _window(path, table, pack)
+    known = learn(half_cells()[0], _course(reference, pack), capacity, (pack.cell_cutoff_v, pack.cell_full_v))
+    if isinstance(known, Type):
+        return estimate_window(known, window, pack.rated_capacity_ah)
+    return (), CellEstimate("pack", (), None, None, known), {}
+
+
+def _discharge(path: Path, table: SampleTable, pack: PackSpec, reference: Path, capacity: float) -> _Told:
+    window = read_discharge(path, table, pack, DISCHARGE_POINTS)
+    if isinstance(window, Note):
+        return (), CellEstimate("pack", (), None, None, (window,)), {}
+    course, limits_v = read_reference(reference, pack), (pack.cell_cutoff_v, pack.cell_full_v)
+    known = learn_discharge(half_cells()[0], course, capacity, limits_v)
+    if isinstance(known, Sister):
+        return estimate_discharge(known, window, pack.rated_capacity_ah)
+    return (), CellEstimate("pack", (), None, None, known), {}
+
+
+def _model(pack: PackSpec, reference: Path, reference_ah: float) -> dict[str, Any]:
+    """What an estimate rests on."""
+    try:
+        sha256 = hashlib.sha256(reference.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(Problem(error.strerror or "cannot be read", file=str(reference))) from error
+    return {
+        "name": f"{pack.name} by {reference.name}",
+        "data": [{"file": reference.name, "sha256": sha256}],
+        "source": "the reference given; electrodes' curves from the publications PyBaMM names",
+        "licence": "curves: BSD-3-Clause (LICENSE-PyBaMM)",
+        "half_cells_sha256": half_cells()[1],
+        "reference_ah": reference_ah,
+    }
 
 
 def half_cells() -> tuple[list[Pair], str]:
@@ -113,75 +139,18 @@ def half_cells() -> tuple[list[Pair], str]:
     return pairs, hashlib.sha256(data).hexdigest()
 
 
-def _steady(path: Path, table: SampleTable) -> tuple[slice, float, bool]:
-    """The longest stretch of steady current, its current, and whether it began within the file."""
-    current = table.current_a
-    largest = float(np.max(np.abs(current)))
-    flows = np.abs(current) > 0.05 * largest
-    if not flows.any():
-        raise InputError(
-            Problem("no current flows", file=str(path), field="Current / A", expected="a charge or discharge")
-        )
-    best = slice(0, 0)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (flows * np.sign(current)).astype(np.int64), [0]])))
-    for low, high in itertools.pairwise(edges.tolist()):
-        if not flows[low]:
-            continue
-        # Not the median: a constant voltage may last longer than the constant current before it.
-        middle = float(np.quantile(np.abs(current[low:high]), 0.8) * np.sign(current[low]))
-        steady = np.abs(current[low:high] - middle) <= STEADY_REL * abs(middle)
-        marks = np.flatnonzero(np.diff(np.concatenate([[False], steady, [False]]).astype(np.int64)))
-        for start, end in zip(marks[::2], marks[1::2], strict=True):
-            if end - start > best.stop - best.start:
-                best = slice(int(low + start), int(low + end))
-    if best.stop - best.start < ROWS_MIN:
-        found, expected = f"{best.stop - best.start} rows", f"at least {ROWS_MIN} rows of one current"
-        raise InputError(
-            Problem("no steady current", file=str(path), field="Current / A", found=found, expected=expected)
-        )
-    for gap_from, gap_to in table.gaps_s:
-        if gap_from < table.t_s[best][-1] and gap_to > table.t_s[best][0]:
-            raise InputError(Problem("a gap in the window", file=str(path), found=f"at {gap_from:.0f} s"))
-    return best, float(np.median(current[best])), best.start > 0
-
-
-def _moved(table: SampleTable, rows: slice, rated_ah: float) -> FloatArray:
-    """Charge since the stretch's first row, over rated capacity, signed; from the samples' own current."""
-    t_s, current = table.t_s[rows], table.current_a[rows]
-    parts = 0.5 * (current[1:] + current[:-1]) * np.diff(t_s)
-    return np.concatenate([[0.0], np.cumsum(parts)]) / 3600.0 / rated_ah
-
-
-def _cells(path: Path, table: SampleTable, pack: PackSpec) -> FloatArray:
-    """Voltages of the cells; without them, the pack's over its cells in series, as one."""
-    cells = table.cell_voltages_v
-    if not cells.shape[1]:
-        return table.voltage_v[:, None] / pack.series
-    if cells.shape[1] != pack.series:
-        found, expected = f"{cells.shape[1]} cells", f"{pack.series}, as the pack has in series"
-        raise InputError(Problem("another number of cells", file=str(path), found=found, expected=expected))
-    return cells
-
-
 def _window(path: Path, table: SampleTable, pack: PackSpec) -> Window:
     """Means over equal pieces of charge."""
-    rows, current_a, began = _steady(path, table)
+    rows, current_a, began = steady(path, table)
     rated = pack.rated_capacity_ah
-    moved = np.abs(_moved(table, rows, rated))
-    cells = _cells(path, table, pack)[rows]
+    moved = np.abs(moved_of(table, rows, rated))
+    cells = cells_of(path, table, pack)[rows]
     rate_c = current_a / rated
-    first = abs(rate_c) * SETTLING_S / 3600.0 if began or rate_c < 0.0 else 0.0
+    first = abs(rate_c) * SETTLING_S / 3600.0 if began else 0.0
     edges = np.linspace(min(first, float(moved[-1])), float(moved[-1]), POINTS + 1)
     middles = 0.5 * (edges[1:] + edges[:-1])
-    averaged = np.column_stack([_averaged(moved, cells[:, number], edges) for number in range(cells.shape[1])])
-    sign = 1.0 if rate_c > 0.0 else -1.0
-    return Window((middles - middles[0]) * sign, averaged, rate_c)
-
-
-def _averaged(moved: FloatArray, voltage_v: FloatArray, edges: FloatArray) -> FloatArray:
-    """Mean voltage between edges of charge, from its integral: exact for any spacing of the samples."""
-    total = np.concatenate([[0.0], np.cumsum(0.5 * (voltage_v[1:] + voltage_v[:-1]) * np.diff(moved))])
-    return np.diff(np.interp(edges, moved, total)) / np.diff(edges)
+    means = np.column_stack([averaged(moved, cells[:, number], edges) for number in range(cells.shape[1])])
+    return Window(middles - middles[0], means, rate_c)
 
 
 def _course(path: Path, pack: PackSpec) -> Stretch:
@@ -189,9 +158,9 @@ def _course(path: Path, pack: PackSpec) -> Stretch:
     if not path.is_file():
         raise InputError(Problem("no such file", file=str(path), found="nothing", expected="a BDF table"))
     table = samples_of(read_table(path).columns)
-    rows, current_a, _ = _steady(path, table)
+    rows, current_a, _ = steady(path, table)
     rated = pack.rated_capacity_ah
-    moved = np.abs(_moved(table, rows, rated))
+    moved = np.abs(moved_of(table, rows, rated))
     rate_c = current_a / rated
     if rate_c < 0.0:
         raise InputError(
@@ -199,27 +168,20 @@ def _course(path: Path, pack: PackSpec) -> Stretch:
                 "another course", str(path), field="--reference", found="a discharge", expected="a charge from empty"
             )
         )
-    voltage_v = np.median(_cells(path, table, pack)[rows], axis=1)
+    voltage_v = np.median(cells_of(path, table, pack)[rows], axis=1)
     edges = np.linspace(abs(rate_c) * SETTLING_S / 3600.0, float(moved[-1]), REFERENCE_POINTS + 1)
     middles = 0.5 * (edges[1:] + edges[:-1])
-    return Stretch(middles - middles[0], _averaged(moved, voltage_v, edges), rate_c)
-
-
-def _discharge() -> Note:
-    return Note(
-        "discharge",
-        "a discharge has no figure: its beginning, at the top of the curve, does not pin the balance of the electrodes "
-        "down; charge the pack for a while instead",
-        "放电过程没有结果：放电初段处于曲线顶部，不能确定电极配比；请改用一段充电过程",
-    )
+    return Stretch(middles - middles[0], averaged(moved, voltage_v, edges), rate_c)
 
 
 def _no_reference() -> Note:
     return Note(
         "no_reference",
-        "a piece of voltage alone does not say what the rest of the curve is: give a whole charge of a healthy sister "
-        "of this type (--reference) and the capacity that was measured of it (--reference-ah)",
-        "仅凭一段电压无法推知其余曲线：请给出同型号健康电芯或电池包的完整充电过程（--reference）及其实测容量（--reference-ah）",
+        "a piece of voltage alone does not say what the rest of the curve is: give a whole charge (for a discharge, a "
+        "whole discharge) of a healthy sister of this type (--reference) and the capacity that was measured of it "
+        "(--reference-ah)",
+        "仅凭一段电压无法推知其余曲线：请给出同型号健康电芯或电池包的完整充电过程（放电估计则为完整放电过程）（--reference）"
+        "及其实测容量（--reference-ah）",
     )
 
 
