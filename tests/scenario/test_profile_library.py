@@ -226,6 +226,20 @@ def test_an_intake_reads_out_everything(pack: str, bench: str) -> None:
     assert "leak.voltage_fall" in variables
 
 
+def test_the_figures_of_a_passport_come_from_pulses_at_their_states_of_charge() -> None:
+    played = play("passport-figures", "lfp-16s")
+    capacity_ah = played.variables["capacity"]
+    full = played.ended("standard.charge.cccv")
+    for nth, soc in enumerate((0.8, 0.5, 0.2)):
+        began = played.began("pulse", nth)
+        assert soc_by_charge(played, began, full, capacity_ah) == pytest.approx(soc, abs=0.005)
+        found = {each.at_ns / 1e9: each.resistance_ohm for each in played.record("pulse", nth).read_outs}
+        assert set(found) == {1.0, 2.0, 5.0, 10.0}
+        assert found[10.0] == pytest.approx(began.resistance_ohm(10.0), rel=0.02), soc
+    # It ends as the standard cycle's discharge did, so that energy out can be held against energy in.
+    assert played.record("empty").end_reason == played.record("standard.discharge.cc").end_reason
+
+
 @pytest.mark.parametrize("pack", ["lfp-16s", "nmc-96s"])
 def test_the_residual_capacity_is_the_plants_and_its_questions_come_first(pack: str) -> None:
     played = play("gbt34015-residual-capacity", pack)

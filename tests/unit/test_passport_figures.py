@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.passport_parts import asked, facts, measured, values
+from tests.unit.passport_parts import asked, facts, values
+from tests.unit.passport_parts import measured as measured_alone
 from tests.unit.test_carbon import REMAINING, met, model
 
 from packbench.core.diagnostics import Cells, DcResistance, Diagnostics, Fade, PowerAt, ResistanceAt
-from packbench.core.result import Measured
+from packbench.core.result import Measured, Result, StepResult
 from packbench.trace.carbon.footprint import footprint
 from packbench.trace.passport import schema
 from packbench.trace.passport.fill import Passport, fill
@@ -31,14 +32,36 @@ FADE = Fade(
 )
 
 
-def edge(soc: float, ohm: Measured = OHM, after_a: float = -50.0) -> DcResistance:
+def measured(**changed: Any) -> Result:
+    """A result whose pulses were of 24 kW."""
+    return measured_alone(**{"steps": pulses(), **changed})
+
+
+def edge(soc: float, ohm: Measured = OHM, after_a: float = -50.0, step: int = 3) -> DcResistance:
     at = (ResistanceAt(10.0, ohm),)
-    return DcResistance(3, 1, 0.0, None, 0.0, after_a, 900.0, None, Measured(soc, 0.01, 2.0, 0.95, "1"), at)
+    return DcResistance(step, 1, 0.0, None, 0.0, after_a, 900.0, None, Measured(soc, 0.01, 2.0, 0.95, "1"), at)
 
 
 def diagnosed(**changed: Any) -> Diagnostics:
-    parts: dict[str, Any] = {"dc_resistance": (edge(0.9), edge(0.49), edge(0.5, after_a=50.0)), "fade": FADE}
+    parts: dict[str, Any] = {
+        "dc_resistance": (
+            edge(0.9),
+            edge(0.49),
+            edge(0.5, after_a=50.0),
+            edge(0.79, after_a=-60.0, step=5),
+            edge(0.21, after_a=-60.0, step=9),
+        ),
+        "fade": FADE,
+    }
     return Diagnostics(**{**parts, **changed})
+
+
+def pulses(volts: float = 400.0) -> tuple[StepResult, ...]:
+    """The steps whose edges the powers were read at: 60 A."""
+    return tuple(
+        StepResult(number, "pulse", "pulse", 1, 12.0, -0.2, -80.0, "its end", None, volts, 0.0, None, None, None)
+        for number in (5, 9)
+    )
 
 
 WHERE: dict[Kind, dict[str, tuple[str, float]]] = {
@@ -256,3 +279,16 @@ def test_nobody_states_anything_tomorrow() -> None:
     said = [replace(each, source=each.source.model_copy(update={"date": "2026-11-27"})) for each in facts("din99100")]
     found = [str(each.found) for each in fill(asked("din99100"), measured(), said).problems]
     assert set(found) == {"stated by Maker Ltd on 2026-11-27"}
+
+
+def test_a_power_is_not_drawn_from_a_far_weaker_pulse() -> None:
+    said = facts_with_method("DC, 10 s, at 50 % SOC (resistance) and 80 % SOC (power)", NEW)
+    faded = replace(FADE, power_fade=Measured(0.16, 0.02, 2.0, 0.95, "1"))
+    for fade in (FADE, faded):
+        weak = measured(diagnostics=diagnosed(fade=fade), steps=pulses(volts=340.0))
+        passport = fill(asked("catenax"), weak, said)
+        reasons = {each.figure: each.reason for each in passport.left_out}
+        assert reasons["power_80"] == "42 kW would be drawn from a pulse of 20.4 kW, more than twice it"
+        assert "power_20" not in reasons
+        assert "power_fade" in reasons
+        assert "power" not in passport.payload["performance"]["dynamic"]

@@ -19,6 +19,9 @@ from packbench.core.result import Result
 from packbench.trace.passport.facts import Fact
 
 NEAR_SOC: Final = 0.05
+EXTRAPOLATED_MAX: Final = 2.0
+"""House rule: a power capability is no more than so many times the power of the pulse that it was drawn from. A weak
+pulse says nothing of a current ten times its own."""
 _LIKE_OURS: Final = {
     "resistance": (re.compile(r"\b10 ?s\b"), re.compile(r"\b50 ?%")),
     "power": (re.compile(r"\b10 ?s\b"), re.compile(r"\b80 ?%")),
@@ -73,13 +76,20 @@ def figures_of(result: Result, begin_of_life: Mapping[str, Fact]) -> Taken:
     fade = None if told is None else told.fade
     near = None if told is None else resistance_near(told.dc_resistance, RESISTANCE_SOC)
     resistance = None if near is None else near[1]
-    at_80 = _power_at(fade, POWER_SOCS[0])
+    at_80, at_20 = (_power_at(fade, soc) for soc in POWER_SOCS)
     if resistance is None:
         left_out.append(LeftOut("resistance", f"the record has no discharge edge near 50 % SOC with {AT_S:g} s of it"))
     else:
-        figures.append(Figure("resistance", resistance, f"; DC resistance after {AT_S:g} s at 50 % SOC"))
-    powers = (("power_80", at_80), ("power_20", _power_at(fade, POWER_SOCS[1])))
-    for name, power in powers:
+        soc = RESISTANCE_SOC if near is None or near[0].soc is None else near[0].soc.value
+        figures.append(Figure("resistance", resistance, f"; DC resistance after {AT_S:g} s at {soc:.1%} SOC"))
+    if at_80 is not None and (why := _drawn_too_far(result, at_80)) is not None:
+        left_out.append(LeftOut("power_80", why))
+    if at_20 is not None and (why := _drawn_too_far(result, at_20)) is not None:
+        left_out.append(LeftOut("power_20", why))
+    told_of = {each.figure for each in left_out}
+    for name, power in (("power_80", at_80), ("power_20", at_20)):
+        if name in told_of:
+            continue
         if power is None:
             soc = name.removeprefix("power_")
             left_out.append(
@@ -94,7 +104,8 @@ def figures_of(result: Result, begin_of_life: Mapping[str, Fact]) -> Taken:
     else:
         detail = "; energy out over energy in of the last cycle, at the profile's own rates"
         figures.append(Figure("round_trip", in_percent(trip), detail))
-    now = {"resistance": resistance, "power": None if at_80 is None else at_80.power_w, "round_trip": trip}
+    power_now = None if at_80 is None or "power_80" in told_of else at_80.power_w
+    now = {"resistance": resistance, "power": power_now, "round_trip": trip}
     figures += _fades(fade, now, begin_of_life, left_out)
     return Taken(tuple(figures), tuple(left_out))
 
@@ -128,6 +139,18 @@ def _power_at(fade: Fade | None, soc: float) -> PowerAt | None:
     return next((one for one in powers if abs(one.soc - soc) <= NEAR_SOC), None)
 
 
+def _drawn_too_far(result: Result, power: PowerAt) -> str | None:
+    """Why a power capability is not taken: its pulse was far weaker; None: it is."""
+    edges = () if result.diagnostics is None else result.diagnostics.dc_resistance
+    most_a = max((abs(edge.after_a) for edge in edges if edge.step == power.step), default=0.0)
+    volts = next((step.voltage_end_v for step in result.steps if step.number == power.step), None) or 0.0
+    pulse_w = most_a * volts
+    if power.power_w.value <= EXTRAPOLATED_MAX * pulse_w:
+        return None
+    drawn_kw, pulse_kw = power.power_w.value / 1e3, pulse_w / 1e3
+    return f"{drawn_kw:.4g} kW would be drawn from a pulse of {pulse_kw:.4g} kW, more than twice it"
+
+
 def _fades(
     fade: Fade | None, now: Mapping[str, Measured | None], facts: Mapping[str, Fact], left_out: list[LeftOut]
 ) -> Iterator[Figure]:
@@ -143,7 +166,7 @@ def _fades(
         ("round_trip", "(1 - RTE / RTE_BOL) * 100"),
     ):
         figure, fact, today = by_pack[name], facts.get(name), now[name]
-        if figure is not None:
+        if figure is not None and today is not None:
             yield Figure(f"{name}_fade", in_percent(figure), f"; {formula}, begin of life by the pack file")
         elif today is None:
             left_out.append(LeftOut(f"{name}_fade", "there is no figure of today to compare"))
