@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from packbench.core.errors import DeviceRefused
-from packbench_sim.campaign import asked
+from packbench_sim.campaign import asked, operator
 from packbench_sim.campaign.asked import Asked
 from packbench_sim.campaign.draw import Draw
 from packbench_sim.campaign.person import Person
@@ -126,3 +126,23 @@ def test_benches_differ_from_seed_to_seed() -> None:
     bench, pack = whole.world(job.bench, job.pack)
     assert bench.cycler.settings["slew_a_s"] and pack.limits.temperature_max_c == PROTECT_C
     assert PLAIN.world(job.bench, job.pack) == (job.bench, job.pack)
+
+
+def test_no_current_flows_from_one_step_to_the_next_while_the_disk_is_waited_for() -> None:
+    for off_s, told in ((20.1, False), (23.0, True)):
+        following = begun()
+        following.on_command(0, True, 0.0, 50.0)
+        following.on_event(20 * S, "step_began")
+        following.on_command(round(off_s * S), False, 0.0, 0.0)
+        assert bool(following.found) is told
+
+
+def test_an_operator_is_heard_and_nothing_is_commanded_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "SAID", 1.0)
+    monkeypatch.setattr(operator, "ABORTS", 0.0)
+    spec = TrialSpec(5, 6.0, ("host.clock_jump",), only=((Draw("host.clock_jump", "rest", 1.0),),) * 2)
+    assert run_trial(spec).violations == []
+    monkeypatch.setattr(Asked, "told_a", property(lambda _asked: 3.0))
+    found = [each.text for each in run_trial(spec).violations if each.of == "profile"]
+    assert found
+    assert "the run is paused, and 3.0 A are commanded" in found[0]

@@ -8,6 +8,7 @@ of the commands that reached the cycler, the cells' voltages those that were del
   last moments before a death, which may not have reached the disk.
 - Charge and discharge last no longer than they are told, over all of a run's lives; and a run that ended well has
   discharged for as long as it was told.
+- From one step with current to the next none flows while the disk is waited for.
 - Rows come as often as they are asked for, in the middle of a record.
 """
 
@@ -36,6 +37,8 @@ MORE_A = 0.5
 UNWRITTEN_NS = 4 * S
 """How much of what was done just before its death a run may not know of: a commit's second, a row's, a lease."""
 EDGE_NS = S
+AT_ONCE_NS = S // 2
+"""A reply that is lost and asked for again takes less."""
 SPARSE = 1.5
 
 
@@ -48,6 +51,8 @@ class Asked:
         self._told_ns = 0
         self._ns = [0, 0]
         """How long charge and discharge were commanded in this run."""
+        self._began_ns: int | None = None
+        """When a step began while current was commanded, and no command has followed yet."""
         self._lives = 0
         self._beyond: tuple[int, float] | None = None
         """Since when a cell has been beyond the limit, and what was commanded then."""
@@ -55,6 +60,11 @@ class Asked:
         """What the charge was stepped down to, and when."""
         self.found: list[str] = []
         """What was not as asked since it was looked at last."""
+
+    @property
+    def tapers(self) -> bool:
+        """Whether a cell brings this bench's charges down."""
+        return self._limit_v is not None
 
     @property
     def told_a(self) -> float:
@@ -72,7 +82,7 @@ class Asked:
     def life_ended(self, now_ns: int) -> None:
         """It is over, and what it did in its last moments may not be on record."""
         self._count(now_ns)
-        self._told, self._beyond = (0.0, 0.0), None
+        self._told, self._beyond, self._began_ns = (0.0, 0.0), None, None
         self._steps = [step for step in self._steps if step[0] <= now_ns - UNWRITTEN_NS]
 
     def on_command(self, t_ns: int, output_on: bool, source_a: float, sink_a: float) -> None:
@@ -80,6 +90,10 @@ class Asked:
         self._count(t_ns)
         source_a, sink_a = (source_a, sink_a) if output_on else (0.0, 0.0)
         before_a = self._told[0]
+        if self._began_ns is not None and t_ns - self._began_ns > AT_ONCE_NS:
+            waited_s = (t_ns - self._began_ns) / S
+            self.found.append(f"the current of the step before went on for {waited_s:.2f} s of the next one")
+        self._began_ns = None
         self._told = (source_a, sink_a)
         if self._limit_v is None or source_a < PULSE_A:
             return
@@ -88,6 +102,11 @@ class Asked:
             self.found.append(f"a charge that a cell had brought down to {least_a:.1f} A goes on with {source_a:.1f} A")
         elif source_a < before_a - MORE_A:
             self._steps.append((t_ns, source_a))
+
+    def on_event(self, now_ns: int, kind: str) -> None:
+        """An event is handed to the record."""
+        if kind == "step_began":
+            self._began_ns = now_ns if max(self._told) >= PULSE_A else None
 
     def on_delivered(self, reading: Delivered) -> None:
         """The host has a plausible reading in hand."""

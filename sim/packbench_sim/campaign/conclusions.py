@@ -24,7 +24,7 @@ from packbench_sim.campaign.report import Injection, TrialReport, Violation
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.told import balanced, tripped, unsound
 from packbench_sim.campaign.watch import Watch
-from packbench_sim.faults.catalogue import BY_ID
+from packbench_sim.faults.catalogue import BY_ID, Row
 from packbench_sim.invariants import Monitor
 from packbench_sim.loop import VirtualClock
 from packbench_sim.world import World
@@ -166,7 +166,7 @@ class Conclusions:
             row = BY_ID[arm.injected.row]
             found = judged(row, arm.injected, life, 0)
             self._report.injections.append(found)
-            if not found.held and not self._spec.pairs and found.state not in row.not_held:
+            if not found.held and not self._spec.pairs and not self._excused(row, found.state):
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
             if trip == "power.board_tripped" and not _names_cause(over.ended, row.id):
@@ -178,6 +178,14 @@ class Conclusions:
             if row.id == "comms.half_write" and arm.draw.slight and goes_on(arm.injected, life):
                 text = f"life {life.number}: a command got no answer, and another one was given"
                 self.violates(row.id, text, over.draws)
+
+    def _excused(self, row: Row, state: str) -> bool:
+        """Whether a promise that is not kept is one of those that are listed as such, on this bench.
+
+        Where a cell brings the charge down its voltage stays away from the clamp, and less current is wrong.
+        """
+        tapers = self._asked.tapers
+        return state in row.not_held and not (row.id == "power.setpoint" and tapers)
 
     def _records(self, over: Over) -> None:
         """What the record says, when nobody goes on with it."""

@@ -20,8 +20,9 @@ OPENS_HOT = frozenset({"power.opened_hot", "power.mains", "store.fsync", "store.
 """Rows of category 1 with which the contactor may still open under load."""
 OPENS_COLD = frozenset({"comms.host_dead", "comms.loop_stuck", "host.reboot", "host.exception", "store.power_cut"})
 """Rows upon which the board acts alone, and the cycler obeys its enable: it waits until no current flows."""
-UNDONE = "net.rogue_writer"
-"""What another master has written is over with the host's next command, and nothing is left to be seen."""
+UNDONE = frozenset({"net.rogue_writer", "power.setpoint", "power.load_dump"})
+"""With the host's next command nothing is left to be seen of what another master has written; without current, of an
+output that gives too little or a pack that has opened."""
 AT_ONCE_NS = 20_000_000
 OPEN_NS = 1 * NS
 """From the first command to the coil (I2: within a second)."""
@@ -56,7 +57,7 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
         found = f"before that: {life.trip}" if own else "the run ended before it could be seen"
         return _told(row, injected, life, origin_ns, 0.0 if own else None, True, found)
     budget_ns = row.budget_ns or 0
-    if row.id == UNDONE and not life.trip and life.watch.told(shown_ns, shown_ns + budget_ns):
+    if row.id in UNDONE and not life.trip and life.watch.told(shown_ns, shown_ns + budget_ns):
         return _told(row, injected, life, origin_ns, None, True, "the run's own next command undid it")
     if row.reaction in ("DISCARD", "NONE", "MARKED"):
         return _gone_on(row, injected, life, origin_ns)

@@ -276,7 +276,9 @@ class _Trial:
         return controller
 
     def _tap(self, recorder: Recorder) -> Journal:
-        return self.monitor.run_began(f"run-{self._run}", recorder, serial=SERIAL)
+        journal = self.monitor.run_began(f"run-{self._run}", recorder, serial=SERIAL)
+        journal.on_event = self._asked.on_event
+        return journal
 
     def _meta(self) -> RunMeta:
         job = self._job

@@ -24,6 +24,8 @@ LOOKS_NS = 1 * MS
 FLOWS_A = 1.0
 PULSE_A = 5.0
 """The pulse that shows the current's sign is smaller, and what a test asks for is larger."""
+LASTS_NS = 3 * S
+"""A current that is not as it was asked for is known after so long."""
 PAUSE_NS = 40 * MS
 """Between two polls of a cycler there is at least so much; within one there is less. A BMS's are three times that."""
 MODBUS_READS = (3, 4)
@@ -99,11 +101,41 @@ class Sights:
                 return self._first_over(now_ns)
             case "power.opened_hot":
                 return self._first_opening(now_ns)
+            case "power.setpoint" | "power.load_dump":
+                return self._while_asked(now_ns)
             case "power.mains":
                 return self._first_question("cycler")
             case _:
                 source = _SHOWN_BY.get(row)
                 return self.first_reading(source, now_ns) if source is not None else lambda: now_ns
+
+    def _while_asked(self, now_ns: int) -> Shown:
+        """The first reading of the cycler; anew with each command for current that is the last for `LASTS_NS`.
+
+        Without current nothing shows, and what comes soon after a command is the command's.
+        """
+        read, cycler = self.first_reading("cycler", now_ns), self._world.plant.cycler
+        told: list[tuple[int, bool]] = []
+        before = cycler.on_command
+
+        def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
+            told.append((t_ns, output_on and max(source_a, sink_a) >= PULSE_A))
+            if before is not None:
+                before(t_ns, output_on, voltage_v, source_a, sink_a)
+
+        cycler.on_command = on_command
+
+        def shown() -> int | None:
+            read_ns = read()
+            if read_ns is None:
+                return None
+            later = [one for one in told if one[0] > read_ns]
+            begun = [read_ns, *(t_ns for t_ns, asks in later if asks)]
+            ends = [t_ns for t_ns, _ in later]
+            whole = (at_ns for at_ns in begun if not any(at_ns < end_ns <= at_ns + LASTS_NS for end_ns in ends))
+            return next(whole, begun[-1])
+
+        return shown
 
     def _first_question(self, role: str) -> Shown:
         """The first message that is not answered."""
@@ -213,8 +245,6 @@ _SHOWN_BY: dict[str, str] = {
     "sensor.sense_lead": "cycler",
     "sensor.cells_missing": "bms",
     "sensor.weak_cell": "bms",
-    "power.load_dump": "cycler",
-    "power.setpoint": "cycler",
     "pack.insulation": "meter",
 }
 """Which device's next reading shows it; others are there at once."""

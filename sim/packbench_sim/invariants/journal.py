@@ -90,6 +90,8 @@ class TappedJournal:
         """The world's instant of the run's t_ns = 0; None: no record has told yet."""
         self.unplaced = 0
         """Rows that came before it was known."""
+        self.on_event: Callable[[int, str], None] | None = None
+        """Told (now, kind) of every event that is handed over."""
         self._intent = 0
         """The number of the newest record that says what current is meant."""
 
@@ -114,6 +116,8 @@ class TappedJournal:
         self._put(seq, event_mark(event.t_ns, event.kind, text))
         if event.kind == "set_output":
             self._intent = seq
+        if self.on_event is not None:
+            self.on_event(self._now_ns(), event.kind)
         return seq
 
     def intended(self) -> bool:
