@@ -24,6 +24,8 @@ LOOKS_NS = 1 * MS
 FLOWS_A = 1.0
 PULSE_A = 5.0
 """The pulse that shows the current's sign is smaller, and what a test asks for is larger."""
+OFF_NS = 300 * MS
+"""After so long a current that still flows is one too many (faults catalogue, power.ignores_off)."""
 LASTS_NS = 3 * S
 """A current that is not as it was asked for is known after so long."""
 PAUSE_NS = 40 * MS
@@ -201,13 +203,15 @@ class Sights:
         return lambda: seen[0] if seen else None
 
     def _first_off(self, now_ns: int) -> Shown:
-        """The first "off" that is not obeyed although current flows."""
+        """The first "off" that is not obeyed although current flows, and stands for as long as it takes to see."""
         seen: list[int] = []
         cycler = self._world.plant.cycler
         before = cycler.on_command
 
         def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
-            if not seen and not output_on and t_ns >= now_ns and abs(cycler.current_a) > FLOWS_A:
+            if output_on and seen and t_ns - seen[0] < OFF_NS:
+                seen.clear()
+            elif not seen and not output_on and t_ns >= now_ns and abs(cycler.current_a) > FLOWS_A:
                 seen.append(t_ns)
             if before is not None:
                 before(t_ns, output_on, voltage_v, source_a, sink_a)
