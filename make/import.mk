@@ -2,5 +2,5 @@
 
 .PHONY: bench-import
 
-bench-import: setup $(VENV)/importers/.packbench-tools ## analyze on big tables, beside pyarrow's bare read and PyProBE
+bench-import: setup $(VENV)/importers/.packbench-tools ## analyze on big tables, beside pyarrow's bare read, PyProBE and cellpy
 	$(BIN)/python tests/benchmarks/importing.py

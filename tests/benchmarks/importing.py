@@ -1,13 +1,16 @@
-"""How long `analyze` takes on big tables, beside pyarrow's bare read, and beside PyProBE on a cell's file.
+"""How long `analyze` takes on big tables, beside pyarrow's bare read, and beside PyProBE and cellpy on a cell's file.
 
 Run it with `make bench-import`. Prints seconds of the wall clock and of the processor, and ratios. Not a
-test. Each figure is of a process of its own, after its imports: nothing is warm but the disk's cache. PyProBE
-reads the same Arbin file in its own environment (`make .venv/importers/.packbench-tools`); without it, so said.
-PyProBE converts and keeps columns; `analyze` gives the steps, the check of the counters and the capacity besides.
+test. Each figure is of a process of its own, after its imports: nothing is warm but the disk's cache. The others
+read the same Arbin export in their own environment (`make .venv/importers/.packbench-tools`), each in the headers
+that it knows, and give the capacity of the charge and of the discharge: PyProBE by its `process_cycler_data` and its
+filters, cellpy by `get` (steps and summary). `analyze` gives the steps, the energy, the check of the counters and the
+diagnostics besides. Tries of the two sides alternate.
 """
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +24,7 @@ import pyarrow.parquet as pq
 PEER = Path(__file__).parents[2] / ".venv" / "importers" / "bin" / "python"
 CLOCK = "import time\ndef clock():\n    return time.perf_counter(), time.process_time()\n"
 OURS = (
-    CLOCK + "import sys, pyarrow.csv, pyarrow.compute, pyarrow.parquet\nfrom pathlib import Path\n"
+    CLOCK + "import sys, numpy.ma, pyarrow.csv, pyarrow.compute, pyarrow.parquet\nfrom pathlib import Path\n"
     "from packbench.analysis.importer import analyze_file\nw, p = clock()\nresult = analyze_file(Path(sys.argv[1]))\n"
     "a, b = clock()\nassert result.capacity_ah is not None\nprint(a - w, b - p)\n"
 )
@@ -31,11 +34,20 @@ BARE = (
     "a, b = clock()\nprint(a - w, b - p)\n"
 )
 PYPROBE = (
-    CLOCK + "import sys, pyprobe\nfrom pyprobe.cell import process_cycler_data\nw, p = clock()\n"
-    "process_cycler_data('arbin', sys.argv[1], sys.argv[1] + '.parquet', overwrite_existing=True)\n"
-    "a, b = clock()\nprint(a - w, b - p)\n"
+    CLOCK + "import sys, pyprobe\nfrom pyprobe.cell import Cell, process_cycler_data\nw, p = clock()\n"
+    "name = sys.argv[1]\nprocess_cycler_data('arbin', name, name + '.parquet', overwrite_existing=True)\n"
+    "m, n = clock()\ncell = Cell(info={'Name': 'cell'})\ncell.import_data('test', name + '.parquet')\n"
+    "test = cell.procedure['test']\nfound = test.charge(0).capacity, test.discharge(0).capacity\n"
+    "a, b = clock()\nassert min(found) > 27\nprint(m - w, n - p)\nprint(a - w, b - p)\n"
+)
+"""The last line with the capacities, the one before it of the conversion alone."""
+CELLPY = (
+    CLOCK + "import sys, warnings\nwarnings.simplefilter('ignore')\nimport cellpy\ncellpy.prms.Reader.sep = ','\n"
+    "w, p = clock()\ncell = cellpy.get(sys.argv[1], instrument='arbin_sql_csv', mass=1.0, nominal_capacity=1.0)\n"
+    "found = cell.data.summary\na, b = clock()\nassert found.charge_capacity.iloc[0] > 27\nprint(a - w, b - p)\n"
 )
 TRIES = 3
+PEER_TRIES = 5
 
 
 def pack_table(rows: int, cells: int, sensors: int, others: int) -> pa.Table:
@@ -61,8 +73,8 @@ def pack_table(rows: int, cells: int, sensors: int, others: int) -> pa.Table:
 
 def arbin_text(rows: int) -> str:
     """A cell's Arbin export, as PyProBE's reader wants its headers."""
-    header = "Date Time,Step Index,Cycle Index,Test Time (s),Current (A),Voltage (V),Charge Capacity (Ah),"
-    lines = [header + "Discharge Capacity (Ah),Aux_Temperature_1 (C)"]
+    names = "Date Time,Step Index,Cycle Index,Test Time (s),Current (A),Voltage (V),Charge Capacity (Ah),"
+    lines = [names + "Discharge Capacity (Ah),Aux_Temperature_1 (C)"]
     half = rows // 2
     for k in range(rows):
         charging = k < half
@@ -75,16 +87,50 @@ def arbin_text(rows: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def database_text(rows: int) -> str:
+    """The same test as Arbin's database exports it, with the columns that cellpy asks for."""
+    lines = [
+        "Data_Point,Date_Time,Test_Time(s),Step_Time(s),Cycle_Index,Step_Index,Current(A),Voltage(V),"
+        "Charge_Capacity(Ah),Discharge_Capacity(Ah),Charge_Energy(Wh),Discharge_Energy(Wh),Internal_Resistance(Ohm)"
+    ]
+    half = rows // 2
+    for k, line in enumerate(arbin_text(rows).splitlines()[1:]):
+        stamp, step, cycle, test_s, amps, volts, charged, discharged, _ = line.split(",")
+        step_s = float(k if k < half else k - half)
+        energies = f"{3.6 * float(charged):.6f},{3.6 * float(discharged):.6f}"
+        front = f"{k + 1},{stamp},{test_s},{step_s:.3f},{cycle},{step},{amps},{volts}"
+        lines.append(f"{front},{charged},{discharged},{energies},0.02")
+    return "\n".join(lines) + "\n"
+
+
+def once(python: Path | str, code: str, path: Path) -> list[tuple[float, float]]:
+    """(wall s, processor s) of each line that a process prints."""
+    words = [str(python), "-c", code, str(path)]
+    # cellpy leaves its logs where it is called.
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=600, cwd=path.parent)
+    figures = [float(word) for line in done.stdout.splitlines()[-2:] for word in line.split()]
+    return list(zip(figures[::2], figures[1::2], strict=True))
+
+
 def timed(python: Path | str, code: str, path: Path) -> tuple[float, float]:
     """(wall s, processor s): the least of a few processes."""
-    found: list[tuple[float, float]] = []
-    for _ in range(TRIES):
-        done = subprocess.run(
-            [str(python), "-c", code, str(path)], check=True, capture_output=True, text=True, timeout=600
-        )
-        wall_s, processor_s = map(float, done.stdout.split()[-2:])
-        found.append((wall_s, processor_s))
-    return min(found)
+    return min(once(python, code, path)[-1] for _ in range(TRIES))
+
+
+def beside(name: str, code: str, path: Path) -> None:
+    """Ours and a peer in turn, and what the peer takes for one of ours."""
+    ours: list[tuple[float, float]] = []
+    theirs: list[list[tuple[float, float]]] = []
+    for _ in range(PEER_TRIES):
+        ours += once(sys.executable, OURS, path)[-1:]
+        theirs.append(once(PEER, code, path))
+    wall, cpu = (statistics.median(one[side] for one in ours) for side in (0, 1))
+    print(f"200,000 rows of one cell (Arbin csv): analyze {wall:.3f} s (processor {cpu:.3f} s)")
+    for number in range(len(theirs[0])):
+        peer, peer_cpu = (statistics.median(one[number][side] for one in theirs) for side in (0, 1))
+        alone = ", its conversion alone" if number < len(theirs[0]) - 1 else ""
+        print(f"  {name}{alone}: {peer:.3f} s ({peer_cpu:.3f} s); {name} / analyze ", end="")
+        print(f"{peer / wall:.2f} ({peer_cpu / cpu:.2f})", flush=True)
 
 
 def main() -> None:
@@ -101,16 +147,14 @@ def main() -> None:
                 (wall, cpu), (bare, bare_cpu) = timed(sys.executable, OURS, path), timed(sys.executable, BARE, path)
                 print(f"{shape} {path.suffix[1:]}: analyze {wall:.2f} s (processor {cpu:.2f} s); ", end="")
                 print(f"pyarrow bare {bare:.2f} s ({bare_cpu:.2f} s); ratio {wall / bare:.2f} ({cpu / bare_cpu:.2f})")
+        if not PEER.is_file():
+            print("PyProBE and cellpy: not installed (make .venv/importers/.packbench-tools)")
+            return
         path = folder / "cell.csv"
         path.write_text(arbin_text(200_000), encoding="utf-8")
-        wall, cpu = timed(sys.executable, OURS, path)
-        print(f"200,000 rows of one cell (Arbin csv): analyze {wall:.3f} s (processor {cpu:.3f} s)")
-        if not PEER.is_file():
-            print("PyProBE: not installed (make .venv/importers/.packbench-tools)")
-            return
-        peer, peer_cpu = timed(PEER, PYPROBE, path)
-        print(f"the same file by PyProBE: {peer:.3f} s ({peer_cpu:.3f} s); PyProBE / analyze ", end="")
-        print(f"{peer / wall:.2f} ({peer_cpu / cpu:.2f})")
+        beside("PyProBE", PYPROBE, path)
+        path.write_text(database_text(200_000), encoding="utf-8")
+        beside("cellpy", CELLPY, path)
 
 
 if __name__ == "__main__":

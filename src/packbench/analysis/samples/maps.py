@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -49,7 +50,7 @@ UNITS_OF: dict[str, str] = {
 }
 """Field to the kind of its unit."""
 _OFFSET = re.compile(r"[+-](?:0[0-9]|1[0-4]):[0-5][0-9]")
-_UNIT = r"(?P<unit>[^()\[\]]+?)"
+_BRACKETS = "()[]"
 
 
 class ColumnModel(StrictModel):
@@ -143,6 +144,9 @@ class SampleColumns:
 
     def match(self, header: Sequence[str]) -> Match | None:
         """Where the map's columns are in a header row; None when one that is needed is not there."""
+        # Most rows that are tried are no header: two columns say so.
+        if any(_find(name, getattr(self.model.fields, name), header) is None for name in ("voltage", "current")):
+            return None
         fields: dict[str, Place] = {}
         for name in SampleFieldsModel.model_fields:
             column: ColumnModel | None = getattr(self.model.fields, name)
@@ -169,15 +173,34 @@ def _headers(column: ColumnModel) -> list[str]:
     return [column.header] if isinstance(column.header, str) else column.header
 
 
+@cache
+def _template(header: str) -> tuple[str, bool, str]:
+    """What stands before the unit, whether there is one, and what stands after it."""
+    before, mark, after = header.lower().partition("{unit}")
+    return before, bool(mark), after
+
+
+def _unit_of(template: tuple[str, bool, str], found: str) -> str | None:
+    """The unit that a header has where its template says `{unit}` ("": it says none); None: another header."""
+    before, has_unit, after = template
+    folded = found.lower()
+    if not has_unit:
+        return "" if folded == before else None
+    if not (folded.startswith(before) and folded.endswith(after)):
+        return None
+    unit = found[len(before) : len(found) - len(after)]
+    return unit if unit and not any(one in _BRACKETS for one in unit) else None
+
+
 def _find(name: str, column: ColumnModel, header: Sequence[str]) -> Place | None:
     units = _KIND_OF[UNITS_OF[name]]
     for text in _headers(column):
-        pattern = re.compile(re.escape(text).replace(re.escape("{unit}"), _UNIT), re.IGNORECASE)
+        template = _template(text)
         for index, found in enumerate(header):
-            matched = pattern.fullmatch(found.strip())
-            if matched is None:
+            unit = _unit_of(template, found.strip())
+            if unit is None:
                 continue
-            unit = matched.groupdict().get("unit", column.unit) or ""
+            unit = unit or column.unit or ""
             if units and unit not in units:
                 continue
             clock = unit == "auto" or unit.startswith("h:")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packbench.analysis.samples.imported import CounterName, ImportedSamples
+from packbench.analysis.samples.instants import alike_instants
 from packbench.analysis.samples.maps import Place, SampleColumns
 from packbench.analysis.samples.raw import RawTable, arrow, floats, read_raw
 from packbench.analysis.table import FloatArray, SampleTable
@@ -25,7 +26,7 @@ from packbench.core.errors import InputError, Problem
 from packbench.core.result import Note
 
 _CLOCK = r"^\s*(?:(?P<d>\d+)\s*[dD天]?\s+)?(?P<h>\d+):(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:\.\d+)?)(?::(?P<ms>\d{1,3}))?\s*$"
-_TO_ISO = {
+TO_ISO = {
     "ymd": (r"^\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})[T ]+(\d{1,2}:\d\d:\d\d(?:\.\d{1,9})?)\s*$", r"\1-0\2-0\3 0\4"),
     "mdy": (r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})[T ]+(\d{1,2}:\d\d:\d\d(?:\.\d{1,9})?)\s*$", r"\3-0\1-0\2 0\4"),
     "dmy": (r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})[T ]+(\d{1,2}:\d\d:\d\d(?:\.\d{1,9})?)\s*$", r"\3-0\2-0\1 0\4"),
@@ -243,12 +244,14 @@ def _instants(raw: RawTable) -> FloatArray:
     if place.order == "unix":
         return raw.numbers(place, "instant")
     if not pa.types.is_timestamp(values.type):
-        pattern, iso = _TO_ISO[place.order]
+        pattern, iso = TO_ISO[place.order]
         texts = raw.texts(place)
+        if (alike := alike_instants(texts, pattern, place.order)) is not None:
+            return alike
         fits = pc.match_substring_regex(texts, pattern=pattern)
         if pc.all(fits).as_py() is False and pc.any(fits).as_py() is not True:
             # A year of four digits in front leaves no doubt, whatever order the map states.
-            pattern, iso = _TO_ISO["ymd"]
+            pattern, iso = TO_ISO["ymd"]
             fits = pc.match_substring_regex(texts, pattern=pattern)
         if pc.all(fits).as_py() is False:
             good = re.compile(pattern).match
