@@ -77,3 +77,37 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
         assert found.below == pytest.approx(found.capacity)
     assert sum(held) >= 18
     assert np.std(off_sd) < 1.4
+
+
+def test_the_posterior_is_that_of_the_prior_weighed_by_the_likelihood() -> None:
+    """Where the voltage says little, plain draws from the prior are enough to know it by."""
+    pair, theta = chen()
+    known = Known(pair, theta, np.zeros(HOURS.size), 0.02, 1.0)
+    seen = at_rest(pair, np.array([theta]) + np.array([-0.1, -0.08, -0.15, 0, 0.03, 0, 0, 0, 0]), 4.2)
+    voltage_v = voltages(pair, seen, HOURS, -0.5)[0]
+    found = Sampler(known, Beginning(HOURS, -0.5, 4.2, *LIMITS_V)).of(voltage_v)
+    draw = np.random.default_rng(4)
+    sisters = np.tile(theta, (6000, 1))
+    for place in (Q_N, Q_P):
+        sisters[:, place] += np.log1p(-draw.uniform(-0.03, 0.2, 6000))
+    sisters[:, Q_LI] *= 1.0 - draw.uniform(-0.03, 0.3, 6000)
+    sisters[:, LEAD_N:7] *= np.exp(0.1 * draw.normal(size=(6000, 2)))
+    sisters[:, 7:] += 0.1 * draw.normal(size=(6000, 2))
+    sisters = at_rest(pair, sisters, 4.2)
+    apart = 0.5 * (HOURS[:, None] - HOURS[None])
+    covariance = 0.02**2 * np.exp(-0.5 * (apart / 0.05) ** 2) + 0.0007**2 * np.eye(HOURS.size)
+    inverse, ones = np.linalg.inv(covariance), np.full(HOURS.size, -0.5)
+    left = voltage_v - voltages(pair, sisters, HOURS, -0.5)
+    film = left @ inverse @ ones / (ones @ inverse @ ones)
+    left -= film[:, None] * ones
+    beyond = np.maximum(-film, 0.0) + np.maximum(film - 0.1, 0.0)
+    log_weight = -0.5 * (np.einsum("ij,jk,ik->i", left, inverse, left) + (beyond / 0.003) ** 2)
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    sisters[:, R] += np.clip(film, 0.0, 0.1)
+    capacity = capacities(pair, sisters, *LIMITS_V)
+    mean = weight @ capacity
+    sd = np.sqrt(weight @ (capacity - mean) ** 2)
+    assert 1.0 / (weight @ weight) > 150.0
+    assert found.capacity == pytest.approx(mean, abs=0.25 * sd)
+    assert found.sd == pytest.approx(sd, rel=0.15)
