@@ -13,7 +13,15 @@ from firmware_bridge.firmware.verify.tools import CORE
 
 TESTS = [
     f"tests/firmware/test_{name}.py"
-    for name in ("arm_sequence", "board_core", "board_latch", "board_memory", "link_vectors", "core_conditions")
+    for name in (
+        "arm_sequence",
+        "sign_and_proof",
+        "board_core",
+        "board_latch",
+        "board_memory",
+        "link_vectors",
+        "core_conditions",
+    )
 ]
 """What covers the core, without the random ones."""
 RUNS = 20_000

@@ -30,6 +30,8 @@ from packbench_sim.wiring import PLAYERS, play
 
 MS = 1_000_000
 SECOND = 1_000_000_000
+AT_REST = {"eastron-sdm": {"standby_w": "0"}}
+"""What makes a device show the same from one reading to the next: a counter counts on, even of a bench at rest."""
 ON_A_PORT = sorted(name for name in PLAYERS if device_map(name).protocol != "gbt27930")
 
 
@@ -48,7 +50,7 @@ class Bench:
         self.bms = PlainBms(pack.series, 4)
         self.cycler = PlainCycler()
         scheme = self.type.links[0]
-        playing = Playing(self.type, self.type.unit, scheme, pack, self.cycler, self.bms)
+        playing = Playing(self.type, self.type.unit, scheme, pack, self.cycler, self.bms, options=AT_REST.get(name, {}))
         self.device = play(playing)
         self.wire = MemoryLink(asyncio.get_running_loop(), self.device, clock)
         self.buses = Buses(clock)
