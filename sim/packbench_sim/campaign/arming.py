@@ -42,7 +42,8 @@ class Arming:
 
     def _inject(self) -> None:
         self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
-        if self.draw.slight and self.draw.row in BRIEF:
+        # What took another form is no loose contact: a meter that is silent for a moment has been asked again.
+        if self.draw.slight and self.draw.row in BRIEF and not self.injected.form:
             self._until_shown()
 
     def _until_shown(self) -> None:

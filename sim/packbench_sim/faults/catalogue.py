@@ -143,6 +143,7 @@ ROWS: tuple[Row, ...] = (
         ALIVE,
         "comms.bms_lost",
         "comms.cycler_lost",
+        "comms.link_lost",  # a set-point that reads back so was not taken
     ),
     _row("sensor.sign", "the board's shunt is reversed", "REFUSE", None, frozenset({"connecting"})),
     _row("sensor.word_order", "the BMS's registers come with their bytes swapped", "S1", 3.5, ALIVE, *NONSENSE),
@@ -185,6 +186,7 @@ ROWS: tuple[Row, ...] = (
         0.02,
         CURRENT,
         "power.board_tripped",
+        "power.load_dump",  # at the clamp it is the pack's voltage that is beyond its limit first
     ),
     _row("power.mains", "the cycler loses its supply", "HOLD", 3.0, CURRENT, "sensor.scale", *CYCLER_GONE),
     _row("power.cooling", "the cooling fails: 3 K/min", "S1", 10.0, CLOSED, "pack.runaway", "pack.bms_alarm"),

@@ -80,6 +80,8 @@ class Injected:
     """Of the controller, as the world saw it then."""
     shown: Shown
     """When it could first be seen; None: not yet."""
+    form: str = ""
+    """Which of a row's forms it took; empty: the row's own."""
 
     @property
     def shown_ns(self) -> int | None:
@@ -142,7 +144,7 @@ class Injector:
                 shown = _never
             plant.inject(row, slight=slight, form=form)
             self._look_often(row)
-            return Injected(row, now_ns, state, shown)
+            return Injected(row, now_ns, state, shown, form)
         if row == "net.rogue_writer":
             self._rogue(now_ns, slight=slight)
             return Injected(row, now_ns, state, lambda: now_ns)
