@@ -96,8 +96,8 @@ class CyclerModel:
         self._safe_s = 0.0
         self.on_command: Callable[[int, bool, float, float, float], None] | None = None
         """Told (t_ns, output_on, voltage V, source A, sink A) of every command, before any fault can lose it."""
-        self.on_meters: Callable[[int, float, float], None] | None = None
-        """Told (t_ns, voltage V, current A) of every reading given out."""
+        self.on_meters: Callable[[int, float, float, bool], None] | None = None
+        """Told (t_ns, voltage V, current A, given out) of every reading; some are the device's own alone."""
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -276,12 +276,12 @@ class CyclerModel:
 
     # -- meters -----------------------------------------------------------------------------
 
-    def reading(self, t_ns: int) -> CyclerReading:
-        """Meter reading at t_ns."""
-        voltage_v, current_a = self.meters(t_ns)
+    def reading(self, t_ns: int, *, given: bool = True) -> CyclerReading:
+        """Meter reading at t_ns; `given`: out of the device, in the reply that follows."""
+        voltage_v, current_a = self.meters(t_ns, given=given)
         return CyclerReading(voltage_v, current_a, self.output_on, self.regulation())
 
-    def meters(self, t_ns: int) -> tuple[float, float]:
+    def meters(self, t_ns: int, *, given: bool = True) -> tuple[float, float]:
         """(voltage V, current A) as shown at t_ns: gain, offset, noise and resolution included."""
         self._advance(t_ns)
         voltage_v, current_a = self.terminal_voltage_v, self.current_a
@@ -294,7 +294,7 @@ class CyclerModel:
         elif self._faults.sense_open:
             voltage_v *= SENSE_OPEN_FACTOR
         if self.on_meters is not None:
-            self.on_meters(t_ns, voltage_v, current_a)
+            self.on_meters(t_ns, voltage_v, current_a, given)
         return voltage_v, current_a
 
     @property

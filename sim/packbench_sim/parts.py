@@ -43,8 +43,8 @@ class CyclerPart(Protocol):
         """Absolute set-points; both currents are magnitudes. Takes effect with the model's ramp."""
         ...
 
-    def reading(self, t_ns: int) -> CyclerReading:
-        """Meter reading at t_ns."""
+    def reading(self, t_ns: int, *, given: bool = True) -> CyclerReading:
+        """Meter reading at t_ns; `given`: the reply that follows shows it."""
         ...
 
 

@@ -41,7 +41,7 @@ class FixedCycler:
     def command(self, t_ns: int, **_: float | bool) -> None:
         pass
 
-    def reading(self, t_ns: int) -> CyclerReading:
+    def reading(self, t_ns: int, *, given: bool = True) -> CyclerReading:
         return CyclerReading(350.0, -50.0, True, "cc")
 
 

@@ -146,7 +146,7 @@ def test_cv_is_told_where_the_voltage_is_held_and_the_current_is_not() -> None:
     class Shown(PlainCycler):
         volts, amps = 350.0, 50.0
 
-        def reading(self, t_ns: int) -> CyclerReading:
+        def reading(self, t_ns: int, *, given: bool = True) -> CyclerReading:
             return CyclerReading(self.volts, self.amps, self.output_on, "cc")
 
     part = Shown()

@@ -46,7 +46,7 @@ class PlainCycler:
         self.current_a = source_current_a - sink_current_a
         self.commands.append((t_ns, output_on, self.current_a))
 
-    def reading(self, t_ns: int) -> CyclerReading:
+    def reading(self, t_ns: int, *, given: bool = True) -> CyclerReading:
         current_a = self.current_a if self.output_on else 0.0
         return CyclerReading(self.voltage_v, current_a, self.output_on, "cc" if self.output_on else "off")
 

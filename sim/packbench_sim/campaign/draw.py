@@ -15,7 +15,7 @@ from packbench_sim.faults.catalogue import ROWS
 LIVES_MAX = 64
 """More than a trial of an hour has."""
 LASTS_S = {
-    "connecting": 0.8,
+    "connecting": 0.3,
     "precharge": 0.15,
     "rest": 9.0,
     "charge_cc": 8.0,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from packbench_sim.campaign.report import Injection
 from packbench_sim.campaign.watch import Watch
-from packbench_sim.faults.catalogue import Row
+from packbench_sim.faults.catalogue import CURRENT, Row
 from packbench_sim.faults.injector import Injected
 
 NS = 1_000_000_000
@@ -23,6 +23,9 @@ OPENS_COLD = frozenset({"comms.host_dead", "comms.loop_stuck", "host.reboot", "h
 UNDONE = frozenset({"net.rogue_writer", "power.setpoint", "power.load_dump"})
 """With the host's next command nothing is left to be seen of what another master has written; without current, of an
 output that gives too little or a pack that has opened."""
+COMMAND_LOST = "comms.link_lost"
+"""A command whose answer is none is not known to have been taken: the run stops, as for `comms.half_write`. What is
+borne is a reading that is none."""
 AT_ONCE_NS = 20_000_000
 OPEN_NS = 1 * NS
 """From the first command to the coil (I2: within a second)."""
@@ -82,7 +85,7 @@ def _gone_on(row: Row, injected: Injected, life: Life, origin_ns: int) -> Inject
     if row.reaction == "MARKED":
         marked = life.marked
         return _told(row, injected, life, origin_ns, None, marked, "marked" if marked else "the result counts")
-    borne = not life.trip or life.trip in row.along
+    borne = not life.trip or life.trip in row.along or (injected.of_command() and life.trip == COMMAND_LOST)
     return _told(row, injected, life, origin_ns, None, borne, "borne" if borne else f"tripped: {life.trip}")
 
 
@@ -96,7 +99,13 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
     safe_ns = open_ns if off_ns is None else min(off_ns, open_ns)
     latency_ns = safe_ns - shown_ns
     held, found = True, life.trip or life.verdict
-    if life.trip and life.trip != row.id and life.trip not in row.rules:
+    own = life.trip == row.id or life.trip in row.rules
+    if own and row.states <= CURRENT and off_ns is not None and latency_ns <= budget_ns:
+        stop_ns = watch.first_off_ns(max(open_ns - OPEN_NS, off_ns), open_ns)
+        if stop_ns is not None and stop_ns > off_ns + OPEN_NS:
+            # Its budget is of current that flows, and the step was over first.
+            return _told(row, injected, life, origin_ns, None, True, f"the step was over before that: {life.trip}")
+    if life.trip and not own:
         held, found = False, f"stopped for another reason: {life.trip}"
     if latency_ns > budget_ns:
         held, found = False, f"after {latency_ns / NS:.3f} s, {budget_ns / NS:g} s promised"

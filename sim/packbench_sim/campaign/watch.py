@@ -24,7 +24,7 @@ class Watch:
     offs: list[int] = field(default_factory=list[int])
     """When the cycler was commanded off."""
     ons: list[int] = field(default_factory=list[int])
-    """When it was commanded on."""
+    """When it was commanded on, with its enable given."""
     on_told: Callable[[int, bool, float, float], None] | None = None
     """Told (t_ns, output on, source A, sink A) of every command that reaches the cycler."""
     quiet: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
@@ -41,7 +41,9 @@ class Watch:
                 before_coil(t_ns, closed)
 
         def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
-            (self.ons if output_on else self.offs).append(t_ns)
+            if plant.cycler.enabled or not output_on:
+                # One that its board has switched off may be told what it likes.
+                (self.ons if output_on else self.offs).append(t_ns)
             if self.on_told is not None:
                 self.on_told(t_ns, output_on, source_a, sink_a)
             if before_command is not None:
@@ -79,6 +81,10 @@ class Watch:
         """When the cycler was told to stop, and to nothing else before `to_ns`; None: it was not."""
         last_on_ns = max((at_ns for at_ns in self.ons if at_ns <= to_ns), default=-1)
         return next((max(at_ns, from_ns) for at_ns in self.offs if last_on_ns <= at_ns <= to_ns), None)
+
+    def first_off_ns(self, from_ns: int, to_ns: int) -> int | None:
+        """When the cycler was told to stop first within a time; None: it was not."""
+        return next((at_ns for at_ns in self.offs if from_ns <= at_ns <= to_ns), None)
 
     def told(self, from_ns: int, to_ns: int) -> bool:
         """Whether the cycler was told anything within a time."""

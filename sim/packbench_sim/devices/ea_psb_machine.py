@@ -296,7 +296,8 @@ class EaMachine:
         self.space.area(number, 1).write(number, value.to_bytes(2, "big"))
 
     def _command(self, t_ns: int, on: bool) -> None:
-        self.counts.flow(t_ns, self.part.reading(t_ns))
+        # It counts for itself up to here: no reply shows this reading.
+        self.counts.flow(t_ns, self.part.reading(t_ns, given=False))
         ratings = self.ratings
         self.part.command(
             t_ns,

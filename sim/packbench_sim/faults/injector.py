@@ -6,7 +6,7 @@ and the disk are not of this world: whoever has them implements `HostFaults`. Mu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -15,7 +15,7 @@ from packbench.run.recorder import COMMIT_NS
 from packbench_sim.faults import wires
 from packbench_sim.faults.active import APART, COLD, FAULT_FLAGS, SILENT_METER, SWITCHES_HOT, Injection
 from packbench_sim.faults.catalogue import CLOSED, INJECTABLE, MS, S
-from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, state_of
+from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, is_write, state_of
 from packbench_sim.loop import VirtualLoop
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
@@ -82,6 +82,8 @@ class Injected:
     """When it could first be seen; None: not yet."""
     form: str = ""
     """Which of a row's forms it took; empty: the row's own."""
+    of_command: Callable[[], bool] = lambda: False
+    """Whether the reply that it touched was a command's."""
 
     @property
     def shown_ns(self) -> int | None:
@@ -131,7 +133,7 @@ class Injector:
         if slight and row == "sensor.sentinel":
             return Injected(row, now_ns, state, self._cycler_sentinel())
         if row in _WIRES:
-            return Injected(row, now_ns, state, self._on_line(row, now_ns, slight=slight))
+            return self._on_line(row, now_ns, state, slight=slight)
         if row in FAULT_FLAGS:
             self._made.setdefault(row, [])
             shown = self._sights.of(row, now_ns)
@@ -164,15 +166,15 @@ class Injector:
 
     # -- lines -------------------------------------------------------------------------------
 
-    def _on_line(self, row: str, now_ns: int, *, slight: bool) -> Shown:
+    def _on_line(self, row: str, now_ns: int, state: str, *, slight: bool) -> Injected:
         role = _WIRES[row] or self._rng.choice(("cycler", "bms"))
-        if row == "comms.noise" and self._rng.random() < 0.3 and state_of(self.world) in CLOSED:
+        if row == "comms.noise" and self._rng.random() < 0.3 and state in CLOSED:
             # A frame that the board does not get: none of the sequence that closes its contactor, where it is refused.
             fault = wires.Once(
                 self.lines["board"], self.loop.now_ns, wires.damaged(self._rng, tcp=False), on="to_device"
             )
             self._made.setdefault(row, []).append(fault)
-            return lambda: fault.seen_ns
+            return Injected(row, now_ns, state, lambda: fault.seen_ns)
         link, tcp, rng = self.lines[role], role == "cycler", self._rng
         clock = self.loop.now_ns
         fault: wires.LineFault
@@ -202,11 +204,11 @@ class Injector:
                 fault = wires.HalfWrite(link, clock, rng, tcp=tcp, silent=slight)
             case "net.malformed":
                 link.deliver_later(rng.randbytes(rng.randrange(1, 200)), 0)
-                return lambda: now_ns
+                return Injected(row, now_ns, state, lambda: now_ns)
             case _:
                 fault = wires.EveryReply(link, clock, wires.swapped(tcp=tcp))
         self._made.setdefault(row, []).append(fault)
-        return lambda: fault.seen_ns
+        return Injected(row, now_ns, state, lambda: fault.seen_ns, of_command=lambda: is_write(fault.touched, tcp=tcp))
 
     def _cycler_sentinel(self) -> Shown:
         """The other reading that may be none: what the interface fills in where the cycler's voltage should stand."""

@@ -84,13 +84,22 @@ class Sights:
 
     def _note_asking(self, role: str, link: MemoryLink) -> None:
         asked_ns, before = self._asked_ns, link.on_written
+        its_own = self._its_own(role)
 
         def on_written(t_ns: int, data: bytes) -> None:
-            asked_ns[role] = t_ns
+            if its_own(data):
+                asked_ns[role] = t_ns
             if before is not None:
                 before(t_ns, data)
 
         link.on_written = on_written
+
+    def _its_own(self, role: str) -> Callable[[bytes], bool]:
+        """Tells a device's messages from those of others on the same line."""
+        if role != "meter":
+            return lambda _data: True
+        unit = self._world.plant.bench.devices[role].unit
+        return lambda data: data[:1] == bytes([unit])
 
     def of(self, row: str, now_ns: int) -> Shown:
         """When a fault of the plant that becomes true now can first be seen."""
@@ -163,18 +172,20 @@ class Sights:
         contactor = self._world.plant.contactor
         pause_ns = PAUSE_NS if role == "cycler" else 3 * PAUSE_NS
         asked_ns, begun_ns = self._asked_ns.get(role, now_ns), -1
+        its_own = self._its_own(role)
         before_written, before_delivered = link.on_written, link.on_delivered
 
         def on_written(t_ns: int, data: bytes) -> None:
             nonlocal asked_ns, begun_ns
-            if begun_ns < 0 and t_ns - asked_ns > pause_ns:
-                begun_ns = t_ns
-            asked_ns = t_ns
+            if its_own(data):
+                if begun_ns < 0 and t_ns - asked_ns > pause_ns:
+                    begun_ns = t_ns
+                asked_ns = t_ns
             if before_written is not None:
                 before_written(t_ns, data)
 
         def on_delivered(t_ns: int, data: bytes) -> None:
-            if not seen and begun_ns >= 0 and (role != "cycler" or contactor.closed):
+            if not seen and begun_ns >= 0 and its_own(data) and (role != "cycler" or contactor.closed):
                 seen.append(t_ns)
             if before_delivered is not None:
                 before_delivered(t_ns, data)

@@ -5,7 +5,7 @@ Owns the comparisons. Must not use the engine's meter or the analysis: it integr
 I8. Seen: per executed step,
     (a) the trapezoid of V I over its rows against the stored Wh between the same rows, up to a trip (from then on
         nothing is counted, and rows go on); over a recorded gap no energy is taken for granted, and the stored Wh must
-        not have grown by more than the largest power over the time that was seen;
+        not have grown by more than the largest power over the time that was seen, and a poll;
     (b) the Wh of its last row against the step's record;
     (c) the same step in result.json;
     (d) the result's energy against the mean of the steps it counts;
@@ -106,7 +106,8 @@ def _over_gap(
     before, after = t_ns[t_ns <= gap[0]], t_ns[t_ns >= gap[1]]
     if not len(before) or not len(after):
         return
-    seen_h = float(gap[0] - before[-1] + after[0] - gap[1]) / NS_PER_H
+    # As between rows: the meter counts to a reading, and a row carries its decision.
+    seen_h = float(gap[0] - before[-1] + after[0] - gap[1] + POLL_NS) / NS_PER_H
     most_wh = float(np.abs(power).max()) * seen_h * (1.0 + CLOSES) + 1e-6
     _compare(report, step, "nothing over the gap", "stored Wh", 0.0, grown_wh, most_wh)
 

@@ -244,9 +244,11 @@ class Monitor:
         cycler = self._world.plant.cycler
         if output_on and cycler.enabled and not cycler.output_on:
             self.board.on_output(t_ns)
-        more = source_a > self._told_a[0] or sink_a > self._told_a[1]
-        self._told_a = (source_a, sink_a) if output_on else (0.0, 0.0)
-        if output_on and more and self._journal is not None and not self._journal.intended():
+        # Without its enable it delivers nothing, whatever it is told.
+        told = output_on and cycler.enabled
+        more = told and (source_a > self._told_a[0] or sink_a > self._told_a[1])
+        self._told_a = (source_a, sink_a) if told else (0.0, 0.0)
+        if more and self._journal is not None and not self._journal.intended():
             text = f"the cycler is told {max(source_a, sink_a):.1f} A before the record of it is on disk"
             self._report(Violation("I7", t_ns, text))
         self.commands.append((t_ns, "cycler", (output_on, voltage_v, source_a, sink_a)))
@@ -255,12 +257,13 @@ class Monitor:
         self.board.look()
         self._plan()
 
-    def _meters(self, t_ns: int, voltage_v: float, current_a: float) -> None:
+    def _meters(self, t_ns: int, voltage_v: float, current_a: float, given: bool) -> None:
         pack = self._world.plant.pack
         if not self._marks_ns or t_ns > self._marks_ns[-1]:
             self._marks_ns.append(t_ns)
             self._marks_as.append(pack.throughput_charge_as - pack.throughput_discharge_as)
-        self._give(Given("cycler", t_ns, (voltage_v, current_a)))
+        if given:
+            self._give(Given("cycler", t_ns, (voltage_v, current_a)))
 
     def _measurement(self, t_ns: int, measurement: Measurement) -> None:
         self._give(Given("bms", t_ns, measurement))

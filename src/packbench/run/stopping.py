@@ -30,7 +30,7 @@ LOOK_NS = 20_000_000
 CHAMBER_WAIT_NS = 3_000_000_000
 """How long a chamber's answer is waited for; the bench is at rest before it is asked."""
 OFF_TRIES = 3
-"""An "off" that got no answer is repeated at once, ahead of everything on its bus."""
+"""An "off", "open" or "trip" that got no answer is repeated at once, ahead of everything on its bus."""
 TRIP_BY_HOST = 1
 """The board's trip code for "the host said so"."""
 
@@ -48,12 +48,12 @@ class Stopper:
     async def stop(self, reaction: Reaction) -> None:
         """Current to zero and contactor open, latched on the board. S0: both at once; S1: current first."""
         if reaction == "S0":
-            await asyncio.gather(self.off(), self.attempt("board trip", lambda: self.board.trip(TRIP_BY_HOST)))
+            await asyncio.gather(self.off(), self.trip())
             return
         without_load = asyncio.create_task(self._without_load(), name="current to zero")
         # A cycler that is slow to say "off" must not hold up the contactor: late, category 1 becomes category 0.
         await asyncio.wait({without_load}, timeout=CURRENT_WAIT_NS / 1e9)
-        await self.attempt("board trip", lambda: self.board.trip(TRIP_BY_HOST))
+        await self.trip()
         await without_load
 
     async def _without_load(self) -> None:
@@ -62,10 +62,11 @@ class Stopper:
 
     async def off(self) -> bool:
         """The cycler's output off; whether it answered."""
-        for _ in range(OFF_TRIES):
-            if await self.attempt("cycler off", self.cycler.off):
-                return True
-        return False
+        return await self._until_taken("cycler off", self.cycler.off)
+
+    async def trip(self) -> bool:
+        """The contactor open, latched on the board; whether it answered."""
+        return await self._until_taken("board trip", lambda: self.board.trip(TRIP_BY_HOST))
 
     async def low_current(self) -> bool:
         """Whether the cycler's own reading came below 1 A within the time that I2 allows."""
@@ -92,7 +93,7 @@ class Stopper:
         """
         if await self.off():
             await self.low_current()
-        await self.attempt("board open", self.board.open)
+        await self._until_taken("board open", self.board.open)
         closed = await self._contactor(OPEN_WAIT_NS + release_ns)
         flowing_a = await self._flowing()
         await self.attempt("cycler release", self.cycler.release)
@@ -109,6 +110,13 @@ class Stopper:
         for _ in range(OFF_TRIES):
             if await self.attempt("chamber stop", stop) or self.clock.now_ns() >= deadline_ns:
                 return
+
+    async def _until_taken(self, name: str, command: Callable[[], Awaitable[None]]) -> bool:
+        """Give a command that takes energy away, which may be given twice, until it is answered; whether it was."""
+        for _ in range(OFF_TRIES):
+            if await self.attempt(name, command):
+                return True
+        return False
 
     async def attempt(self, name: str, command: Callable[[], Awaitable[None]]) -> bool:
         """Give one command; whether it was taken. What goes wrong with it must not stop the next one."""
