@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from packbench_sim.campaign.trial import run_trial
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.catalogue import BY_ID, INJECTABLE
 from packbench_sim.faults.injector import Injected
+from packbench_sim.faults.seen import Sights
 from packbench_sim.invariants.twice import Told, same_control
 
 S = 1_000_000_000
@@ -130,6 +133,10 @@ def seen(row: str, state: str = "discharge", shown_ns: int = 10 * S) -> Injected
     return Injected(row, 9 * S, state, lambda: shown_ns)
 
 
+def on_line(row: str, *, of_command: bool) -> Injected:
+    return Injected(row, 9 * S, "discharge", lambda: 10 * S, of_command=lambda: of_command)
+
+
 def stopped(off_s: float, open_s: float) -> Watch:
     watch = Watch()
     watch.coil = [(1 * S, True), (round(open_s * S), False)]
@@ -167,3 +174,54 @@ def test_what_is_to_be_borne_must_not_trip_and_what_is_to_be_marked_must_be() ->
     assert not judged(noise, seen(noise.id), life(Watch(), trip="comms.noise"), 0).held
     assert judged(weld, seen(weld.id), life(Watch(), verdict="pass", marked=True), 0).held
     assert not judged(weld, seen(weld.id), life(Watch(), verdict="pass"), 0).held
+
+
+@pytest.mark.parametrize("row_id", ["comms.noise", "comms.wrong_unit", "comms.late_reply"])
+def test_a_command_whose_answer_is_none_may_end_the_run_and_a_reading_may_not(row_id: str) -> None:
+    row, lost = BY_ID[row_id], life(Watch(), trip="comms.link_lost")
+    assert judged(row, on_line(row_id, of_command=True), lost, 0).held
+    assert not judged(row, on_line(row_id, of_command=False), lost, 0).held
+    assert not judged(row, on_line(row_id, of_command=True), life(Watch(), trip="power.weld"), 0).held
+
+
+def test_a_budget_of_current_that_flows_ends_with_the_step() -> None:
+    """The profile's own "off" is no reaction: the stop that follows in the rest is told apart from a late contactor."""
+    row, watch = BY_ID["sensor.frozen"], stopped(57.0, 60.5)
+    assert row.budget_ns == 48 * S
+    late = judged(row, seen(row.id), life(watch, trip="sensor.scale"), 0)
+    assert not late.held, 'one "off", and the contactor 3.5 s later'
+    watch.offs.append(round(60.4 * S))
+    over = judged(row, seen(row.id), life(watch, trip="sensor.scale"), 0)
+    assert (over.held, over.latency_s) == (True, None)
+    assert not judged(row, seen(row.id), life(watch, trip="pack.hvil"), 0).held, "another reason"
+    watch.offs[0] = 59 * S
+    assert not judged(row, seen(row.id), life(watch, trip="sensor.scale"), 0).held, "beyond the budget"
+
+
+def test_a_cycler_without_its_enable_is_not_switched_on_by_what_it_is_told() -> None:
+    watch, loop = Watch(), SimpleNamespace(on_tick=None)
+    cycler = SimpleNamespace(on_command=None, enabled=True, current_a=0.0)
+    world: Any = SimpleNamespace(plant=SimpleNamespace(contactor=SimpleNamespace(on_coil=None), cycler=cycler))
+    watch.attach(world, loop)  # pyright: ignore[reportArgumentType]
+    cycler.on_command(1 * S, True, 50.0, 10.0, 0.0)
+    cycler.enabled = False
+    cycler.on_command(2 * S, False, 0.0, 0.0, 0.0)
+    cycler.on_command(3 * S, True, 50.0, 5.0, 0.0)
+    assert (watch.ons, watch.offs) == ([1 * S], [2 * S])
+    assert watch.off_for_good_ns(0, 4 * S) == 2 * S
+
+
+def test_a_meter_shows_by_its_own_reply_on_a_line_that_it_shares() -> None:
+    link: Any = SimpleNamespace(on_written=None, on_delivered=None)
+    bench = SimpleNamespace(devices={"meter": SimpleNamespace(unit=2)})
+    world: Any = SimpleNamespace(plant=SimpleNamespace(bench=bench, contactor=SimpleNamespace(closed=True)))
+    sights = Sights(world, loop=None)  # pyright: ignore[reportArgumentType]
+    sights.attach_lines({"meter": link})
+    shown = sights.of("pack.insulation", 0)
+    chamber, meter = bytes([1, 3, 0]), bytes([2, 3, 0])
+    link.on_written(1 * S, chamber)
+    link.on_delivered(1 * S + 1, chamber)
+    assert shown() is None
+    link.on_written(2 * S, meter)
+    link.on_delivered(2 * S + 1, meter)
+    assert shown() == 2 * S + 1

@@ -104,6 +104,22 @@ def test_ea_echo_is_accepted_not_executed() -> None:
     with_ea(use, execution_delay_ns=50 * MS)
 
 
+def test_ea_that_is_told_a_set_point_gives_no_reading_out() -> None:
+    """It counts its ampere-hours up to a command by its own meters: whoever asks sees nothing of that."""
+
+    async def use(cycler: EaPsb, _device: EaPsbDevice, part: PlainCycler, clock: VirtualClock) -> None:
+        await cycler.prepare()
+        await cycler.apply(Setpoint(10.0, 400.0))
+        part.given.clear()
+        await cycler.apply(Setpoint(8.0, 400.0))
+        assert part.commands[-1][2] == pytest.approx(8.0, abs=120 / 52428)
+        assert part.given == []
+        await cycler.read()
+        assert len(part.given) == 1
+
+    with_ea(use)
+
+
 def test_ea_writes_outside_remote_and_in_local_are_refused() -> None:
     async def main(clock: VirtualClock) -> None:
         device = EaPsbDevice(EA, PlainCycler())

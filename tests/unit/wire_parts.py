@@ -38,6 +38,8 @@ class PlainCycler:
         self.current_a = 0.0
         self.clamp_v = 0.0
         self.commands: list[tuple[int, bool, float]] = []
+        self.given: list[int] = []
+        """When a reading was asked for that a reply shows."""
 
     def command(
         self, t_ns: int, *, output_on: bool, voltage_v: float, source_current_a: float, sink_current_a: float
@@ -47,6 +49,8 @@ class PlainCycler:
         self.commands.append((t_ns, output_on, self.current_a))
 
     def reading(self, t_ns: int, *, given: bool = True) -> CyclerReading:
+        if given:
+            self.given.append(t_ns)
         current_a = self.current_a if self.output_on else 0.0
         return CyclerReading(self.voltage_v, current_a, self.output_on, "cc" if self.output_on else "off")
 
