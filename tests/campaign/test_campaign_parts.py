@@ -6,13 +6,17 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.unit.test_store import write_run
 
 from packbench.core.errors import InputError
+from packbench.store import RunReader
 from packbench_sim.campaign import runner, shrink
+from packbench_sim.campaign.corrupting import missed
 from packbench_sim.campaign.draw import Draw, drawn, pairs_of
 from packbench_sim.campaign.judged import Life, judged
 from packbench_sim.campaign.report import Injection, TrialReport, Violation, report_from
@@ -225,3 +229,16 @@ def test_a_meter_shows_by_its_own_reply_on_a_line_that_it_shares() -> None:
     link.on_written(2 * S, meter)
     link.on_delivered(2 * S + 1, meter)
     assert shown() == 2 * S + 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_changed_record_is_named_whichever_it_is(tmp_path: Path, seed: int) -> None:
+    """Few records, so that the first comes up: nobody can tell it from the description of the run."""
+    write_run(tmp_path / "run.db", rows=2)
+    assert missed(tmp_path / "run.db", Random(seed)) == ""
+
+
+def test_a_changed_record_that_is_not_named_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "run.db")
+    monkeypatch.setattr(RunReader, "verify", lambda _reader: None)
+    assert missed(tmp_path / "run.db", Random(1)).endswith("and it verifies")
