@@ -17,20 +17,29 @@ SEEDS = 200
 MINUTES = 10
 
 
+def told(*words: str) -> str:
+    """What a campaign prints. A process of its own: it starts two more."""
+    program = Path(sys.executable).with_name("packbench")
+    done = subprocess.run([program, "campaign", *words], capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode in (0, 5), done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Its report. A process of its own: it starts two more."""
+    """Its report."""
     kept = tmp_path_factory.mktemp("campaign") / "kept.jsonl"
-    words = ["campaign", "--seeds", str(SEEDS), "--minutes", str(MINUTES), "--out", str(kept), "--json"]
-    program = Path(sys.executable).with_name("packbench")
-    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode in (0, 5), done.stderr
-    return json.loads(done.stdout)
+    return json.loads(told("--seeds", str(SEEDS), "--minutes", str(MINUTES), "--out", str(kept), "--json"))
+
+
+def listed(campaign: dict[str, Any]) -> list[str]:
+    """Its violations, in words."""
+    return [f"{each['of']}, seed {each['seed']}: {each['text']} ({each['command']})" for each in campaign["violations"]]
 
 
 def test_nothing_is_violated(campaign: dict[str, Any]) -> None:
-    told = [f"{each['of']}, seed {each['seed']}: {each['text']} ({each['command']})" for each in campaign["violations"]]
-    assert not told, "\n".join(told[:10])
+    found = listed(campaign)
+    assert not found, "\n".join(found[:10])
     assert campaign["ok"]
     assert campaign["seeds"] == SEEDS
     assert campaign["simulated_hours"] >= SEEDS * MINUTES / 60
@@ -66,3 +75,17 @@ def test_every_row_of_the_catalogue_is_there_once_and_pending_ones_say_why() -> 
     for row in ROWS:
         assert bool(row.pending) != bool(row.states) or row.id == "host.tick_wrap"
         assert set(row.not_held) <= set(row.states)
+
+
+def test_two_faults_at_a_time_violate_nothing_either() -> None:
+    found = json.loads(told("--pairs", "--seeds", "16", "--minutes", "10", "--json"))
+    assert not listed(found), "\n".join(listed(found)[:10])
+    assert found["pairs"]
+    faults = sum(count for states in found["injections"].values() for count in states.values())
+    assert faults > found["lives"], "more than one to a life"
+
+
+def test_what_is_not_judged_is_not_shown() -> None:
+    one, two = told("--seeds", "1", "--minutes", "2"), told("--pairs", "--seeds", "1", "--minutes", "2")
+    assert "Held" in one.splitlines()[0]
+    assert two.splitlines()[0].split() == ["Fault", "Injected", "States"]

@@ -40,7 +40,9 @@ def add(subparsers: Subparsers) -> None:
         "--minutes", type=_minutes, default=10.0, metavar="M", help="of the bench, a trial (default 10)"
     )
     parser.add_argument("--faults", default="all", metavar="ID,...", help="faults to draw from (default all)")
-    parser.add_argument("--pairs", action="store_true", help="two faults at a time")
+    parser.add_argument(
+        "--pairs", action="store_true", help="two faults at a time: invariants are judged, a fault's own promise is not"
+    )
     parser.add_argument(
         "--processes", type=_count, default=None, metavar="N", help="how many at once (default: all cores)"
     )
@@ -72,8 +74,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     if not args.no_shrink:
         tally.violations = shrunk(tally.violations, {spec.seed: spec for spec in specs})
     tally.violations.sort(key=lambda found: (found.seed, found.t_s))
-    data: dict[str, Any] = {"ok": not tally.violations, **tally.as_dict()}
-    return Done(data, (_table(tally), _summary(tally)), FOUND if tally.violations else 0)
+    data: dict[str, Any] = {"ok": not tally.violations, "pairs": args.pairs, **tally.as_dict()}
+    shown = (_table(tally, promised=not args.pairs), _summary(tally))
+    return Done(data, shown, FOUND if tally.violations else 0)
 
 
 def _rows(words: str) -> tuple[str, ...]:
@@ -110,21 +113,26 @@ def _progress(terminal: Terminal) -> Progress:
     )
 
 
-def _table(tally: Tally) -> Table:
+def _table(tally: Tally, *, promised: bool) -> Table:
+    """`promised`: each fault came alone, so that what followed can be held against its promise."""
     table = Table(box=None, pad_edge=False)
-    for heading, right in (("Fault", False), ("Injected", True), ("Held", True), ("p99 / s", True), ("Worst / s", True),
-                           ("Budget / s", True), ("States", False)):  # fmt: skip
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "States")
+    judged = ("Held", "p99 / s", "Worst / s", "Budget / s") if promised else ()
+    for heading in ("Fault", "Injected", *judged, "States"):
+        words = heading in ("Fault", "States")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "States")
     for row, states in sorted(tally.injections.items()):
         count = sum(states.values())
         latencies = tally.latencies[row].as_dict() if row in tally.latencies else {}
         held = tally.held[row]
         figures = [latencies.get(name) for name in ("p99_s", "worst_s", "budget_s")]
+        cells = (
+            Text(str(held), style="" if held == count else "red"),
+            *("" if figure is None else f"{figure:.3g}" for figure in figures),
+        )
         table.add_row(
             row,
             str(count),
-            Text(str(held), style="" if held == count else "red"),
-            *("" if figure is None else f"{figure:.3g}" for figure in figures),
+            *(cells if promised else ()),
             Text(", ".join(f"{state} {number}" for state, number in sorted(states.items())), style="dim"),
         )
     return table
