@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from packbench.core.limits import Limits
 from packbench.core.specs import BenchSpec, PackSpec
-from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
+from packbench.run.devices import Devices
 from packbench.run.driving import Stepping
 from packbench_board.codes import Input
 from packbench_sim.board import Deadlines, DirectBoard, SimBoard

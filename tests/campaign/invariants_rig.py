@@ -21,7 +21,8 @@ from packbench.core.limits import Limits, LimitSet
 from packbench.core.records import Event
 from packbench.core.samples import Provenance
 from packbench.core.specs import BenchSpec
-from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.devices import Devices
 from packbench.run.recorder import BatchPolicy, Recorder, TaskWriter
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta

@@ -13,7 +13,8 @@ from tests.scenario.support import Witness
 
 from packbench.app.devices import Buses, Line, board_driver, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job, load_job
-from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.devices import Devices
 from packbench_sim.chamber import ClimateChamber
 from packbench_sim.devices.modbus_chamber import ModbusChamberDevice
 from packbench_sim.devices.modbus_insulation import ModbusInsulationDevice

@@ -16,7 +16,8 @@ from tests.scenario.support import ask
 from packbench.app.job import load_job
 from packbench.core.errors import ReplyTimeout
 from packbench.drivers.protocols import Chamber
-from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.devices import Devices
 from packbench_sim.devices.modbus_chamber import ModbusChamberDevice
 from packbench_sim.devices.modbus_insulation import ModbusInsulationDevice
 from packbench_sim.loop import VirtualClock, run_virtual

@@ -13,7 +13,8 @@ from packbench.app.virtual import NoJournal
 from packbench.core.errors import ReplyTimeout
 from packbench.core.samples import BmsSample, BoardSample, CyclerSample
 from packbench.drivers.protocols import Identity, Setpoint
-from packbench.run.bench import BenchRun, Devices, RunOutcome
+from packbench.run.bench import BenchRun, RunOutcome
+from packbench.run.devices import Devices
 from packbench.run.driving import Stepping
 from packbench_board.words import BoardEvent
 from packbench_sim.board import DirectBoard

@@ -22,9 +22,9 @@ from packbench.drivers.gbt27930_settings import settings_from
 from packbench.drivers.protocols import Bms, Board, Chamber, Cycler, Identity, Meter, ProgrammedCycler
 from packbench.maps.file import load_device
 from packbench.maps.schema import DeviceType, Kind, Scheme
-from packbench.run.bench import Devices
 from packbench.run.board_settings import board_settings
 from packbench.run.charger import Charger
+from packbench.run.devices import Devices
 from packbench.run.driving import Driving, Following, Stepping, program_lag_ns
 from packbench.run.port import Port
 from packbench.run.supervised import SupervisedBoard

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from packbench.app.devices import Buses, Line, board_driver, connect, line_names, load_types, scheme_of
 from packbench.app.job import Job
-from packbench.run.bench import Devices
+from packbench.run.devices import Devices
 
 if TYPE_CHECKING:
     from packbench_sim.loop import VirtualClock, VirtualLoop

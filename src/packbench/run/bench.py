@@ -15,12 +15,12 @@ from types import MappingProxyType
 from typing import Any
 
 from packbench.clock import Clock
-from packbench.core.errors import DeviceError, LinkError, SafetyStop, StoreError
+from packbench.core.errors import DeviceError, SafetyStop, StoreError
 from packbench.core.limits import Limits
 from packbench.core.records import Row, Trip
-from packbench.core.samples import BmsSample, ChamberSample, CyclerSample, MeterSample, Snapshot
-from packbench.core.specs import BenchSpec, DeviceSpec, Fitted, PackSpec
-from packbench.drivers.protocols import Bms, Board, Chamber, Identity, Meter
+from packbench.core.samples import Snapshot
+from packbench.core.specs import BenchSpec, PackSpec
+from packbench.drivers.protocols import Board, Identity
 from packbench.engine.effects import Finish
 from packbench.engine.prelude import FROM_THE_TOP
 from packbench.engine.state import EngineState
@@ -30,15 +30,15 @@ from packbench.run.arming import Arming
 from packbench.run.channel import Channel, Outbox
 from packbench.run.checkpoints import CHECKPOINT
 from packbench.run.controls import Controls
-from packbench.run.driving import Driving
+from packbench.run.devices import Devices
 from packbench.run.energy_counter import BEGIN, END, RESUMED, note_counter
 from packbench.run.first_questions import FirstQuestions, Stopped
 from packbench.run.operator import Operator
-from packbench.run.poller import Poller
 from packbench.run.renewal import Feed, feed_of, renewal_rules
 from packbench.run.resuming import Resumption
 from packbench.run.stopping import Stopper
 from packbench.run.supervised import SupervisedBoard, SupervisedHere
+from packbench.run.watching import Watching
 from packbench.safety.sources import NAMES
 from packbench.safety.view import Expectation
 from packbench_board.words import BoardEvent
@@ -46,20 +46,6 @@ from packbench_board.words import BoardEvent
 FIRST_READINGS_NS = 10_000_000_000
 """Every source must have answered once within this time."""
 LOOK_NS = 100_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Devices:
-    """The bench's devices, already connected."""
-
-    cycler: Driving
-    bms: Bms
-    board: Board | SupervisedBoard
-    """Its driver, which is then supervised in this loop, or the supervisor that holds it."""
-    told: Callable[[CyclerSample], None] | None = None
-    """Who else hears each reading of the cycler: a BMS on a charging bus is told what its charger gives."""
-    chamber: Chamber | None = None
-    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +102,7 @@ class BenchRun:
         self._actor.attach(self.channel)
         self.controls = Controls(clock, self.channel, self._actor)
         """What an operator may ask of the run while it goes on."""
-        self._pollers: dict[str, Poller[Any]] = self._make_pollers()
+        self._watching = Watching(clock, bench, devices, self.channel, self._note)
         self._hear_board()
         self._tasks: list[asyncio.Task[None]] = []
         self._begin = FROM_THE_TOP
@@ -152,7 +138,7 @@ class BenchRun:
         return RunOutcome(
             finish,
             unsafe or (None if latched is None else latched.trip),
-            sum(poller.polls for poller in self._pollers.values()),
+            self._watching.polls,
             self._board.beats,
             bench_ns,
             tuple(self._stopper.failures),
@@ -225,8 +211,8 @@ class BenchRun:
     async def _watch(self) -> None:
         """Start polling, and wait until every source has answered once."""
         now_ns = self._clock.now_ns()
-        for name, poller in self._pollers.items():
-            self._start(poller.run(now_ns), f"poll {name}")
+        for name, watching in self._watching.tasks(now_ns):
+            self._tasks.append(self._actor.watch(asyncio.create_task(watching, name=f"poll {name}")))
         await self._until(
             lambda: not self.channel.unheard(),
             FIRST_READINGS_NS,
@@ -314,7 +300,7 @@ class BenchRun:
         board, channel = self._board, self.channel
         board.on_ping = self._feed
         board.on_status = channel.on_board
-        board.on_missed = self._failed("board")
+        board.on_missed = self._watching.failed("board")
         board.on_withheld = self._withheld
         board.on_lost = lambda reason: channel.on_lost("board", f"the supervisor is gone ({reason})")
 
@@ -332,40 +318,8 @@ class BenchRun:
         if self.channel.latched is None:
             self._note("lease_withheld", reason=reason)
 
-    def _make_pollers(self) -> dict[str, Poller[Any]]:
-        """One for each source that is asked at its own period; the board is asked by its heartbeat."""
-        clock, bench, devices = self._clock, self._bench, self._devices
-        pollers: dict[str, Poller[Any]] = {
-            "cycler": Poller[CyclerSample](
-                clock, bench.cycler.poll_period_ns, devices.cycler.read, self._on_cycler, self._failed("cycler")
-            ),
-            "bms": Poller[BmsSample](
-                clock, bench.bms.poll_period_ns, devices.bms.read, self.channel.on_bms, self._failed("bms")
-            ),
-        }
-        for name, spec in bench.fitted.items():
-            pollers[name] = self._fitted_poller(name, spec)
-        return pollers
-
-    def _fitted_poller(self, name: Fitted, spec: DeviceSpec) -> Poller[Any]:
-        clock, failed = self._clock, self._failed(name)
-        if name == "chamber":
-            assert self._devices.chamber is not None
-            read = self._devices.chamber.read
-            return Poller[ChamberSample](clock, spec.poll_period_ns, read, self.channel.on_chamber, failed)
-        assert self._devices.meter is not None
-        return Poller[MeterSample](clock, spec.poll_period_ns, self._devices.meter.read, self.channel.on_meter, failed)
-
-    def _on_cycler(self, sample: CyclerSample) -> None:
-        self.channel.on_cycler(sample)
-        if self._devices.told is not None:
-            self._devices.told(sample)
-
-    def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(self._actor.watch(asyncio.create_task(coroutine, name=name)))
-
     def _pace(self, period_ns: int) -> None:
-        self._pollers["cycler"].set_period(period_ns)
+        self._watching.pace(period_ns)
 
     def _row(self, row: Row) -> None:
         try:
@@ -383,16 +337,6 @@ class BenchRun:
 
     def _note(self, kind: str, **data: Any) -> None:
         self._actor.event(kind, **data)
-
-    def _failed(self, source: str) -> Callable[[DeviceError], None]:
-        """What a failed poll does: a line in the log. A lost link stops the run at once, silence when it is stale."""
-
-        def on_error(error: DeviceError) -> None:
-            self._note("poll_failed", source=source, error=str(error))
-            if isinstance(error, LinkError):
-                self.channel.on_lost(source, str(error))
-
-        return on_error
 
 
 def _supervised(
