@@ -151,3 +151,27 @@ def test_i8_a_gap_that_hid_more_than_its_record_says(unseen_ah: float | None, to
     truth = Truth([0, 15 * S, 45 * S, 60 * S], [0.0, 100.0, 300.0, 900.0])
     check_gaps(run, kept, truth, InstrumentErrors.none(96), found.append)
     assert bool(found) is told
+
+
+def switched(run: StoredRun, *kinds: str, at_h: float) -> StoredRun:
+    """With these commands in it, one second apart, after the output had been switched on."""
+    told: list[tuple[int, int, str, dict[str, Any]]] = [(0, 0, "set_output", {"current_a": 10.0})]
+    for number, kind in enumerate(kinds):
+        told.append((0, round(at_h * H) + number * S, kind, {"current_a": 10.0} if kind == "set_output" else {}))
+    run.events = [*told, *run.events]
+    return run
+
+
+@pytest.mark.parametrize(
+    ("missing_wh", "kinds", "at_h", "closes"),
+    [
+        (50.0, ("output_off", "set_output"), 0.95, True),
+        (50.0, ("set_output",), 0.95, False),
+        (50.0, (), 0.95, False),
+        (250.0, ("output_off", "set_output"), 0.95, False),
+    ],
+)
+def test_i8_a_pause_that_no_row_shows(missing_wh: float, kinds: tuple[str, ...], at_h: float, closes: bool) -> None:
+    """Between two rows of 1 kW, 6 min apart, nothing flowed for a while."""
+    run = switched(run_with(np.where(np.arange(20) > 8, COUNTED - missing_wh, COUNTED), gap=None), *kinds, at_h=at_h)
+    assert (not energy(run)) is closes

@@ -116,6 +116,29 @@ def test_a_damaged_reply_costs_one_retry() -> None:
     run_virtual(main)
 
 
+def test_an_urgent_question_is_asked_again_behind_the_orders_that_wait() -> None:
+    """The look after an "off": one reply that is lost must not end a run, nor hold up another "off"."""
+
+    async def main(clock: VirtualClock) -> None:
+        wire = ScriptedTransport()
+        port = make_port(wire, clock, retries=1)
+
+        def answer(sent: bytes) -> None:
+            if len(wire.sent) > 1:
+                later(clock, 1, wire, sent if sent[1] == 5 else registers(7))
+
+        wire.on_write = answer
+        look = asyncio.ensure_future(port.exchange(read_registers(1, 505, 1), urgent=True))
+        await clock.sleep_until(50 * MS)
+        off = asyncio.ensure_future(port.exchange(write_coil(1, 405, False), urgent=True))
+        assert (await look).value == (7).to_bytes(2, "big")
+        assert off.done()
+        assert [sent[1] for sent in wire.sent] == [3, 5, 3]
+        assert port.port.stats.retries == 1
+
+    run_virtual(main)
+
+
 def test_refusals_pass_through_and_the_line_goes_on() -> None:
     async def main(clock: VirtualClock) -> None:
         wire = ScriptedTransport(lambda _: later(clock, 1, wire, rtu_frame(1, b"\x83\x02")))

@@ -31,7 +31,12 @@ def looked(t_s: float, voltage_v: float = 7.0, current_a: float = -10.0, tempera
     ("rule", "now", "is_due"),
     [
         (RecordRule(5 * S), looked(4.9), False),
-        (RecordRule(5 * S), looked(4.9995), True),
+        (RecordRule(5 * S), looked(4.989), False),
+        (RecordRule(5 * S), looked(4.991), True),
+        (RecordRule(500 * MS), looked(0.4894), False),
+        (RecordRule(500 * MS), looked(0.4904), True),
+        (RecordRule(10 * MS), looked(0.0085), False),
+        (RecordRule(10 * MS), looked(0.0091), True),
         (RecordRule(5 * S, dv_v=0.01), looked(1, voltage_v=6.991), False),
         (RecordRule(5 * S, dv_v=0.01), looked(1, voltage_v=6.989), True),
         (RecordRule(5 * S, di_a=1.0), looked(1, current_a=-10.9), False),

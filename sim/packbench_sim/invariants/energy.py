@@ -13,7 +13,8 @@ I8. Seen: per executed step,
     (f) what a gap's record says may have been missed in it, against the plant's own coulombs: never less than flowed.
     Tolerance 0.1 %. Besides, in (a) and (b) the reading's noise and resolution, averaged over the rows; in (a) half of
     each change of power times its interval, where power changes by more than 2 % of its largest between two rows (an
-    edge lies somewhere between them), and the largest power over 100 ms, which a poll of several replies may take; in
+    edge lies somewhere between them), the whole power times an interval in which the output went on or off (what flowed
+    may lie between the two rows), and the largest power over 100 ms, which a poll of several replies may take; in
     (d) what flowed between the instant at which the limit was met and the last sample, and the tail; in (e) the largest
     current over two poll periods, since each edge of a step lies somewhere between two readings, over stale-after in a
     step that tripped, since its last reading, or what was commanded and not seen yet, was held until then, and over a
@@ -84,6 +85,7 @@ def check_energy(run: StoredRun, errors: InstrumentErrors, report: Report) -> No
         seen = ~unseen
         change, mean = np.abs(np.diff(power)), 0.5 * (power[1:] + power[:-1])
         edges = float((0.5 * change * hours)[seen & (change > EDGE_SHARE * np.abs(power).max())].sum())
+        edges += _switched_wh(run, t_ns, seen, float(np.abs(power).max()), float(np.abs(volt).max()))
         noise = _noise_a(errors.cycler_current) * float(np.abs(volt).max() * hours.sum()) / len(hours) ** 0.5
         turnover = float((np.abs(mean) * hours)[seen].sum())
         # A row carries the instant of its decision, the meter the reading's: a poll's replies lie between them.
@@ -97,6 +99,20 @@ def check_energy(run: StoredRun, errors: InstrumentErrors, report: Report) -> No
         if t_ns[-1] == step["ended_ns"]:
             most_wh = CLOSES * max(abs(step["energy_wh"]), turnover) + noise
             _compare(report, step, "last row", "step's record", float(wh[-1]), step["energy_wh"], most_wh)
+
+
+def _switched_wh(run: StoredRun, t_ns: Any, seen: Any, most_w: float, most_v: float) -> float:
+    """The most that rows cannot show: what was commanded over the intervals in which the output went on or off."""
+    on, asked_a, found_wh = False, 0.0, 0.0
+    for _, at_ns, kind, data in run.events:
+        if kind not in ("set_output", "output_off"):
+            continue
+        switched, on = (kind == "set_output") is not on, kind == "set_output"
+        asked_a = abs(data["current_a"]) if on else asked_a
+        place = int(np.searchsorted(t_ns, at_ns)) - 1
+        if switched and 0 <= place < len(seen) and seen[place]:
+            found_wh += max(most_w, asked_a * most_v) * float(t_ns[place + 1] - t_ns[place]) / NS_PER_H
+    return found_wh
 
 
 def _over_gap(

@@ -13,8 +13,9 @@ from packbench.engine.control import Taper, Wave
 from packbench.engine.state import EngineState
 from packbench.profile.plan import RecordRule, Waveform
 
-SLACK_NS = 1_000_000
-"""A poll that is a hair early must not wait for the next one."""
+SLACK_MIN_NS, SLACK_MAX_NS = 1_000_000, 10_000_000
+SLACK_SHARE = 50
+"""See `slack_ns`."""
 NEAR_NS = 1_000_000_000
 """So near to a read-out's instant, and to the edges it counts from, every reading that can be had is wanted."""
 
@@ -32,13 +33,22 @@ class Looked(NamedTuple):
 
 def due(rule: RecordRule, last: Looked | None, now: Looked, since_edge_ns: int) -> bool:
     """Whether a reading is to be recorded, given the last one that was, of the same execution (None: the first)."""
-    if last is None or now.t_ns - last.t_ns >= _dt_ns(rule, since_edge_ns) - SLACK_NS:
+    dt_ns = _dt_ns(rule, since_edge_ns)
+    if last is None or now.t_ns - last.t_ns >= dt_ns - slack_ns(dt_ns):
         return True
     if rule.dv_v is not None and abs(now.voltage_v - last.voltage_v) >= rule.dv_v:
         return True
     if rule.di_a is not None and abs(now.current_a - last.current_a) >= rule.di_a:
         return True
     return rule.dt_k is not None and abs(now.temperature_c - last.temperature_c) >= rule.dt_k
+
+
+def slack_ns(dt_ns: int) -> int:
+    """How early a reading may be: a poll that is a hair early must not wait for the next one, as long again perhaps.
+
+    A row at the end of a command lies a few milliseconds off the polls' grid.
+    """
+    return max(SLACK_MIN_NS, min(dt_ns // SLACK_SHARE, SLACK_MAX_NS))
 
 
 def edge_ns(state: EngineState) -> int:

@@ -77,6 +77,7 @@ class _Ask:
     request: Any
     future: asyncio.Future[Reply[Any]]
     retries_left: int
+    urgent: bool
     unmistakable: bool
     """Urgent, and no late answer can be taken for its own: it does not wait out a quarantine."""
     sent_ns: int = 0
@@ -152,10 +153,10 @@ class Port:
         """One exchange for one of the port's links, which is who calls this."""
         if self._lost is not None:
             raise LinkError(self._lost)
-        retries = link.retries if link.retries and not urgent and link.repeatable(request) else 0
+        retries = link.retries if link.retries and link.repeatable(request) else 0
         future: asyncio.Future[Reply[AnswerT]] = self._loop.create_future()
         unmistakable = urgent and (link.echoed(request) or link.silent(request))
-        ask = _Ask(link, request, future, retries, unmistakable)
+        ask = _Ask(link, request, future, retries, urgent, unmistakable)
         if self._current is None and not self._normal and not self._urgent:
             now_ns = self._now_ns()
             if now_ns >= self._free_ns and (unmistakable or now_ns >= self._quiet_until_ns):
@@ -350,7 +351,11 @@ class Port:
         if ask.retries_left > 0 and not ask.future.done():
             ask.retries_left -= 1
             self.stats.retries += 1
-            self._normal.appendleft(ask)
+            if ask.urgent:
+                # A question still: behind the orders that wait.
+                self._urgent.append(ask)
+            else:
+                self._normal.appendleft(ask)
         elif not ask.future.done():
             ask.future.set_exception(exc)
         self._pump()

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from packbench.core.records import Row
-from packbench.engine.recording import SLACK_NS
+from packbench.engine.recording import slack_ns
 from packbench.profile.plan import Around, Plan
 
 ROWS_MAX = 10_000
@@ -56,7 +56,7 @@ class RecordingWindow:
         for waiting in self._rows:
             row_ns = waiting.row.t_ns
             if t_ns - around.before_ns <= row_ns <= t_ns and not waiting.wanted:
-                waiting.wanted = last_ns is None or row_ns - last_ns >= around.dt_ns - SLACK_NS
+                waiting.wanted = last_ns is None or row_ns - last_ns >= around.dt_ns - slack_ns(around.dt_ns)
             if waiting.wanted:
                 last_ns = row_ns
 

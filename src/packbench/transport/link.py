@@ -95,9 +95,9 @@ class Bus(Protocol):
         Args:
             codec: The protocol's frames; it counts into `counters`.
             timing: What the device needs of the line.
-            retries: How often a request that is `repeatable` is sent again. Never for urgent ones: an "off"
-                that got no answer is the caller's to repeat at once, ahead of everything.
-            repeatable: Whether sending a request twice does no harm.
+            retries: How often a request that is `repeatable` is sent again.
+            repeatable: Whether sending a request twice does no harm. An order is not: an "off" that got no answer
+                is the caller's to repeat at once, ahead of everything.
             silent: Whether a request gets no reply: then the codec's answer to no bytes is the answer, once sent.
             echoed: Whether its answer repeats what was asked, so that no late one can be taken for it. An urgent
                 request does not wait out a quarantine when it is echoed or silent; an urgent question does.
