@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from tests.scenario.support import PROGRAM, Truth, ask, environment, one_object
 
+from packbench.cli import main
 from packbench.core.errors import InputError
 from packbench.store.reader import RunReader
 
@@ -239,6 +240,7 @@ def test_a_killed_run_leaves_a_record_that_verifies(
     run = live(LONG)
     run.wait_for("output_acknowledged")
     time.sleep(1.5)
+    assert ask(capsys, "runs", "show", str(run.out)).data["state"] == "running"
     run.process.send_signal(signal.SIGKILL)
     run.process.communicate(timeout=PATIENCE_S)
     assert run.process.returncode == -signal.SIGKILL
@@ -250,4 +252,6 @@ def test_a_killed_run_leaves_a_record_that_verifies(
     verified = ask(capsys, "runs", "verify", str(run.out))
     assert (verified.code, verified.data["sealed"]) == (0, False), verified.data["findings"]
     shown = ask(capsys, "runs", "show", str(run.out))
-    assert (shown.code, shown.data["result"]) == (0, None)
+    assert (shown.code, shown.data["result"], shown.data["state"]) == (0, None, "cut short")
+    main(["runs", "show", str(run.out)])
+    assert "`packbench runs resume RUN` goes on with it" in " ".join(capsys.readouterr().out.split())

@@ -143,6 +143,12 @@ class ControlServer:
             return _failed(error)
 
 
+def is_controlled(folder: Path) -> bool:
+    """Whether a controller runs the test of that folder, on this machine."""
+    path = folder / SOCKET_NAME
+    return path.is_socket() and _answers(path)
+
+
 def request_of(line: bytes, peer: Mapping[str, Any]) -> Request:
     """A request as it was sent. Raises InputError for anything else."""
     try:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from packbench.app.control_link import is_controlled
 from packbench.app.places import DATA_NAME, runs_home
 from packbench.core.errors import InputError, PackbenchError, Problem
 from packbench.core.result import Result
 from packbench.report.build import RESULT_NAME
 from packbench.report.json_out import result_from_json
 from packbench.store.reader import RunReader
+
+State = Literal["running", "cut short", "not concluded", "concluded", "unreadable"]
+"""Of a recorded run: a controller goes through it; its controller is gone and it was not ended; it has ended and has no
+result yet; it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,9 @@ class Listed:
     started_at: str
     serial: str
     profile: str
+    state: State
     result: Result | None
-    """None: not concluded (it was cut short)."""
+    """None: not concluded."""
     problem: str | None = None
     """Why the record could not be read."""
 
@@ -62,12 +69,21 @@ def read_result(folder: Path) -> Result | None:
     return result_from_json(path.read_bytes(), str(path)) if path.is_file() else None
 
 
+def state_of(reader: RunReader, folder: Path, result: Result | None) -> State:
+    """How a record stands."""
+    if result is not None:
+        return "concluded"
+    if reader.sealed:
+        return "not concluded"
+    return "running" if is_controlled(folder) else "cut short"
+
+
 def _listed(folder: Path) -> Listed:
     try:
         with RunReader.open(folder / DATA_NAME) as reader:
-            meta = reader.meta
-        result = read_result(folder)
+            meta, result = reader.meta, read_result(folder)
+            state = state_of(reader, folder, result)
     except PackbenchError as error:
-        return Listed(folder.name, folder, "", "", "", "", None, str(error))
+        return Listed(folder.name, folder, "", "", "", "", "unreadable", None, str(error))
     profile = Path(meta.profile.name).stem
-    return Listed(meta.run_id, folder, str(meta.provenance), meta.started_text, meta.serial, profile, result)
+    return Listed(meta.run_id, folder, str(meta.provenance), meta.started_text, meta.serial, profile, state, result)

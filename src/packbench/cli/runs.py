@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packbench.app.places import DATA_NAME
-from packbench.app.records import find_run, list_runs, read_result
+from packbench.app.records import State, find_run, list_runs, read_result, state_of
 from packbench.app.verifying import verify_run, whole_to_dict
 from packbench.cli.console import Done, Terminal, error_object
 from packbench.cli.runs_kept import add_prune
@@ -18,6 +18,7 @@ from packbench.cli.runs_verified import closure_table, told
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.errors import VerificationFailed
+from packbench.core.samples import Provenance
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import step_table, summary
 from packbench.store.reader import RunReader
@@ -49,7 +50,7 @@ def _list(_args: argparse.Namespace, _terminal: Terminal) -> Done:
     for run in runs:
         result = run.result
         capacity = None if result is None or result.capacity_ah is None else result.capacity_ah.value
-        verdict = run.problem or ("not concluded" if result is None else result.verdict)
+        verdict = run.problem or (run.state if result is None else result.verdict)
         shown = "" if capacity is None else f"{capacity:.2f} Ah"
         table.add_row(
             run.folder.name,
@@ -68,6 +69,7 @@ def _list(_args: argparse.Namespace, _terminal: Terminal) -> Done:
                 "started_at": run.started_at,
                 "serial": run.serial,
                 "profile": run.profile,
+                "state": run.state,
                 "verdict": None if result is None else result.verdict,
                 "capacity_ah": capacity,
                 "problem": run.problem,
@@ -81,21 +83,32 @@ def _show(args: argparse.Namespace, terminal: Terminal) -> Done:
     with RunReader.open(folder / DATA_NAME) as reader:
         events = [event._asdict() for event in reader.events()]
         rows = len(reader.rows())
-        meta = reader.meta
-    result = read_result(folder)
+        meta, result = reader.meta, read_result(folder)
+        state = state_of(reader, folder, result)
     data = {
         "ok": True,
         "run_id": meta.run_id,
         "provenance": str(meta.provenance),
         "folder": str(folder),
+        "state": state,
         "rows": rows,
         "result": None if result is None else result_to_dict(result),
         "events": events,
     }
     head = Text(f"{meta.run_id} ({meta.provenance}), {rows:,} rows, {len(events):,} events, in {folder}")
     if result is None:
-        return Done(data, (head, Text("Not concluded: packbench report RUN makes its result.")))
+        return Done(data, (head, Text(_how_it_stands(state, simulated=meta.provenance is Provenance.SIMULATED))))
     return Done(data, (summary(result, terminal.lang), step_table(result, terminal.lang), head))
+
+
+def _how_it_stands(state: State, *, simulated: bool) -> str:
+    """A run without a result, and what can be done with it."""
+    if state == "running":
+        return "Running: `packbench pause`, `continue`, `jump`, `edit` and `abort` speak to it."
+    if state == "cut short":
+        goes_on = "" if simulated else "`packbench runs resume RUN` goes on with it, "
+        return f"Cut short: {goes_on}`packbench report RUN` makes its result as it is."
+    return "Not concluded: `packbench report RUN` makes its result."
 
 
 def _verify(args: argparse.Namespace, _terminal: Terminal) -> Done:

@@ -15,7 +15,7 @@ _STEPS_MAX = 60
 def closure_table(whole: Whole) -> Table:
     """One line a step."""
     table = Table(box=None, pad_edge=False)
-    headings = ("Step", "", "Rows", "Longest", "Ah", "by rows", "Wh", "by rows", "explained")
+    headings = ("Step", "", "Rows", "Longest", "Ah", "rows differ by", "Wh", "rows differ by", "explained")
     for index, heading in enumerate(headings):
         table.add_column(heading, no_wrap=True, justify="left" if index == 1 else "right")
     spacing = {one.number: one for one in whole.continuity.spacing}
