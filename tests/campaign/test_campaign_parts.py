@@ -112,6 +112,24 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest
         runner.run_campaign([TrialSpec(1, 2.0, INJECTABLE)], 1, kept, lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("profile: short\n", 1),
+        ("", 1),
+        ('{"campaign": "WORDS"}\n[1]\n', 2),
+        ('{"campaign": "WORDS"}\n{"seed": 1}\n', 2),
+    ],
+)
+def test_a_file_that_is_no_campaigns_is_told_so(tmp_path: Path, text: str, line: int) -> None:
+    spec, kept = TrialSpec(1, 1.0, INJECTABLE), tmp_path / "kept.jsonl"
+    kept.write_text(text.replace('"WORDS"', json.dumps(spec.words())), encoding="utf-8")
+    with pytest.raises(InputError, match="a campaign's report") as told:
+        runner.run_campaign([spec], 1, kept, lambda _: None)
+    assert told.value.problems[0].line == line
+    assert kept.read_text(encoding="utf-8") == text.replace('"WORDS"', json.dumps(spec.words()))
+
+
 def test_a_violation_is_shrunk_to_the_faults_that_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     guilty = {"comms.noise", "host.clock_jump"}
     lives = tuple((Draw(row, "rest", 1.0),) for row in ("comms.noise", "pack.hvil", "host.clock_jump", "sensor.scale"))

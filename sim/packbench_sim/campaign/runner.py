@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
-from packbench.core.errors import InputError
+from packbench.core.errors import InputError, Problem
 from packbench_sim.campaign.report import TrialReport, report_from
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.trial import run_trial
@@ -45,12 +46,35 @@ def run_campaign(
 
 
 def read_reports(kept: Path, words: str) -> Iterator[TrialReport]:
-    """The reports in a file. A last line that was cut short is left out: its trial runs again."""
-    lines = kept.read_text(encoding="utf-8").split("\n")
-    if lines and json.loads(lines[0]) != {"campaign": words}:
-        raise InputError(f"{kept} is of another campaign: {lines[0][:200]}")
-    for line in lines[1:-1]:
-        yield report_from(json.loads(line))
+    """The reports in a file. A last line that was cut short is left out: its trial runs again.
+
+    Raises InputError for a file of another campaign, or of none.
+    """
+    lines = kept.read_bytes().split(b"\n")
+    if _object_in(kept, 1, lines[0]) != {"campaign": words}:
+        raise InputError(f"{kept} is of another campaign: {lines[0].decode()[:200]}")
+    for number, line in enumerate(lines[1:-1], start=2):
+        try:
+            yield report_from(_object_in(kept, number, line))
+        except (LookupError, TypeError) as error:
+            raise _no_report(kept, number, line) from error
+
+
+def _object_in(kept: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _no_report(kept, number, line)
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _no_report(kept: Path, number: int, line: bytes) -> InputError:
+    found = repr(line[:60].decode(errors="replace"))
+    return InputError(
+        Problem("", file=str(kept), line=number, field="--out", found=found, expected="a campaign's report")
+    )
 
 
 def _words(wanted: dict[int, TrialSpec]) -> str:
