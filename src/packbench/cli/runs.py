@@ -18,7 +18,6 @@ from packbench.cli.runs_verified import closure_table, told
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.core.errors import VerificationFailed
-from packbench.core.samples import Provenance
 from packbench.report.json_out import result_to_dict
 from packbench.report.terminal import step_table, summary
 from packbench.store.reader import RunReader
@@ -97,17 +96,19 @@ def _show(args: argparse.Namespace, terminal: Terminal) -> Done:
     }
     head = Text(f"{meta.run_id} ({meta.provenance}), {rows:,} rows, {len(events):,} events, in {folder}")
     if result is None:
-        return Done(data, (head, Text(_how_it_stands(state, simulated=meta.provenance is Provenance.SIMULATED))))
+        return Done(data, (head, Text(_how_it_stands(state))))
     return Done(data, (summary(result, terminal.lang), step_table(result, terminal.lang), head))
 
 
-def _how_it_stands(state: State, *, simulated: bool) -> str:
+def _how_it_stands(state: State) -> str:
     """A run without a result, and what can be done with it."""
     if state == "running":
         return "Running: `packbench pause`, `continue`, `jump`, `edit` and `abort` speak to it."
     if state == "cut short":
-        goes_on = "" if simulated else "`packbench runs resume RUN` goes on with it, "
-        return f"Cut short: {goes_on}`packbench report RUN` makes its result as it is."
+        return (
+            "Cut short: `packbench runs resume RUN` goes on with it if it ran on the wall clock, `packbench report RUN` "
+            "makes its result as it is."
+        )
     return "Not concluded: `packbench report RUN` makes its result."
 
 
