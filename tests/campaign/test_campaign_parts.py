@@ -220,6 +220,15 @@ def test_a_budget_of_current_that_flows_ends_with_the_step() -> None:
     assert not judged(row, seen(row.id), life(watch, trip="sensor.scale"), 0).held, "beyond the budget"
 
 
+def test_a_frozen_bms_has_the_time_in_which_enough_charge_flows() -> None:
+    row, watch = BY_ID["sensor.frozen"], stopped(65.0, 65.1)
+    of = life(watch, trip="sensor.frozen")
+    assert not judged(row, seen(row.id), of, 0).held, "after 55 s of 48 s"
+    slowly, quickly = (replace(of, moved_by_ns=lambda _from_ns, _ah, at=at: at * S) for at in (63, 61))
+    assert judged(row, seen(row.id), slowly, 0).held
+    assert not judged(row, seen(row.id), quickly, 0).held
+
+
 def test_a_cycler_without_its_enable_is_not_switched_on_by_what_it_is_told() -> None:
     watch, loop = Watch(), SimpleNamespace(on_tick=None)
     cycler = SimpleNamespace(on_command=None, enabled=True, current_a=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.campaign.invariants_rig import S
 from packbench.core.records import Event
 from packbench_sim.errors import PERFECT, InstrumentErrors
 from packbench_sim.invariants import Violation
-from packbench_sim.invariants.energy import Truth, check_energy, check_gaps
+from packbench_sim.invariants.energy import Truth, check_charge, check_energy, check_gaps
 from packbench_sim.invariants.journal import Kept, TappedJournal
 from packbench_sim.invariants.record import check_kept
 from packbench_sim.invariants.record_file import StoredRun
@@ -175,3 +176,24 @@ def test_i8_a_pause_that_no_row_shows(missing_wh: float, kinds: tuple[str, ...],
     """Between two rows of 1 kW, 6 min apart, nothing flowed for a while."""
     run = switched(run_with(np.where(np.arange(20) > 8, COUNTED - missing_wh, COUNTED), gap=None), *kinds, at_h=at_h)
     assert (not energy(run)) is closes
+
+
+@pytest.mark.parametrize(("after_ns", "closes"), [(1_400_000_000, True), (1_600_000_000, False), (None, False)])
+def test_i8_a_step_that_ends_while_nobody_hears_of_the_cycler(after_ns: int | None, closes: bool) -> None:
+    """What it was told was held until stale-after; the pack had been let go before."""
+    run, kept, found = run_with(COUNTED, gap=None), Kept(), list[Violation]()
+    kept.origins.append((0, 5 * S))
+    step = next(event for event in run.events if event[2] == "step_ended")[3]
+    step |= {"started_ns": 0, "ended_ns": 60 * S, "charge_ah": 0.18}
+    run.events.append((9, 0, "set_output", {"current_a": 10.0}))
+    if after_ns is not None:
+        run.events.append((10, 60 * S + after_ns, "trip", {}))
+    # 10 A, but for the last 1.5 s.
+    truth = Truth([0, 5 * S, round(63.5 * S), 70 * S], [0.0, 0.0, 585.0, 585.0])
+    bench = SimpleNamespace(
+        cycler=SimpleNamespace(poll_period_ns=100_000_000, stale_after_ns=1_500_000_000),
+        contactor_release_ns=20_000_000,
+    )
+    step["charge_ah"] = 600.0 / 3600.0
+    check_charge(run, kept, truth, bench, InstrumentErrors.none(96), found.append)  # pyright: ignore[reportArgumentType]
+    assert (not found) is closes, found

@@ -15,6 +15,7 @@ from packbench.app.job import Job, load_job
 from packbench.app.virtual_bench import VirtualBench
 from packbench.core.errors import InputError
 from packbench.core.samples import Provenance
+from packbench.run.controls import Request
 from packbench.run.recorder import Recorder
 from packbench.run.resuming import stood
 from packbench.store.meta import RunMeta
@@ -67,8 +68,8 @@ class Rig:
     def plant(self) -> Plant:
         return self.world.plant
 
-    async def life(self, kill_ns: int | None = None, *, begins: bool = False) -> Ended:
-        """One controller, from its start to its end or to its death so much later."""
+    async def life(self, kill_ns: int | None = None, *, begins: bool = False, says: tuple[Request, ...] = ()) -> Ended:
+        """One controller, from its start to its end or to its death so much later, after these words, 5 s apart."""
         meta = None
         if begins:
             job = self.job
@@ -85,6 +86,9 @@ class Rig:
         self.token += 2
         if kill_ns is not None:
             await self.clock.sleep_until(self.clock.now_ns() + kill_ns)
+            for number, word in enumerate(says):
+                await self.clock.sleep_until(self.clock.now_ns() + (5 * S if number else 0))
+                await controller.run.controls.carry_out(word)
         else:
             await asyncio.wait([life])
         self.lines = self.bench.lines(self.loop, self.clock)
@@ -248,6 +252,55 @@ def test_ended_and_tripped_runs_are_not_resumed(job: Job, tmp_path: Path) -> Non
             await rig.life()
 
         on_rig(job, tmp_path / "early", early)
+
+
+PAUSE, CONTINUE, ABORT = Request("pause", "Li"), Request("continue", "Li"), Request("abort", "Li")
+JUMP = Request("jump", "Li", why="enough", step="between")
+
+
+def killed_after(job: Job, folder: Path, *words: Request) -> Ended | None:
+    """A run that was killed in its discharge as soon as these words were said, gone on with; None: it may not be."""
+
+    async def script(rig: Rig):
+        assert (await rig.life(100 * S, begins=True, says=words)).killed
+        await rig.repair(30 * S)
+        try:
+            return await rig.life()
+        except InputError as error:
+            return error
+
+    ended = on_rig(job, folder, script)
+    if isinstance(ended, InputError):
+        assert "aborted by an operator" in str(ended)
+        return None
+    assert ended.error is None, ended.error
+    return ended
+
+
+def test_a_run_that_was_told_to_go_on_does_so_after_its_controllers_death(job: Job, tmp_path: Path) -> None:
+    """The word is on the disk, what followed from it is not."""
+    ended = killed_after(job, tmp_path / "run", PAUSE, CONTINUE)
+    assert ended is not None and ended.outcome is not None and ended.outcome.finish.verdict == "pass", ended
+    with RunReader.open(tmp_path / "run" / "run.db") as reader:
+        (down,) = [step for step in reader.steps() if step.label == "down"]
+        (gap,) = reader.gaps()
+        (paused,), (continued,) = reader.events("paused"), reader.events("continued")
+    held_ns = continued.t_ns - paused.t_ns
+    flowing_s = (down.ended_ns - down.started_ns - (gap.ended_ns - gap.started_ns) - held_ns) / 1e9
+    assert flowing_s == pytest.approx(120.0, abs=1.5)
+
+
+def test_a_jump_that_was_not_carried_out_is_told_to_whoever_resumes(job: Job, tmp_path: Path) -> None:
+    ended = killed_after(job, tmp_path / "run", JUMP)
+    assert ended is not None and ended.outcome is not None and ended.outcome.finish.verdict == "pass", ended
+    with RunReader.open(tmp_path / "run" / "run.db") as reader:
+        (resuming,) = reader.events("resuming")
+        assert ["word", "jump to between", "not carried out: say it again", True] in resuming.data["found"]
+        assert "jump to between" in reader.events("asked")[-1].data["prompt_en"]
+
+
+def test_a_run_that_an_operator_has_aborted_is_never_gone_on_with(job: Job, tmp_path: Path) -> None:
+    assert killed_after(job, tmp_path / "run", ABORT) is None
 
 
 def test_a_tapered_charge_goes_on_with_what_was_left_of_its_current(tmp_path: Path) -> None:

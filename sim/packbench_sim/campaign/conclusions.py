@@ -159,6 +159,7 @@ class Conclusions:
             self._watch,
             self._hot > hot,
             told_ns,
+            self._monitor.moved_by_ns,
         )
         for arm in over.arms:
             if arm.injected is None:

@@ -6,6 +6,7 @@ Times run from the first instant at which the fault could be seen to the command
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from packbench_sim.campaign.report import Injection
@@ -26,6 +27,8 @@ output that gives too little or a pack that has opened."""
 COMMAND_LOST = "comms.link_lost"
 """A command whose answer is none is not known to have been taken: the run stops, as for `comms.half_write`. What is
 borne is a reading that is none."""
+FROZEN_AH, FROZEN_NS = 0.5, 3 * NS
+"""`sensor.frozen`: five thousandths of the pack's charge, which its 48 s are at 37.5 A, and three readings."""
 AT_ONCE_NS = 20_000_000
 OPEN_NS = 1 * NS
 """From the first command to the coil (I2: within a second)."""
@@ -50,6 +53,8 @@ class Life:
     """The contact opened while current flowed."""
     told_board_ns: int | None = None
     """When the host first told the board to trip; None: it did not."""
+    moved_by_ns: Callable[[int, float], int | None] = lambda _from_ns, _ah: None
+    """When so much charge had flowed since an instant; None: it never did."""
 
 
 def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injection:
@@ -92,6 +97,9 @@ def _gone_on(row: Row, injected: Injected, life: Life, origin_ns: int) -> Inject
 def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns: int) -> Injection:
     """A fault that is to end the current, and open the contactor, for the rest of this life."""
     watch, budget_ns = life.watch, REFUSE_NS if row.budget_ns is None else row.budget_ns
+    if row.id == "sensor.frozen":
+        moved_ns = life.moved_by_ns(shown_ns, FROZEN_AH)
+        budget_ns = max(budget_ns, 0 if moved_ns is None else moved_ns - shown_ns + FROZEN_NS)
     open_ns = watch.coil_off_for_good_ns(shown_ns, life.ended_ns)
     if open_ns is None:
         return _told(row, injected, life, origin_ns, None, False, "the contactor stayed closed")

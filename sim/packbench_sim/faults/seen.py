@@ -261,5 +261,6 @@ _SHOWN_BY: dict[str, str] = {
     "sensor.cells_missing": "bms",
     "sensor.weak_cell": "bms",
     "pack.insulation": "meter",
+    "pack.balancing": "bms",
 }
 """Which device's next reading shows it; others are there at once."""

@@ -14,12 +14,12 @@ I8. Seen: per executed step,
     Tolerance 0.1 %. Besides, in (a) and (b) the reading's noise and resolution, averaged over the rows; in (a) half of
     each change of power times its interval, where power changes by more than 2 % of its largest between two rows (an
     edge lies somewhere between them), the whole power times an interval in which the output went on or off (what flowed
-    may lie between the two rows), and the largest power over 100 ms, which a poll of several replies may take; in
-    (d) what flowed between the instant at which the limit was met and the last sample, and the tail; in (e) the largest
+    may lie between the two rows), and the largest power over 100 ms, which a poll of several replies may take; in (d)
+    what flowed between the instant at which the limit was met and the last sample, and the tail; in (e) the largest
     current over two poll periods, since each edge of a step lies somewhere between two readings, over stale-after in a
-    step that tripped, since its last reading, or what was commanded and not seen yet, was held until then, and over a
-    lease and its load break for each gap, or what the gap's record says may have been missed; in (f) 3 mAh, since the
-    pulse that shows the current's sign is given before a gap is over.
+    step that tripped or ended just before a trip, since its last reading, or what was commanded and not seen yet, was
+    held until then, and over a lease and its load break for each gap, or what the gap's record says may have been
+    missed; in (f) 3 mAh, since the pulse that shows the current's sign is given before a gap is over.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ def _over_gap(
     _compare(report, step, "nothing over the gap", "stored Wh", 0.0, grown_wh, most_wh)
 
 
-def _trips_in(run: StoredRun, step: dict[str, Any]) -> list[int]:
-    return [
-        t_ns for _, t_ns, kind, _ in run.events if kind == "trip" and step["started_ns"] <= t_ns <= step["ended_ns"]
-    ]
+def _trips_in(run: StoredRun, step: dict[str, Any], *, within_ns: int = 0) -> list[int]:
+    """Trips during a step, or so soon after it."""
+    last_ns = step["ended_ns"] + within_ns
+    return [t_ns for _, t_ns, kind, _ in run.events if kind == "trip" and step["started_ns"] <= t_ns <= last_ns]
 
 
 def _noise_a(error: ReadingError) -> float:
@@ -151,7 +151,7 @@ def check_charge(
         expected = truth.moved_ah(from_ns, to_ns) * (1.0 + errors.time_gain) * (1.0 + error.gain) + error.offset * hours
         most_a = truth.most_a(from_ns, to_ns)
         unsure_ns = 2 * bench.cycler.poll_period_ns
-        if _trips_in(run, step):
+        if _trips_in(run, step, within_ns=bench.cycler.stale_after_ns):
             unsure_ns += bench.cycler.stale_after_ns
             most_a = max([most_a, *(abs(told["current_a"]) for told in run.data_of("set_output"))])
         unseen_ah = 0.0

@@ -14,6 +14,7 @@ blamed. It exists so that invariants are judged by what really happened, at ever
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,14 @@ class Monitor:
         self.board.word_said = True
         if name in STOPS:
             self.stop_asked()
+
+    def moved_by_ns(self, from_ns: int, charge_ah: float) -> int | None:
+        """When so much charge had flowed since an instant, by the readings that the cycler has taken; None: never."""
+        first = bisect_left(self._marks_ns, from_ns)
+        for t_ns, net_as in zip(self._marks_ns[first:], self._marks_as[first:], strict=True):
+            if abs(net_as - self._marks_as[first]) >= charge_ah * 3600.0:
+                return t_ns
+        return None
 
     def stop_asked(self) -> None:
         """An operator is saying that the output is to go off; the word itself follows when it has been taken."""

@@ -106,8 +106,8 @@ def _how_it_stands(state: State) -> str:
         return "Running: `packbench pause`, `continue`, `jump`, `edit` and `abort` speak to it."
     if state == "cut short":
         return (
-            "Cut short: `packbench runs resume RUN` goes on with it if it ran on the wall clock, `packbench report RUN` "
-            "makes its result as it is."
+            "Cut short: `packbench runs resume RUN` goes on with it if it ran on the wall clock, "
+            "`packbench report RUN` makes its result as it is."
         )
     return "Not concluded: `packbench report RUN` makes its result."
 

@@ -26,9 +26,11 @@ from packbench.engine.effects import Ask
 from packbench.engine.state import EngineState, Hold
 from packbench.profile.plan import Answer, Plan
 from packbench.run.checkpoints import CHECKPOINT, FLOWING_NS, from_data
+from packbench.run.controls import EVENTS
 from packbench.run.recorder import STALLED_S, BatchPolicy
 from packbench.store.codec import TRIP
-from packbench.store.reader import RunReader, SampleTable
+from packbench.store.edits import WITHDRAWN
+from packbench.store.reader import LoggedEvent, RunReader, SampleTable
 from packbench_board.codes import LOAD_BREAK_MAX_US
 
 QUESTION = "resume"
@@ -68,6 +70,8 @@ class Stood:
     cells_v: FloatArray
     temperature_c: float
     """The hottest sensor; NaN: none was read."""
+    unmet: str = ""
+    """An operator's word that is in the record, and that the controller was killed before carrying out."""
 
 
 class Found(NamedTuple):
@@ -87,6 +91,8 @@ def stood(reader: RunReader) -> Stood:
         raise InputError("the run was stopped by safety: such a run is never resumed")
     if reader.sealed or "finished" in kinds:
         raise InputError("the run has ended; `packbench report` makes its result")
+    if EVENTS["abort"] in kinds:
+        raise InputError("the run was aborted by an operator: it is never resumed; `packbench report` makes its result")
     written = [event for event in events if event.kind == CHECKPOINT]
     if not written:
         raise InputError("the run's profile had not begun: start it anew")
@@ -99,7 +105,9 @@ def stood(reader: RunReader) -> Stood:
     rows = reader.rows()
     asked = [abs(event.data["current_a"]) for event in events if event.kind == "set_output" and event.seq > newest.seq]
     driven = [] if checkpoint.drive is None else [abs(checkpoint.drive[0])]
-    checkpoint = _with_rows(checkpoint, rows, newest.seq)
+    word = _last_word(events, newest.seq)
+    going_ns = word.t_ns if word is not None and word.kind == EVENTS["continue"] else None
+    checkpoint = _with_rows(checkpoint, rows, newest.seq, going_ns)
     return Stood(
         checkpoint=checkpoint,
         written_ns=newest.t_ns,
@@ -113,6 +121,7 @@ def stood(reader: RunReader) -> Stood:
         soc=_last(rows.soc),
         cells_v=rows.cell_voltages_v[-1] if len(rows) else np.empty(0),
         temperature_c=float(rows.temperatures_c[-1].max()) if rows.temperatures_c.size else float("nan"),
+        unmet=f"jump to {word.data.get('to')}" if word is not None and word.kind == EVENTS["jump"] else "",
     )
 
 
@@ -182,6 +191,8 @@ class Resumption:
         away_s = self.run_ns(snapshot.t_ns) / 1e9 - self.stood.checkpoint.metered_ns / 1e9
         most_s = self.bench.resume_within_ns / 1e9
         found.append(Found("gap", f"at most {most_s:g} s", f"{away_s:.1f} s", away_s <= most_s))
+        if self.stood.unmet:
+            found.append(Found("word", self.stood.unmet, "not carried out: say it again", ok=True))
         return found
 
     def _soc(self, now: float | None, pack: PackSpec) -> Found:
@@ -214,8 +225,19 @@ def whether_to_go_on(found: Sequence[Found]) -> Ask:
     )
 
 
-def _with_rows(checkpoint: Checkpoint, rows: SampleTable, seq: int) -> Checkpoint:
-    """The checkpoint moved on by the rows of the same step that were recorded after it."""
+def _last_word(events: Sequence[LoggedEvent], seq: int) -> LoggedEvent | None:
+    """The last that an operator said after a record, unless it was taken back; no later checkpoint reached the disk."""
+    later = [event for event in events if event.seq > seq and event.kind in (*EVENTS.values(), WITHDRAWN)]
+    return later[-1] if later and later[-1].kind != WITHDRAWN else None
+
+
+def _with_rows(checkpoint: Checkpoint, rows: SampleTable, seq: int, going_ns: int | None) -> Checkpoint:
+    """The checkpoint moved on by the rows of the same step that were recorded after it.
+
+    `going_ns`: since when a step that was held has gone on; None: nobody said so.
+    """
+    held, from_ns = checkpoint.held and going_ns is None, max(checkpoint.metered_ns, going_ns or 0)
+    checkpoint = replace(checkpoint, held=held)
     later = (rows.seq > seq) & (rows.step == checkpoint.step) & (rows.cycle == checkpoint.cycle)
     later &= (rows.t_ns > checkpoint.metered_ns) & np.isfinite(rows.step_ah)
     if not later.any():
@@ -224,7 +246,7 @@ def _with_rows(checkpoint: Checkpoint, rows: SampleTable, seq: int) -> Checkpoin
     t_ns = int(rows.t_ns[at])
     return replace(
         checkpoint,
-        elapsed_ns=checkpoint.elapsed_ns + (0 if checkpoint.held else t_ns - checkpoint.metered_ns),
+        elapsed_ns=checkpoint.elapsed_ns + (0 if held else max(t_ns - from_ns, 0)),
         metered_ns=t_ns,
         ah=float(rows.step_ah[at]),
         wh=float(rows.step_wh[at]),

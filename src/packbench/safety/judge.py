@@ -104,6 +104,8 @@ class SafetyState(NamedTuple):
     """The newest reading of the BMS."""
     same_ns: int = -1
     """Since when each of its readings under current has been bit for bit the same; -1: the newest two differ."""
+    same_ah: float = 0.0
+    """What has flowed since then."""
     pack: Drift = Drift()
     """Of the pack's voltage by the cycler."""
     cells: Drift = Drift()
@@ -126,10 +128,10 @@ def judge(
     new_bms = bms_ns > state.bms_ns
     if new_bms and snapshot.bms is not None:
         temperatures, rate = _moved(temperatures, bms_ns, snapshot.bms.temperature_max_c)
-    apart, said, same_ns = state.apart, state.said, state.same_ns
+    apart, said, same_ns, same_ah = state.apart, state.said, state.same_ns, state.same_ah
     if new_bms:
         apart = _apart(apart, snapshot, expected)
-        said, same_ns = _same(state, snapshot)
+        said, same_ns, same_ah = _same(state, snapshot)
     mean = sum(apart) / READINGS_APART if len(apart) == READINGS_APART else float("nan")
     same_s = 0.0 if same_ns < 0 else (bms_ns - same_ns) / 1e9
     pack, cells = state.pack, state.cells
@@ -138,7 +140,7 @@ def judge(
     if new_bms and snapshot.bms is not None:
         cells = _drifted(cells, bms_ns, snapshot.bms.cell_sum_v)
     drift_v_s = max(abs(pack.v_per_s), abs(cells.v_per_s))
-    view = View(snapshot, limits, expected, rate, lost, mean, same_s, drift_v_s)
+    view = View(snapshot, limits, expected, rate, lost, mean, same_s, same_ah, drift_v_s)
     asked = _ASKED[cycler_ns > state.cycler_ns, new_bms]
     chamber_ns = meter_ns = -1
     if expected.fitted:
@@ -167,6 +169,7 @@ def judge(
             apart,
             said,
             same_ns,
+            same_ah,
             pack,
             cells,
         )
@@ -185,6 +188,7 @@ def judge(
         apart,
         said,
         same_ns,
+        same_ah,
         pack,
         cells,
     )
@@ -205,11 +209,11 @@ def _apart(before: tuple[float, ...], snapshot: Snapshot, expected: Expectation)
     return (*before[-READINGS_APART + 1 :], bms.cell_sum_v / voltage_v - 1.0)
 
 
-def _same(state: SafetyState, snapshot: Snapshot) -> tuple[BmsSample | None, int]:
-    """The newest reading of the BMS, and since when nothing in it has moved although current flows."""
+def _same(state: SafetyState, snapshot: Snapshot) -> tuple[BmsSample | None, int, float]:
+    """The newest reading of the BMS, since when nothing in it has moved although current flows, and how many Ah did."""
     bms, before, cycler = snapshot.bms, state.said, snapshot.cycler
     if bms is None or before is None or cycler is None or abs(cycler.current_a) <= FLOWS_A:
-        return bms, -1
+        return bms, -1, 0.0
     # The quick questions first: a reading of a live sensor fails one of them.
     same = (
         bms.cell_sum_v == before.cell_sum_v
@@ -220,8 +224,9 @@ def _same(state: SafetyState, snapshot: Snapshot) -> tuple[BmsSample | None, int
         and bool((bms.cell_voltages_v == before.cell_voltages_v).all())
     )
     if not same:
-        return bms, -1
-    return bms, before.t_ns if state.same_ns < 0 else state.same_ns
+        return bms, -1, 0.0
+    moved_ah = abs(cycler.current_a) * (bms.t_ns - before.t_ns) / 3.6e12
+    return bms, before.t_ns if state.same_ns < 0 else state.same_ns, state.same_ah + moved_ah
 
 
 def _merged(

@@ -156,19 +156,18 @@ def bms_frozen(view: View) -> Violation | None:
     counts. A flat plateau may move no cell for longer than that, and is not frozen: charge, current or a digit of noise
     moves.
     """
-    same_s = view.same_s
+    same_s, moved_ah = view.same_s, view.same_ah
     if same_s < FROZEN_S:
         return None
-    current_a = abs(view.snapshot.cycler.current_a) if view.snapshot.cycler is not None else 0.0
-    least_s = max(FROZEN_S, FROZEN_DIGITS * DIGIT * view.expected.capacity_ah * 3600.0 / max(current_a, 1.0))
-    if same_s < least_s:
+    most_ah = FROZEN_DIGITS * DIGIT * view.expected.capacity_ah
+    if moved_ah < most_ah:
         return None
     return Violation(
-        same_s,
-        least_s,
-        "s",
-        f"The BMS has repeated the very same values for {same_s:.0f} s while {current_a:.1f} A flowed: it is frozen.",
-        f"在 {current_a:.1f} A 电流下，BMS 数值已连续 {same_s:.0f} s 完全不变，判定为数据冻结。",
+        moved_ah,
+        most_ah,
+        "Ah",
+        f"The BMS has repeated the very same values for {same_s:.0f} s while {moved_ah:.2f} Ah flowed: it is frozen.",
+        f"BMS 数值已连续 {same_s:.0f} s 完全不变，其间流过 {moved_ah:.2f} Ah，判定为数据冻结。",
     )
 
 

@@ -105,6 +105,8 @@ class View(NamedTuple):
     while there are too few."""
     same_s: float = 0.0
     """For how long the BMS has said the very same in everything, while current flowed."""
+    same_ah: float = 0.0
+    """What flowed meanwhile."""
     drift_v_s: float = 0.0
     """How fast the pack's voltage moves, by the cycler's last two readings or the BMS's, whichever moves faster."""
 
