@@ -229,17 +229,37 @@ def test_a_frozen_bms_has_the_time_in_which_enough_charge_flows() -> None:
     assert not judged(row, seen(row.id), quickly, 0).held
 
 
-def test_a_cycler_without_its_enable_is_not_switched_on_by_what_it_is_told() -> None:
+def watched_cycler() -> tuple[Watch, Any]:
+    """A watch on a cycler that is told and read by hand; its cable has 3 mOhm."""
     watch, loop = Watch(), SimpleNamespace(on_tick=None)
-    cycler = SimpleNamespace(on_command=None, enabled=True, current_a=0.0)
-    world: Any = SimpleNamespace(plant=SimpleNamespace(contactor=SimpleNamespace(on_coil=None), cycler=cycler))
-    watch.attach(world, loop)  # pyright: ignore[reportArgumentType]
+    cycler = SimpleNamespace(
+        on_command=None, on_meters=None, enabled=True, current_a=0.0, set_voltage_v=53.85, set_source_a=50.0
+    )
+    bench = SimpleNamespace(cable_resistance_ohm=0.003, sense_point="cycler")
+    plant = SimpleNamespace(contactor=SimpleNamespace(on_coil=None), cycler=cycler, bench=bench)
+    watch.attach(SimpleNamespace(plant=plant), loop)  # pyright: ignore[reportArgumentType]
+    return watch, cycler
+
+
+def test_a_cycler_without_its_enable_is_not_switched_on_by_what_it_is_told() -> None:
+    watch, cycler = watched_cycler()
     cycler.on_command(1 * S, True, 50.0, 10.0, 0.0)
     cycler.enabled = False
     cycler.on_command(2 * S, False, 0.0, 0.0, 0.0)
     cycler.on_command(3 * S, True, 50.0, 5.0, 0.0)
     assert (watch.ons, watch.offs) == ([1 * S], [2 * S])
     assert watch.off_for_good_ns(0, 4 * S) == 2 * S
+
+
+def test_less_current_than_was_told_is_excused_by_a_voltage_at_its_clamp_alone() -> None:
+    watch, cycler = watched_cycler()
+    for t_s, pack_v in ((1, 53.42), (2, 53.44), (3, 53.40)):
+        cycler.on_meters(t_s * S, pack_v + 0.003 * 40.0, 40.0, True)
+    assert watch.at_clamp == [2 * S], "53.7 V less 0.5 %"
+    cycler.set_source_a = 0.0
+    cycler.on_meters(4 * S, 53.7, 0.0, True)
+    assert not watch.stood_at_clamp(2 * S + 1, 9 * S), "no charge"
+    assert watch.stood_at_clamp(S, 2 * S)
 
 
 def test_a_meter_shows_by_its_own_reply_on_a_line_that_it_shares() -> None:

@@ -62,11 +62,6 @@ class Asked:
         """What was not as asked since it was looked at last."""
 
     @property
-    def tapers(self) -> bool:
-        """Whether a cell brings this bench's charges down."""
-        return self._limit_v is not None
-
-    @property
     def told_a(self) -> float:
         """What the cycler is commanded, in either direction."""
         return max(self._told)

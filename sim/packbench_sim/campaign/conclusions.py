@@ -167,7 +167,7 @@ class Conclusions:
             row = BY_ID[arm.injected.row]
             found = judged(row, arm.injected, life, 0)
             self._report.injections.append(found)
-            if not found.held and not self._spec.pairs and not self._excused(row, found.state):
+            if not found.held and not self._spec.pairs and not self._excused(row, found):
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
             if trip == "power.board_tripped" and not _names_cause(over.ended, row.id):
@@ -180,13 +180,17 @@ class Conclusions:
                 text = f"life {life.number}: a command got no answer, and another one was given"
                 self.violates(row.id, text, over.draws)
 
-    def _excused(self, row: Row, state: str) -> bool:
-        """Whether a promise that is not kept is one of those that are listed as such, on this bench.
+    def _excused(self, row: Row, found: Injection) -> bool:
+        """Whether a promise that is not kept is one of those that are listed as such, at the time.
 
-        Where a cell brings the charge down its voltage stays away from the clamp, and less current is wrong.
+        A current less than was told is excused by a voltage at its clamp alone.
         """
-        tapers = self._asked.tapers
-        return state in row.not_held and not (row.id == "power.setpoint" and tapers)
+        if found.state not in row.not_held:
+            return False
+        if row.id != "power.setpoint":
+            return True
+        shown_ns = round((found.shown_s or 0.0) * S)
+        return self._watch.stood_at_clamp(shown_ns, shown_ns + (row.budget_ns or 0))
 
     def _records(self, over: Over) -> None:
         """What the record says, when nobody goes on with it."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from packbench_sim.loop import VirtualLoop
 from packbench_sim.world import World
 
+CLAMP = 0.005
 QUIET_A = 5.0
 """Above this it is more than the pulse that shows the current's sign."""
 
@@ -25,6 +26,8 @@ class Watch:
     """When the cycler was commanded off."""
     ons: list[int] = field(default_factory=list[int])
     """When it was commanded on, with its enable given."""
+    at_clamp: list[int] = field(default_factory=list[int])
+    """Readings of a charge that stood within `CLAMP` of the voltage that it was told."""
     on_told: Callable[[int, bool, float, float], None] | None = None
     """Told (t_ns, output on, source A, sink A) of every command that reaches the cycler."""
     quiet: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
@@ -33,7 +36,10 @@ class Watch:
     def attach(self, world: World, loop: VirtualLoop) -> None:
         """Begin to watch. Others that watch the same parts keep hearing of them."""
         plant = world.plant
-        before_coil, before_command, before_tick = plant.contactor.on_coil, plant.cycler.on_command, loop.on_tick
+        cycler, bench = plant.cycler, plant.bench
+        cable_ohm = bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0
+        before_coil, before_command, before_tick = plant.contactor.on_coil, cycler.on_command, loop.on_tick
+        before_meters = cycler.on_meters
 
         def on_coil(t_ns: int, closed: bool) -> None:
             self.coil.append((t_ns, closed))
@@ -49,6 +55,14 @@ class Watch:
             if before_command is not None:
                 before_command(t_ns, output_on, voltage_v, source_a, sink_a)
 
+        def on_meters(t_ns: int, voltage_v: float, current_a: float, given: bool) -> None:
+            # At the pack, as the host sees it: the set-point is made of what is lost on the way there.
+            clamp_v = cycler.set_voltage_v - cycler.set_source_a * cable_ohm
+            if cycler.set_source_a and voltage_v - current_a * cable_ohm >= (1.0 - CLAMP) * clamp_v:
+                self.at_clamp.append(t_ns)
+            if before_meters is not None:
+                before_meters(t_ns, voltage_v, current_a, given)
+
         def on_tick(t_ns: int) -> None:
             quiet = abs(plant.cycler.current_a) < QUIET_A
             if not self.quiet or self.quiet[-1][1] is not quiet:
@@ -56,7 +70,8 @@ class Watch:
             if before_tick is not None:
                 before_tick(t_ns)
 
-        plant.contactor.on_coil, plant.cycler.on_command, loop.on_tick = on_coil, on_command, on_tick
+        plant.contactor.on_coil, cycler.on_command, loop.on_tick = on_coil, on_command, on_tick
+        cycler.on_meters = on_meters
 
     def coil_at(self, t_ns: int) -> bool:
         """Whether the coil was on at an instant."""
@@ -85,6 +100,10 @@ class Watch:
     def first_off_ns(self, from_ns: int, to_ns: int) -> int | None:
         """When the cycler was told to stop first within a time; None: it was not."""
         return next((at_ns for at_ns in self.offs if from_ns <= at_ns <= to_ns), None)
+
+    def stood_at_clamp(self, from_ns: int, to_ns: int) -> bool:
+        """Whether a reading within a time did."""
+        return any(from_ns <= at_ns <= to_ns for at_ns in self.at_clamp)
 
     def told(self, from_ns: int, to_ns: int) -> bool:
         """Whether the cycler was told anything within a time."""
