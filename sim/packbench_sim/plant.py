@@ -25,6 +25,7 @@ from packbench_sim.faults.active import (
     COLD,
     COOLING_FAULT_K_MIN,
     DEEP_CELL_V,
+    ESTOP,
     FAULT_FLAGS,
     LEAK_OHM,
     OVERDRIVE_A,
@@ -258,6 +259,8 @@ class Plant:
             self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
         elif fault_id == "power.overcurrent":
             self.faults.overdrive_a = self._between_limits_a() if slight else OVERDRIVE_A
+        elif fault_id == "pack.hvil":
+            self.faults.estop_pressed = form == ESTOP
         elif form == SILENT_METER:
             self.faults.insulation_lost, self.faults.meter_silent = False, True
 

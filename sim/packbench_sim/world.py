@@ -56,7 +56,7 @@ def build_parts(
         on_precharge=lambda t_ns, on: plant.contactor.drive_precharge(t_ns, closed=on),
         temperatures_c=lambda: (plant.pack.temperature_c.item(pack.series // 2),),
     )
-    plant.on_fault, plant.on_repair = _on_fault(board, level=False), _on_fault(board, level=True)
+    plant.on_fault, plant.on_repair = _on_fault(plant, board, level=False), _on_fault(plant, board, level=True)
     return World(plant, board)
 
 
@@ -89,9 +89,11 @@ _INPUTS = {"pack.hvil": Input.HVIL_OK, "pack.runaway": Input.GAS_OK}
 """Faults that are not the plant's but of what is wired to the board, and the input that falls."""
 
 
-def _on_fault(board: SimBoard, *, level: bool) -> Callable[[str], None]:
+def _on_fault(plant: Plant, board: SimBoard, *, level: bool) -> Callable[[str], None]:
     def on_fault(fault_id: str) -> None:
-        if fault_id in _INPUTS:
+        if fault_id == "pack.hvil" and plant.faults.estop_pressed:
+            board.set_input(Input.ESTOP_OK, level)
+        elif fault_id in _INPUTS:
             board.set_input(_INPUTS[fault_id], level)
 
     return on_fault

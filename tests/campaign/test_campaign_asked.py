@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from tests.unit.store_samples import make_meta, make_row
 
 from packbench.core.errors import DeviceRefused
-from packbench_sim.campaign import asked, operator
+from packbench.core.records import Gap
+from packbench.store import Durability, RunStore
+from packbench.store.codec import gap_event
+from packbench_sim.campaign import asked, conclusions, operator
 from packbench_sim.campaign.asked import Asked
 from packbench_sim.campaign.draw import Draw
 from packbench_sim.campaign.person import Person
@@ -96,6 +102,28 @@ def test_rows_that_come_too_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked, "ROW_S", 0.2)
     (found,) = run_trial(spec).violations
     assert (found.of, "0.50 s apart" in found.text) == ("profile", True)
+
+
+def test_a_chamber_that_is_told_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = TrialSpec(5, 2.0, ("host.clock_jump",), only=((Draw("host.clock_jump", "rest", 1.0),),), spoken_to=False)
+    monkeypatch.setattr(conclusions, "CHAMBER_C", 15.0)
+    (found,) = run_trial(spec).violations
+    assert (found.of, "was told 25 degC, 15 asked" in found.text) == ("profile", True)
+
+
+@pytest.mark.parametrize(("gap_s", "told"), [((5.0, 64.0), False), ((63.9, 64.0), True), (None, True)])
+def test_a_hole_in_a_record_that_it_does_not_own_up_to(
+    tmp_path: Path, gap_s: tuple[float, float] | None, told: bool
+) -> None:
+    store = RunStore.create(tmp_path / "run.db", make_meta(), Durability.PROCESS_SAFE)
+    times_s = [0.5 * number for number in range(1, 10)] + [64.0 + 0.5 * number for number in range(1, 10)]
+    store.append_rows([replace(make_row(seq), t_ns=round(t_s * S)) for seq, t_s in enumerate(times_s, start=1)])
+    if gap_s is not None:
+        store.append_events([gap_event(Gap(round(gap_s[0] * S), round(gap_s[1] * S), "the controller was gone", 0.1))])
+    store.commit()
+    store.close()
+    found = asked.sparse(tmp_path)
+    assert ("no row for 60.0 s" in found) is told, found
 
 
 def test_a_board_that_is_reset_without_its_key_is_told() -> None:

@@ -24,6 +24,7 @@ from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.tally import Tally
 from packbench_sim.campaign.trial import run_trial
 from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.active import PASSING
 from packbench_sim.faults.catalogue import BY_ID, INJECTABLE
 from packbench_sim.faults.injector import Injected
 from packbench_sim.faults.seen import Sights
@@ -218,6 +219,13 @@ def test_a_budget_of_current_that_flows_ends_with_the_step() -> None:
     assert not judged(row, seen(row.id), life(watch, trip="pack.hvil"), 0).held, "another reason"
     watch.offs[0] = 59 * S
     assert not judged(row, seen(row.id), life(watch, trip="sensor.scale"), 0).held, "beyond the budget"
+
+
+def test_what_is_over_before_its_delay_must_not_trip() -> None:
+    row = BY_ID["power.setpoint"]
+    passing = Injected(row.id, 9 * S, "discharge", lambda: 10 * S, PASSING)
+    assert judged(row, passing, life(Watch(), verdict="pass"), 0).held
+    assert not judged(row, passing, life(stopped(11.5, 11.6), trip="power.setpoint"), 0).held
 
 
 def test_a_frozen_bms_has_the_time_in_which_enough_charge_flows() -> None:

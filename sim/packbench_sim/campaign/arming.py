@@ -6,6 +6,7 @@ Owns the waiting alone: what a fault does is `faults.injector`'s, which one come
 from __future__ import annotations
 
 from packbench_sim.campaign.draw import Draw
+from packbench_sim.faults.active import PASSING
 from packbench_sim.faults.catalogue import BY_ID
 from packbench_sim.faults.injector import Injected, Injector
 from packbench_sim.faults.seen import state_of
@@ -16,6 +17,8 @@ S = 1_000_000_000
 LOOK_NS = 20_000_000
 BRIEF_NS = 400_000_000
 """A fault that shows for a moment is over so long after: a whole poll has seen it."""
+PASSES_NS = {"power.setpoint": 1_200_000_000}
+"""A fault in passing is over so long after it shows, well before its rule's delay (2 s) and well after half of it."""
 BRIEF = frozenset({"sensor.cells_missing", "pack.insulation", "pack.hvil", "pack.runaway"})
 """Rows of which the slight form is the same for a moment: what trips at once stays tripped (a loose contact)."""
 AT_START = frozenset({"config.mismatch", "config.resume", "host.port_swap", "store.corrupt"})
@@ -44,16 +47,18 @@ class Arming:
         self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
         # What took another form is no loose contact: a meter that is silent for a moment has been asked again.
         if self.draw.slight and self.draw.row in BRIEF and not self.injected.form:
-            self._until_shown()
+            self._until_shown(BRIEF_NS)
+        elif self.injected.form == PASSING:
+            self._until_shown(PASSES_NS[self.draw.row])
 
-    def _until_shown(self) -> None:
+    def _until_shown(self, lasts_ns: int) -> None:
         """Wait until it has been seen; then it is no more."""
         assert self.injected is not None
         now_ns, shown_ns = self._loop.now_ns(), self.injected.shown_ns
-        if shown_ns is not None and now_ns - shown_ns >= BRIEF_NS:
+        if shown_ns is not None and now_ns - shown_ns >= lasts_ns:
             self._injector.repair(self.draw.row)
         elif not self._over:
-            self._loop.at_ns(now_ns + LOOK_NS, self._until_shown)
+            self._loop.at_ns(now_ns + LOOK_NS, self._until_shown, lasts_ns)
 
     def _look(self) -> None:
         if self.draw.row in AT_START or self._over or self.injected is not None:

@@ -40,6 +40,8 @@ EDGE_NS = S
 AT_ONCE_NS = S // 2
 """A reply that is lost and asked for again takes less."""
 SPARSE = 1.5
+HOLE_S = 10.0
+"""A record has no rows for so long where nobody looked, and there alone."""
 
 
 class Asked:
@@ -142,9 +144,15 @@ def sparse(folder: Path) -> str:
     try:
         with RunReader.open(folder / DATA_NAME) as reader:
             rows = reader.rows()
+            gaps = [(gap.started_ns, gap.ended_ns) for gap in reader.gaps()]
     except InputError:
         return ""
     apart_s = np.diff(rows.t_ns) / 1e9
-    if len(apart_s) < 20 or float(np.median(apart_s)) <= SPARSE * ROW_S:
-        return ""
-    return f"rows are {float(np.median(apart_s)):.2f} s apart, {ROW_S:g} s asked"
+    if len(apart_s) >= 20 and float(np.median(apart_s)) > SPARSE * ROW_S:
+        return f"rows are {float(np.median(apart_s)):.2f} s apart, {ROW_S:g} s asked"
+    for number in np.flatnonzero(apart_s > HOLE_S).tolist():
+        from_ns, to_ns = int(rows.t_ns[number]), int(rows.t_ns[number + 1])
+        owned_ns = sum(max(min(last_ns, to_ns) - max(first_ns, from_ns), 0) for first_ns, last_ns in gaps)
+        if to_ns - from_ns - owned_ns > HOLE_S * S:
+            return f"no row for {(to_ns - from_ns) / S:.1f} s, and the record owns up to {owned_ns / S:.1f} s of it"
+    return ""

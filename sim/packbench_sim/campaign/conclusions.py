@@ -20,10 +20,12 @@ from packbench_sim.campaign.controller import Ended
 from packbench_sim.campaign.corrupting import missed
 from packbench_sim.campaign.draw import Draw
 from packbench_sim.campaign.judged import Life, goes_on, judged
+from packbench_sim.campaign.profile import CHAMBER_C
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.told import balanced, tripped, unsound
 from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.active import ESTOP
 from packbench_sim.faults.catalogue import BY_ID, Row
 from packbench_sim.invariants import Monitor
 from packbench_sim.loop import VirtualClock
@@ -36,8 +38,13 @@ MEANWHILE, MEANWHILE_S = "sensor.cells_missing", 0.5
 """What goes wrong so long after the disk has become slow: the host alone sees it."""
 PROMPT_S = 0.3
 """From that to the command, whatever the disk does. (The board alone would take its lease: 0.5 s.)"""
-CAUSES = {"pack.hvil": "hvil", "pack.runaway": "gas", "power.overcurrent": "over current"}
-"""What the board calls a row that breaks one of its inputs."""
+CAUSES = {
+    ("pack.hvil", ""): "hvil",
+    ("pack.hvil", ESTOP): "estop",
+    ("pack.runaway", ""): "gas",
+    ("power.overcurrent", ""): "over current",
+}
+"""What the board calls a row, in one of its forms, that breaks one of its inputs."""
 SLOW = "comms.nuisance"
 ELSEWHERE = frozenset({"comms", "host", "store", "config"})
 """Parts whose faults leave the pack and the cycler as they are."""
@@ -64,6 +71,8 @@ class Over:
     """The climate chamber still conditions its air."""
     by_word: bool = False
     """An operator has ended it."""
+    goal_c: float = CHAMBER_C
+    """What the climate chamber is set to."""
 
 
 class Conclusions:
@@ -139,6 +148,9 @@ class Conclusions:
             found += self._asked.lasted(whole=whole)
         for text in found:
             self.violates("profile", f"life {over.number}: {text}", over.draws)
+        if over.goal_c != CHAMBER_C:
+            text = f"life {over.number}: the chamber was told {over.goal_c:g} degC, {CHAMBER_C:g} asked"
+            self.violates("profile", text, over.draws)
         closed = any(on and at_ns >= over.began_ns for at_ns, on in self._watch.coil)
         if over.conditioned and closed and over.ended.outcome is not None:
             self.violates("chamber", f"life {over.number} is over, and the chamber goes on", over.draws)
@@ -170,7 +182,7 @@ class Conclusions:
             if not found.held and not self._spec.pairs and not self._excused(row, found):
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
-            if trip == "power.board_tripped" and not _names_cause(over.ended, row.id):
+            if trip == "power.board_tripped" and not _names_cause(over.ended, row.id, arm.injected.form):
                 self.violates(row.id, f"life {life.number}: the board gives another cause for it", over.draws)
             late = found.latency_s is not None and found.latency_s > PROMPT_S
             if late and row.id == MEANWHILE and any(stalls(draw) for draw in over.draws):
@@ -215,10 +227,11 @@ class Conclusions:
             self.violates("store.corrupt", f"life {over.number}: {unsaid}", over.draws)
 
 
-def _names_cause(ended: Ended, row: str) -> bool:
+def _names_cause(ended: Ended, row: str, form: str) -> bool:
     """Whether a trip of the board's is put down to what the row breaks, where the row breaks one input alone."""
     trip = None if ended.outcome is None else ended.outcome.trip
-    return trip is None or row not in CAUSES or f"({CAUSES[row]})" in trip.text_en
+    cause = CAUSES.get((row, form))
+    return trip is None or cause is None or f"({cause})" in trip.text_en
 
 
 def stalls(draw: Draw) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from packbench_sim.campaign.report import Injection
 from packbench_sim.campaign.watch import Watch
+from packbench_sim.faults.active import PASSING
 from packbench_sim.faults.catalogue import CURRENT, Row
 from packbench_sim.faults.injector import Injected
 
@@ -64,6 +65,8 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
         own = life.trip == row.id or life.trip in row.rules
         found = f"before that: {life.trip}" if own else "the run ended before it could be seen"
         return _told(row, injected, life, origin_ns, 0.0 if own else None, True, found)
+    if injected.form == PASSING:
+        return _gone_on(row, injected, life, origin_ns)
     budget_ns = row.budget_ns or 0
     if row.id in UNDONE and not life.trip and life.watch.told(shown_ns, shown_ns + budget_ns):
         return _told(row, injected, life, origin_ns, None, True, "the run's own next command undid it")

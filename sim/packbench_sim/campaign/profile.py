@@ -22,14 +22,14 @@ PACK = "lfp-16s"
 BENCH = "sim-climate-lv"
 INSULATION = "insulation_min: 100 kohm"
 NAME = "campaign.yaml"
-PROFILE = """\
+_PROFILE = """\
 profile: campaign
 title: {en: "Every state of a bench in under three minutes", zh: "三分钟内经历台架的每种状态"}
 record: {dt: 500 ms}
 result: {capacity_of: down, temperature: [0 degC, 60 degC]}
 limits: {pack_voltage_max: 53.9 V}
 steps:
-  - chamber: {temperature: 25 degC}
+  - chamber: {temperature: CHAMBER degC}
   - rest: {label: settle, for: 10 s}
   - cccv_charge:
       label: up
@@ -47,6 +47,8 @@ steps:
   - rest: {label: relax, for: 10 s}
   - end
 """
+CHAMBER_C = 25.0
+PROFILE = _PROFILE.replace("CHAMBER", f"{CHAMBER_C:g}")
 IN_ROUNDS = """\
   - loop:
       repeat: 3

@@ -37,6 +37,7 @@ from packbench_sim.campaign.profile import campaign_job, campaign_texts, variant
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.watch import Watch
+from packbench_sim.chamber import ClimateChamber
 from packbench_sim.devices.modbus_chamber import ModbusChamberDevice
 from packbench_sim.faults.catalogue import BY_ID
 from packbench_sim.faults.injector import Injected, Injector, state_of
@@ -220,8 +221,9 @@ class _Trial:
             self._record,
             self._went_on,
             unasked,
-            self._conditioned,
+            self._chamber.running,
             self._operator.aborted,
+            self._chamber.goal_c,
         )
         self._conclusions.draw_from(over)
         if ended.killed or (unasked and not ended.sealed):
@@ -357,11 +359,10 @@ class _Trial:
         self._conclusions.violates(of, text, ())
 
     @property
-    def _conditioned(self) -> bool:
-        """Whether the climate chamber conditions its air."""
-        chamber = self._bench.played["chamber"]
-        assert isinstance(chamber, ModbusChamberDevice)
-        return chamber.chamber.running
+    def _chamber(self) -> ClimateChamber:
+        device = self._bench.played["chamber"]
+        assert isinstance(device, ModbusChamberDevice)
+        return device.chamber
 
 
 FORGED = frozenset({"sensor.word_order"})

@@ -36,6 +36,8 @@ class Faults:
     """sensor.sign: the board sees the current the wrong way round."""
     chain_open: bool = False
     """pack.hvil: the interlock loop is open, and takes coil and enable away in hardware."""
+    estop_pressed: bool = False
+    """pack.hvil: it is the emergency stop that does."""
     cells_missing: bool = False
     """sensor.cells_missing: the BMS reports the first 85 % of the cells (81 of 96)."""
     weak_cell: bool = False
@@ -126,8 +128,11 @@ SWITCHES_HOT = "switches"
 COLD = "cold"
 APART = "apart"
 SILENT_METER = "silent"
+PASSING = "passing"
+ESTOP = "estop"
 """Forms of a slight fault beside the usual one: the BMS's switches are hot, one spot of the pack is too cold, a cell is
-far from the others and within its limits, the meter that would see it says nothing any more."""
+far from the others and within its limits, the meter that would see it says nothing any more, it is over before the
+rule's delay is: nothing may come of it, the emergency stop is pressed instead of a door opened."""
 
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1

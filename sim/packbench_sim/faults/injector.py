@@ -13,7 +13,7 @@ from typing import Protocol
 
 from packbench.run.recorder import COMMIT_NS
 from packbench_sim.faults import wires
-from packbench_sim.faults.active import APART, COLD, FAULT_FLAGS, SILENT_METER, SWITCHES_HOT, Injection
+from packbench_sim.faults.active import APART, COLD, ESTOP, FAULT_FLAGS, PASSING, SILENT_METER, SWITCHES_HOT, Injection
 from packbench_sim.faults.catalogue import CLOSED, INJECTABLE, MS, S
 from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, is_write, state_of
 from packbench_sim.loop import VirtualLoop
@@ -27,6 +27,8 @@ ROGUE_VOLTAGES = (1.03, 1.01)
 """What a charge comes to by its current alone, and what it is held at, just beyond the campaign's limit."""
 HEARD_MOST = 4000
 RESET_NS = 10 * S
+LOOKED_NS = 300 * MS
+"""So long after a command it is looked at what has come of it (faults catalogue, comms.half_write)."""
 SILENT_NS = 30 * S
 AGAIN_NS, AGAIN_TIMES = 100 * MS, 20
 """How long a disk stands still that must end the run."""
@@ -83,7 +85,7 @@ class Injected:
     form: str = ""
     """Which of a row's forms it took; empty: the row's own."""
     of_command: Callable[[], bool] = lambda: False
-    """Whether the reply that it touched was a command's."""
+    """Whether the reply that it touched was a command's, or of the look at what a command has done."""
 
     @property
     def shown_ns(self) -> int | None:
@@ -103,11 +105,15 @@ class Injector:
         self._latest = b""
         """What the board was last sent."""
         self._sights = Sights(world, loop)
+        self._commanded_ns: dict[str, list[int]] = {}
+        """When something was written to a device, by role."""
 
     def attach_lines(self, lines: Mapping[str, MemoryLink], *, kept: bool = False) -> None:
         """A controller's lines; what it sends the board is kept, to be sent again one day."""
         self.lines = lines
         self._sights.attach_lines(lines)
+        self._note_commands("cycler", tcp=True)
+        self._note_commands("bms", tcp=False)
         if not kept:
             self._heard.clear()
         board = lines["board"]
@@ -121,6 +127,23 @@ class Injector:
                 before(t_ns, data)
 
         board.on_written = on_written
+
+    def _note_commands(self, role: str, *, tcp: bool) -> None:
+        link, times_ns = self.lines[role], list[int]()
+        self._commanded_ns[role] = times_ns
+        before = link.on_written
+
+        def on_written(t_ns: int, data: bytes) -> None:
+            if is_write(data, tcp=tcp):
+                times_ns.append(t_ns)
+            if before is not None:
+                before(t_ns, data)
+
+        link.on_written = on_written
+
+    def _of_command(self, role: str, seen_ns: int | None) -> bool:
+        """Whether a device had been told something just before."""
+        return seen_ns is not None and any(0 <= seen_ns - t_ns <= LOOKED_NS for t_ns in self._commanded_ns[role])
 
     def inject(self, row: str, *, slight: bool = False) -> Injected:
         """Make a row true now; `slight` as Plant.inject says. Raises KeyError for one that cannot be."""
@@ -208,7 +231,11 @@ class Injector:
             case _:
                 fault = wires.EveryReply(link, clock, wires.swapped(tcp=tcp))
         self._made.setdefault(row, []).append(fault)
-        return Injected(row, now_ns, state, lambda: fault.seen_ns, of_command=lambda: is_write(fault.touched, tcp=tcp))
+
+        def of_command() -> bool:
+            return self._of_command(role, fault.seen_ns)
+
+        return Injected(row, now_ns, state, lambda: fault.seen_ns, of_command=of_command)
 
     def _cycler_sentinel(self) -> Shown:
         """The other reading that may be none: what the interface fills in where the cycler's voltage should stand."""
@@ -310,7 +337,9 @@ _BY_LIMITS = ("sensor.weak_cell", "power.cooling", "power.overcurrent")
 _FORMS = {
     "sensor.weak_cell": ("", APART),
     "power.cooling": ("", COLD, SWITCHES_HOT),
+    "power.setpoint": ("", "", PASSING),
     "pack.insulation": ("", SILENT_METER),
+    "pack.hvil": ("", ESTOP),
 }
 """Rows whose slight form comes in several."""
 OF_THE_BENCH = tuple(

@@ -19,7 +19,7 @@ WRITE_BLOCK = 16
 
 
 class LineFault:
-    """A fault of one line. `seen_ns`: when it first touched a message that then differed (`touched`); None: not yet.
+    """A fault of one line. `seen_ns`: when it first touched a message that then differed; None: not yet.
 
     Several may be on a line: one that is put on gets what those before it let through, and one that is taken off
     leaves the others where they are.
@@ -28,16 +28,15 @@ class LineFault:
     def __init__(self, link: MemoryLink, now_ns: Callable[[], int]) -> None:
         self.link = link
         self.seen_ns: int | None = None
-        self.touched = b""
         self._now_ns = now_ns
         self._on = True
         self._put: list[tuple[str, Mangle, Mangle]] = []
         """Direction, what is there now, what was there before."""
 
-    def seen(self, data: bytes) -> None:
-        """This message will differ from what it was."""
+    def seen(self) -> None:
+        """A message differs from what it would have been."""
         if self.seen_ns is None:
-            self.seen_ns, self.touched = self._now_ns(), data
+            self.seen_ns = self._now_ns()
 
     def put_on(self, *, to_device: Mangle | None = None, from_device: Mangle | None = None) -> None:
         """Take over a direction."""
@@ -70,8 +69,8 @@ class Dead(LineFault):
     def __init__(self, link: MemoryLink, now_ns: Callable[[], int]) -> None:
         super().__init__(link, now_ns)
 
-        def nothing(_t_ns: int, data: bytes) -> bytes:
-            self.seen(data)
+        def nothing(_t_ns: int, _data: bytes) -> bytes:
+            self.seen()
             return b""
 
         self.put_on(to_device=nothing, from_device=nothing)
@@ -92,7 +91,7 @@ class Once(LineFault):
 
         def once(_t_ns: int, data: bytes) -> bytes:
             changed = change(data)
-            self.seen(data)
+            self.seen()
             self.take_off()
             return changed
 
@@ -108,7 +107,7 @@ class EveryReply(LineFault):
         def always(_t_ns: int, data: bytes) -> bytes:
             changed = change(data)
             if changed != data:
-                self.seen(data)
+                self.seen()
             return changed
 
         self.put_on(from_device=always)
@@ -121,7 +120,7 @@ class Late(LineFault):
         super().__init__(link, now_ns)
 
         def once(_t_ns: int, data: bytes) -> bytes:
-            self.seen(data)
+            self.seen()
             self.take_off()
             link.deliver_later(data, late_ns)
             return b""
@@ -149,7 +148,7 @@ class Buffered(LineFault):
             nonlocal held
             if held:
                 return data
-            self.seen(data)
+            self.seen()
             held = data
             return b""
 
@@ -174,7 +173,7 @@ class HalfWrite(LineFault):
             nonlocal asked
             if asked or not is_write(data, tcp=tcp) or (self.how == "halved" and not _is_block(data, tcp=tcp)):
                 return data
-            self.seen(data)
+            self.seen()
             asked = data
             if self.how == "unanswered":
                 return data
