@@ -337,7 +337,7 @@ _BY_LIMITS = ("sensor.weak_cell", "power.cooling", "power.overcurrent")
 _FORMS = {
     "sensor.weak_cell": ("", APART),
     "power.cooling": ("", COLD, SWITCHES_HOT),
-    "power.setpoint": ("", "", PASSING),
+    "power.setpoint": ("", PASSING, PASSING),
     "pack.insulation": ("", SILENT_METER),
     "pack.hvil": ("", ESTOP),
 }
