@@ -294,3 +294,30 @@ def test_a_line_that_does_not_exist_cannot_be_broken(capsys: pytest.CaptureFixtu
         assert main([*words, level]) == 2
         (error, *_) = json.loads(capsys.readouterr().out)["errors"]
         assert problem in error["found"] + error["message"]
+
+
+@pytest.mark.parametrize(("function", "command"), [(5, True), (3, False)])
+def test_whether_a_command_lost_its_answer_is_known_when_its_controller_is_gone(function: int, command: bool) -> None:
+    """Function 5 tells the cycler something, function 3 asks."""
+    job, told = campaign_job(), list[bool]()
+
+    async def main(clock: VirtualClock) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        world = build_parts(job.bench, job.pack, start_ns=0, seed=1)
+        bench = VirtualBench(job, world)
+        lines = bench.lines(loop, clock)
+        injector = Injector(world, loop, None, Random(1))
+        injector.attach_lines(lines)
+        injected = injector.inject("comms.half_write", slight=False)
+        cycler = lines["cycler"]
+        assert cycler.on_written is not None
+        cycler.on_written(clock.now_ns(), bytes([0, 1, 0, 0, 0, 6, 0, function, 1, 149, 0, 0]))
+        # Whatever the fault touches: it is seen now.
+        cycler.to_device(clock.now_ns(), bytes([0, 1, 0, 0, 0, 11, 0, 16, 1, 242, 0, 2, 4, 0, 0, 0, 0]))
+        assert injected.shown_ns is not None
+        injector.attach_lines(bench.lines(loop, clock), kept=True)
+        told.append(injected.of_command())
+
+    run_virtual(main)
+    assert told == [command]

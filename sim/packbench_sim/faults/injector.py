@@ -141,10 +141,6 @@ class Injector:
 
         link.on_written = on_written
 
-    def _of_command(self, role: str, seen_ns: int | None) -> bool:
-        """Whether a device had been told something just before."""
-        return seen_ns is not None and any(0 <= seen_ns - t_ns <= LOOKED_NS for t_ns in self._commanded_ns[role])
-
     def inject(self, row: str, *, slight: bool = False) -> Injected:
         """Make a row true now; `slight` as Plant.inject says. Raises KeyError for one that cannot be."""
         now_ns = self.loop.now_ns()
@@ -231,9 +227,12 @@ class Injector:
             case _:
                 fault = wires.EveryReply(link, clock, wires.swapped(tcp=tcp))
         self._made.setdefault(row, []).append(fault)
+        # This controller's: when it is asked, another one may hold other lines.
+        commanded_ns = self._commanded_ns[role]
 
         def of_command() -> bool:
-            return self._of_command(role, fault.seen_ns)
+            seen_ns = fault.seen_ns
+            return seen_ns is not None and any(0 <= seen_ns - t_ns <= LOOKED_NS for t_ns in commanded_ns)
 
         return Injected(row, now_ns, state, lambda: fault.seen_ns, of_command=of_command)
 
