@@ -174,3 +174,16 @@ def test_an_operator_is_heard_and_nothing_is_commanded_meanwhile(monkeypatch: py
     found = [each.text for each in run_trial(spec).violations if each.of == "profile"]
     assert found
     assert "the run is paused, and 3.0 A are commanded" in found[0]
+
+
+def test_a_deviation_that_passes_over_the_end_of_a_round_is_borne() -> None:
+    """A new command begins no new time for it: 1.2 s from its first reading on it is over, and the delay is 2 s."""
+    borne = 0
+    for seed in (seed for seed in range(1, 30) if variant_of(seed).rounds and not variant_of(seed).tapers):
+        draws = (Draw("power.setpoint", "discharge", 19.0, slight=True),)
+        report = run_trial(TrialSpec(seed, 3.0, ("power.setpoint",), only=(draws,), spoken_to=False))
+        assert report.violations == [], seed
+        borne += any(each.row == "power.setpoint" and each.found == "borne" for each in report.injections)
+        if borne == 2:
+            break
+    assert borne == 2

@@ -169,6 +169,8 @@ class _Trial:
             await self._person_there.lets_it_change()
             began_ns = self._clock.now_ns()
         controller = self._begin(swapped="host.port_swap" in rows, asked=not unasked)
+        # One that cannot be gone on with, since it had ended or was aborted, is no resumption.
+        goes_on, unasked = goes_on and self._went_on, unasked and self._went_on
         self._host.attach(controller)
         self._injector.attach_lines(self._lines)
         if any(draw.state == "tripped" for draw in draws):

@@ -161,6 +161,9 @@ class Injector:
                 shown = self._sights.first_reading("bms", now_ns)
             elif form == SILENT_METER:
                 shown = self._sights.stale("meter", now_ns)
+            elif form == PASSING:
+                # From its first reading on, whatever is commanded meanwhile: that is what its delay counts from.
+                shown = self._sights.first_reading("cycler", now_ns)
             elif slight and row in _BY_LIMITS:
                 shown = _never
             plant.inject(row, slight=slight, form=form)
