@@ -162,7 +162,15 @@ ROWS: tuple[Row, ...] = (
         "sensor.sense_lead", "a sense lead of the cycler is open", "S1", 0.1, CURRENT, "pack.deep_cell", "sensor.scale"
     ),
     _row("sensor.cells_missing", "13 of 16 cells are reported", "S1", 1.0, ALIVE),
-    _row("sensor.weak_cell", "one cell passes its limit", "S1", 1.0, CURRENT | {"rest", "connecting"}, "sensor.scale"),
+    _row(
+        "sensor.weak_cell",
+        "one cell passes its limit",
+        "S1",
+        1.0,
+        CURRENT | {"rest", "connecting"},
+        "sensor.scale",
+        "power.load_dump",  # at the clamp it lifts the pack beyond its limit, and the cycler is read more often
+    ),
     _row("power.ignores_off", 'the cycler ignores "off"', "S0", 0.5, CURRENT, by="coil"),
     _row("power.weld", "the contactor welds", "MARKED", None, CLOSED, "power.board_tripped"),
     _row("power.opened_hot", "the contactor opens under load", "S1", 0.2, CURRENT, "power.board_tripped"),
