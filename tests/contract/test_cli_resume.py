@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from tests.scenario.support import ask
+from tests.scenario.support import ask, fresh
 from tests.scenario.test_resume import PROFILE, Rig, S, on_rig
 
+from packbench.app.holding import held
 from packbench.app.job import load_job
 from packbench.store.reader import RunReader
 
@@ -51,3 +54,30 @@ def test_a_run_that_has_ended_is_refused_with_the_reason(tmp_path: Path, capsys:
     answer = ask(capsys, "runs", "resume", str(tmp_path / "run"), "--operator", "Li", "--arm")
     assert answer.code == 2
     assert "the run has ended" in answer.data["errors"][0]["message"]
+
+
+def test_a_run_that_another_program_goes_through_is_left_alone(cut_short: Path, tmp_path: Path) -> None:
+    """Two controllers on one record number their records alike, and the chain of both is lost."""
+    before = {path.name: path.read_bytes() for path in cut_short.iterdir()}
+    out = ("--out", str(cut_short), "--no-report")
+    bench = ("--bench", "sim-cell", "--pack", "lmo-25ah", "--serial", "S", "--operator", "Li", "--arm")
+    with held(cut_short):
+        for words in (
+            ("runs", "resume", str(cut_short), "--operator", "Li", "--arm", "--no-report"),
+            ("run", "quick-check", *bench, *out),
+            ("simulate", "quick-check", "--pack", "lmo-25ah", *out),
+        ):
+            answer = fresh(*words, "--json", home=tmp_path)
+            assert answer.returncode == 2, answer.stdout
+            assert "this run is being controlled already" in answer.stdout
+    assert {path.name: path.read_bytes() for path in cut_short.iterdir()} == before, "nothing was begun or moved"
+
+
+def test_a_run_whose_program_is_gone_is_nobodys(tmp_path: Path) -> None:
+    program = (
+        "import os; from pathlib import Path; from packbench.app.holding import held; "
+        f"holding = held(Path({str(tmp_path)!r})); holding.__enter__(); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    with held(tmp_path):
+        pass

@@ -23,6 +23,7 @@ from packbench.app.disk import reserved
 from packbench.app.edits import drafts_of
 from packbench.app.emulated_world import start_world
 from packbench.app.emulated_world import work_of as world_work
+from packbench.app.holding import held
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
 from packbench.app.places import DATA_NAME
@@ -244,16 +245,17 @@ def _meta(job: Job, options: LiveOptions, clock: Clock) -> RunMeta:
 
 
 def run_to_end(job: Job, options: LiveOptions, folder: Path, observe: Observer) -> Ended:
-    """Run on the wall clock; how it ended."""
+    """Run on the wall clock; how it ended. Raises InputError, with nothing touched, while another program runs it."""
     clock = MonotonicClock()
     if not any(is_emulated(spec) for spec in job.bench.devices.values()):
         # A key that cannot sign at the end refuses the run before anything is switched on.
         signing_key(None, clock.wall())
-    with ExitStack() as broken:
-        broken.callback(_sign_what_there_is, folder, clock)
-        ended = asyncio.run(run_live(job, options, folder, observe, clock))
-        broken.pop_all()
-    sign_record(folder, clock.wall(), durable=True)
+    with held(folder):
+        with ExitStack() as broken:
+            broken.callback(_sign_what_there_is, folder, clock)
+            ended = asyncio.run(run_live(job, options, folder, observe, clock))
+            broken.pop_all()
+        sign_record(folder, clock.wall(), durable=True)
     return ended
 
 

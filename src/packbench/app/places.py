@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from packbench.app.holding import held
 from packbench.files import data_home
 from packbench.report.build import HTML_NAME, PDF_NAME, RESULT_NAME
 from packbench.trace.signatures import SIGNATURE_NAME
@@ -30,15 +31,19 @@ def runs_home() -> Path:
 
 
 def run_folder(out: Path | None, run_id: str) -> Path:
-    """The folder of a new run, made, with no record in it."""
+    """The folder of a new run, made, with no record in it.
+
+    Raises InputError when a run is going on in it: its record is not pulled away from under it.
+    """
     folder = out if out is not None else _unused(runs_home() / run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / DATA_NAME).exists():
-        aside = _unused(folder / "previous")
-        aside.mkdir()
-        for name in RUN_FILES:
-            if (folder / name).exists():
-                (folder / name).rename(aside / name)
+    with held(folder):
+        if (folder / DATA_NAME).exists():
+            aside = _unused(folder / "previous")
+            aside.mkdir()
+            for name in RUN_FILES:
+                if (folder / name).exists():
+                    (folder / name).rename(aside / name)
     return folder
 
 
