@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from tests.unit import analysis_run as made
 
+from packbench.analysis.gaps import gap_reasons
+from packbench.analysis.shape import gap_dict
 from packbench.analysis.table import SampleTable, charge_ah, cumulative_ah
+from packbench.analysis.verdict import record_reasons, stop_reasons
 from packbench.core.records import Gap
+from packbench.run.resuming import GONE
 
 S = 1_000_000_000
 
@@ -67,3 +71,28 @@ def test_integrals_leave_a_gap_out():
     assert charge_ah(rows, 0.0, 120.0) == pytest.approx(-0.01 * 24)
     assert cumulative_ah(rows)[-1] == pytest.approx(-0.01 * 24)
     assert charge_ah(replace(rows, gaps_s=()), 0.0, 120.0) == pytest.approx(-0.01 * 120)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("interrupted by the operator", "操作员停止了测试"),
+        ("aborted by Wu: smell", "Wu 停止了测试：smell"),
+        ("aborted by Wu", "Wu 停止了测试"),
+        ("the record ends before the run did", "记录在测试结束前中断"),
+        ("a profile's own words", "a profile's own words"),
+    ],
+)
+def test_a_run_that_was_stopped_says_why_in_chinese_too(reason: str, told: str):
+    (found,) = stop_reasons((), reason)
+    assert (found.text_en, found.text_zh) == (
+        f"the run stopped before its end: {reason}",
+        f"试验未完成即停止：{told}",
+    )
+
+
+def test_a_gap_says_why_in_chinese_too():
+    gap = Gap(0, 60 * S, GONE)
+    found = [*record_reasons([gap]), *gap_reasons([gap], replace(made.made_up_run().steps[3], started_ns=0))]
+    assert [each.text_zh.rpartition("数据缺失 ")[2] for each in found] == ["60.0 s（控制程序曾中断）"] * 2
+    assert gap_dict(gap)["reason_zh"] == "控制程序曾中断"

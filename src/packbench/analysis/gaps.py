@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from packbench.analysis.said import in_chinese
 from packbench.analysis.verdict import Reason
 from packbench.core.records import Gap, StepRecord
 
@@ -52,7 +53,7 @@ def _unknown_or_long(gap: Gap, cycle: int) -> Reason | None:
         return None
     return Reason(
         f"discharge of cycle {cycle}: no data for {seconds:.1f} s ({gap.reason})",
-        f"第 {cycle} 次循环放电：数据缺失 {seconds:.1f} s（{gap.reason}）",
+        f"第 {cycle} 次循环放电：数据缺失 {seconds:.1f} s（{in_chinese(gap.reason)}）",
     )
 
 

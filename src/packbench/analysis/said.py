@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from packbench.core.result import Answered
 
@@ -36,6 +36,23 @@ class Ending:
 
 
 CUT_SHORT = Ending("aborted", "the record ends before the run did", "", ())
+
+_ZH: Final[Mapping[str, str]] = {
+    "the controller was gone": "控制程序曾中断",
+    "interrupted by the operator": "操作员停止了测试",
+    "the operator's input ended": "操作员的终端已断开",
+    CUT_SHORT.reason: "记录在测试结束前中断",
+}
+"""Whole reasons of gaps and of stops, as run/resuming.py, app/live.py and run/operator.py word them."""
+_ABORTED: Final = "aborted by "
+
+
+def in_chinese(reason: str) -> str:
+    """A record's reason for a gap or a stop; as it stands where it is a profile's or nobody's words."""
+    if reason.startswith(_ABORTED):
+        who, colon, why = reason.removeprefix(_ABORTED).partition(": ")
+        return f"{who} 停止了测试" + (f"：{why}" if colon else "")
+    return _ZH.get(reason, reason)
 
 
 def ending_of(data: Mapping[str, Any]) -> Ending:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from packbench.analysis.said import in_chinese
 from packbench.core.limits import LIMIT_NAMES, Limits
 from packbench.core.records import Gap, ReadOut, StepRecord, Trip
 from packbench.core.result import ReadOutResult, StepResult, Variable
@@ -82,7 +83,12 @@ def _finite(value: float) -> float | None:
 
 def gap_dict(gap: Gap) -> dict[str, Any]:
     """A stretch without data, in seconds from the start of the run."""
-    told: dict[str, Any] = {"started_s": gap.started_ns / NS, "ended_s": gap.ended_ns / NS, "reason": gap.reason}
+    told: dict[str, Any] = {
+        "started_s": gap.started_ns / NS,
+        "ended_s": gap.ended_ns / NS,
+        "reason": gap.reason,
+        "reason_zh": in_chinese(gap.reason),
+    }
     return told if gap.unseen_ah is None else told | {"unseen_ah": gap.unseen_ah}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from packbench.analysis.said import in_chinese
 from packbench.core.records import Gap, Trip
 from packbench.core.samples import Provenance
 from packbench.core.specs import Instrument
@@ -84,7 +85,7 @@ def decide(
 def stop_reasons(trips: Sequence[Trip], end_reason: str) -> list[Reason]:
     """Why a run that did not reach its profile's end does not count."""
     if not trips:
-        return [Reason(f"the run stopped before its end: {end_reason}", f"试验未完成即停止：{end_reason}")]
+        return [Reason(f"the run stopped before its end: {end_reason}", f"试验未完成即停止：{in_chinese(end_reason)}")]
     return [Reason(f"stopped by safety: {trip.text_en}", f"安全停止：{trip.text_zh}") for trip in trips]
 
 
@@ -130,7 +131,7 @@ def record_reasons(gaps: Sequence[Gap]) -> list[Reason]:
     return [
         Reason(
             f"no data for {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s ({gap.reason})",
-            f"数据缺失 {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s（{gap.reason}）",
+            f"数据缺失 {(gap.ended_ns - gap.started_ns) / 1e9:.1f} s（{in_chinese(gap.reason)}）",
         )
         for gap in gaps
     ]

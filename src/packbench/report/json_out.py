@@ -47,7 +47,7 @@ _DESCRIPTIONS: Final[dict[str, str]] = {
     "diagnostics": "Figures besides the headline ones; what the record does not carry is in diagnostics.absent.",
     "cell_spread_v": "Highest minus lowest cell at the end of the discharge that counts.",
     "steps": "Every executed step in order; positive charge and energy went into the pack.",
-    "gaps": "Stretches without data: {started_s, ended_s, reason, unseen_ah?}; never interpolated.",
+    "gaps": "Stretches without data: {started_s, ended_s, reason, reason_zh, unseen_ah?}; never interpolated.",
     "limits": "Limit name to {value, unit, origin}: the effective limits and the layer each came from.",
     "trips": "Each {rule, fault_id, t_s, value, limit, text_en, text_zh}.",
     "hashes": "Name to SHA-256.",

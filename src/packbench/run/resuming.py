@@ -36,6 +36,8 @@ from packbench_board.codes import LOAD_BREAK_MAX_US
 QUESTION = "resume"
 GO_ON = "resume"
 """The question to whoever resumes a run, and the answer that does."""
+GONE = "the controller was gone"
+"""Why nobody saw what flowed (in Chinese: analysis/said)."""
 CELLS_MEAN_V = 0.25
 """By how much the cells' mean may have moved: a load's drop and what a rest gives back."""
 PATTERN_V = 0.15
@@ -137,7 +139,7 @@ class Resumption:
     """An instant of the resumed run's own monotonic clock."""
     operator: str
     """Whose word it is; empty: the bench's file allows it without one."""
-    reason: str = "the controller was gone"
+    reason: str = GONE
 
     @property
     def taper_a(self) -> float | None:
