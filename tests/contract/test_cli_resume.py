@@ -12,6 +12,7 @@ from tests.scenario.test_resume import PROFILE, Rig, S, on_rig
 
 from packbench.app.holding import held
 from packbench.app.job import load_job
+from packbench.app.places import forget_conclusion
 from packbench.store.reader import RunReader
 
 
@@ -66,11 +67,22 @@ def test_a_run_that_another_program_goes_through_is_left_alone(cut_short: Path, 
             ("runs", "resume", str(cut_short), "--operator", "Li", "--arm", "--no-report"),
             ("run", "quick-check", *bench, *out),
             ("simulate", "quick-check", "--pack", "lmo-25ah", *out),
+            ("report", str(cut_short)),
         ):
             answer = fresh(*words, "--json", home=tmp_path)
             assert answer.returncode == 2, answer.stdout
             assert "this run is being controlled already" in answer.stdout
     assert {path.name: path.read_bytes() for path in cut_short.iterdir()} == before, "nothing was begun or moved"
+
+
+def test_what_was_made_of_a_record_is_forgotten_when_it_is_to_grow(tmp_path: Path) -> None:
+    """A result, a report and a signature of the record as it stood would be taken for damage of what it becomes."""
+    made = ("run.sig.json", "result.json", "report.html", "report.pdf")
+    for name in (*made, "run.db"):
+        (tmp_path / name).touch()
+    forget_conclusion(tmp_path)
+    forget_conclusion(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.db"]
 
 
 def test_a_run_whose_program_is_gone_is_nobodys(tmp_path: Path) -> None:

@@ -241,6 +241,8 @@ def test_a_killed_run_leaves_a_record_that_verifies(
     run.wait_for("output_acknowledged")
     time.sleep(1.5)
     assert ask(capsys, "runs", "show", str(run.out)).data["state"] == "running"
+    assert ask(capsys, "report", str(run.out)).code == 2, "there is nothing to conclude yet"
+    assert not (run.out / "result.json").exists()
     run.process.send_signal(signal.SIGKILL)
     run.process.communicate(timeout=PATIENCE_S)
     assert run.process.returncode == -signal.SIGKILL

@@ -26,7 +26,7 @@ from packbench.app.emulated_world import work_of as world_work
 from packbench.app.holding import held
 from packbench.app.job import Job
 from packbench.app.operators import Answers, Beforehand
-from packbench.app.places import DATA_NAME
+from packbench.app.places import DATA_NAME, forget_conclusion
 from packbench.app.programmed import handed_over_in
 from packbench.app.resuming import resumption
 from packbench.app.signing import sign_record, signing_key
@@ -251,6 +251,8 @@ def run_to_end(job: Job, options: LiveOptions, folder: Path, observe: Observer) 
         # A key that cannot sign at the end refuses the run before anything is switched on.
         signing_key(None, clock.wall())
     with held(folder):
+        if options.resumed is not None:
+            forget_conclusion(folder)
         with ExitStack() as broken:
             broken.callback(_sign_what_there_is, folder, clock)
             ended = asyncio.run(run_live(job, options, folder, observe, clock))

@@ -30,6 +30,12 @@ def runs_home() -> Path:
     return data_home() / "runs"
 
 
+def forget_conclusion(folder: Path) -> None:
+    """The record is to grow: what was made of it as it stood (result, report, signature) is of another record then."""
+    for name in (SIGNATURE_NAME, RESULT_NAME, HTML_NAME, PDF_NAME):
+        (folder / name).unlink(missing_ok=True)
+
+
 def run_folder(out: Path | None, run_id: str) -> Path:
     """The folder of a new run, made, with no record in it.
 

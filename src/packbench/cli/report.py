@@ -7,6 +7,7 @@ import argparse
 from packbench.app.conclude import conclude
 from packbench.app.entering import enter_run, entered_to_dict
 from packbench.app.grading import stated
+from packbench.app.holding import held
 from packbench.app.records import find_run
 from packbench.app.second_life import DEFAULT_RULES, Named, second_life_by
 from packbench.app.worth import DEFAULT_ASSUMPTIONS, DEFAULT_LIFE, STATABLE
@@ -59,7 +60,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     if not args.no_second_life:
         named = Named(stated(args.set, STATABLE), args.rules, args.life, args.assumptions, args.application)
         second_life_of = second_life_by(named, Draws(SEED, COUNT))
-    concluded = conclude(folder, lang, second_life_of=second_life_of)
+    with held(folder):
+        # Of a run that is going on there is nothing to conclude, nor to enter into a ledger.
+        concluded = conclude(folder, lang, second_life_of=second_life_of)
     # A run whose controller did not live to its end enters the ledger here; one that is there is found again.
     entered = enter_run(concluded.result, folder, MonotonicClock().wall())
     data = {"ok": True, "run_id": concluded.result.run_id, "paths": concluded.paths, "ledger": entered_to_dict(entered)}

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from packbench.app.control_link import is_controlled
 from packbench.app.places import DATA_NAME
 from packbench.app.records import State, find_run, list_runs, read_result, state_of
 from packbench.app.verifying import verify_run, whole_to_dict
@@ -113,7 +114,8 @@ def _how_it_stands(state: State) -> str:
 
 
 def _verify(args: argparse.Namespace, _terminal: Terminal) -> Done:
-    whole = verify_run(find_run(args.run))
+    folder = find_run(args.run)
+    whole = verify_run(folder)
     chain, findings = whole.chain, whole.findings
     data = {
         "ok": not findings,
@@ -128,5 +130,7 @@ def _verify(args: argparse.Namespace, _terminal: Terminal) -> Done:
         failed = VerificationFailed("\n".join(f"{found.where}: {found.what}" for found in findings))
         return Done({**data, **error_object(failed)}, (closure_table(whole), *told(whole)), failed.exit_code)
     text = f"Whole: {chain.rows:,} rows and {chain.events:,} events, chain ends in {chain.log_sha256}"
-    shown = Text(text if chain.sealed else f"{text} (the run was cut short)")
+    shown = Text(
+        text if chain.sealed else f"{text} (the run {'goes on' if is_controlled(folder) else 'was cut short'})"
+    )
     return Done(data, (closure_table(whole), *told(whole), shown))
