@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
 
+from packbench.app.job import Job
 from packbench.app.operators import Scripted
 from packbench.app.virtual import NoJournal, Options, run_unrecorded
 from packbench.app.virtual_bench import VirtualBench
@@ -155,18 +156,26 @@ class Played:
         return [round(each.t_ns / S, 3) for each in self.armed[plan].injected]
 
 
+def benched(
+    job: Job, clock: VirtualClock, rng: Random
+) -> tuple[VirtualLoop, World, VirtualBench, Mapping[str, MemoryLink], Injector]:
+    """The campaign's bench, the lines to it, and what breaks it."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    world = build_parts(job.bench, job.pack, start_ns=0, seed=1)
+    bench = VirtualBench(job, world)
+    lines = bench.lines(loop, clock)
+    injector = Injector(world, loop, None, rng)
+    injector.attach_lines(lines)
+    return loop, world, bench, lines, injector
+
+
 def play(*plans: Planned, seed: int = 1, look: Callable[[World, Injector], None] | None = None) -> Played:
     """The campaign's profile on its bench, without a record. `look`: at the end."""
     job, played = campaign_job(), Played()
 
     async def main(clock: VirtualClock) -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        world = build_parts(job.bench, job.pack, start_ns=0, seed=1)
-        bench = VirtualBench(job, world)
-        lines = bench.lines(loop, clock)
-        injector = Injector(world, loop, None, Random(f"faults {seed}"))
-        injector.attach_lines(lines)
+        loop, world, bench, lines, injector = benched(job, clock, Random(f"faults {seed}"))
         played.armed = [Armed(plan, injector, Random(f"{seed} {number}")) for number, plan in enumerate(plans)]
 
         def on_tick(_t_ns: int) -> None:
@@ -302,13 +311,7 @@ def test_whether_a_command_lost_its_answer_is_known_when_its_controller_is_gone(
     job, told = campaign_job(), list[bool]()
 
     async def main(clock: VirtualClock) -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        world = build_parts(job.bench, job.pack, start_ns=0, seed=1)
-        bench = VirtualBench(job, world)
-        lines = bench.lines(loop, clock)
-        injector = Injector(world, loop, None, Random(1))
-        injector.attach_lines(lines)
+        loop, _, bench, lines, injector = benched(job, clock, Random(1))
         injected = injector.inject("comms.half_write", slight=False)
         cycler = lines["cycler"]
         assert cycler.on_written is not None
