@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -158,7 +158,7 @@ class Played:
 
 def benched(
     job: Job, clock: VirtualClock, rng: Random
-) -> tuple[VirtualLoop, World, VirtualBench, Mapping[str, MemoryLink], Injector]:
+) -> tuple[VirtualLoop, World, VirtualBench, dict[str, MemoryLink], Injector]:
     """The campaign's bench, the lines to it, and what breaks it."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
