@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.scenario.support import ask
 from tests.unit.test_store import write_run
 
 from packbench.core.errors import InputError
@@ -129,6 +130,18 @@ def test_a_file_that_is_no_campaigns_is_told_so(tmp_path: Path, text: str, line:
         runner.run_campaign([spec], 1, kept, lambda _: None)
     assert told.value.problems[0].line == line
     assert kept.read_text(encoding="utf-8") == text.replace('"WORDS"', json.dumps(spec.words()))
+
+
+def test_bad_words_are_told_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, found, expected in (
+        (("--seeds", "x"), "'x'", "a whole number from 1"),
+        (("--first-seed", "-1"), "'-1'", "a whole number from 0"),
+        (("--minutes", "long"), "'long'", "minutes from 0.1 to 600"),
+        (("--out", str(tmp_path)), "Is a directory", "a campaign's report"),
+    ):
+        answer = ask(capsys, "campaign", *words)
+        assert answer.code == 2
+        assert f"found {found}, expected {expected}" in answer.data["errors"][0]["message"]
 
 
 def test_a_violation_is_shrunk_to_the_faults_that_show_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,6 +227,51 @@ def test_a_damaged_backup_is_5_and_bad_words_are_2(
     assert ask(capsys, "backup").code == 2
 
 
+@pytest.mark.parametrize("at", [0, 17, 59, 100, 110])
+def test_a_record_that_sqlite_cannot_read_any_more_does_not_verify(
+    at: int, simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(simulated, tmp_path / "run")
+    with (folder / "run.db").open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 0xFF]))
+    answer = ask(capsys, "runs", "verify", str(folder))
+    assert (answer.code, answer.data["ok"]) == (5, False)
+
+
+def test_a_run_that_cannot_be_read_does_not_keep_the_others_from_being_backed_up(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = data_home() / "runs"
+    rewritten(simulated, home / "sound", lambda records: records, run_id="R-sound")
+    shutil.copytree(home / "sound", home / "torn")
+    (home / "torn/run.db").write_bytes(b"\0" * 50_000)
+    made = ask(capsys, "backup", str(tmp_path / "all.tar"))
+    assert (made.code, made.data["ok"]) == (5, False)
+    assert [run["run_id"] for run in made.data["runs"]] == ["R-sound"]
+    assert [Path(each["folder"]).name for each in made.data["left_out"]] == ["torn"]
+    assert "torn was left out" in made.data["errors"][0]["message"]
+    assert ask(capsys, "restore", str(tmp_path / "all.tar"), "--to", str(tmp_path / "back")).code == 0
+    named = ask(capsys, "backup", str(tmp_path / "both.tar"), str(home / "sound"), str(home / "torn"))
+    assert named.code == 5
+    assert not (tmp_path / "both.tar").exists(), "runs that were named are all there, or there is no backup"
+
+
+def test_the_ledger_of_backups_is_never_begun_anew_in_silence(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = data_home() / "backups.json"
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    ledger.write_text("{", encoding="utf-8")
+    assert ask(capsys, "backup", str(tmp_path / "one"), str(simulated)).code == 0
+    assert ask(capsys, "backup", str(tmp_path / "two"), str(simulated)).code == 0
+    kept = json.loads(ledger.read_text(encoding="utf-8"))["backups"]
+    assert [Path(entry["target"]).name for entry in kept] == ["one", "two"]
+    assert ledger.with_name("backups.json.unreadable").read_text(encoding="utf-8") == "{"
+
+
 def ages(folder: Path, days: float) -> None:
     """Have a record be as old as that."""
     then = datetime.now(UTC).timestamp() - days * 86_400

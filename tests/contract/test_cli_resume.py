@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from tests.scenario.support import ask, fresh
 from tests.scenario.test_resume import PROFILE, Rig, S, on_rig
 
 from packbench.app.holding import held
 from packbench.app.job import load_job
 from packbench.app.places import forget_conclusion
+from packbench.cli.progress import Progress
+from packbench.cli.resume_view import compared_table
+from packbench.report.terminal import LiveView
+from packbench.report.texts import Lang
+from packbench.run.resuming import Found
 from packbench.store.reader import RunReader
 
 
@@ -83,6 +90,25 @@ def test_what_was_made_of_a_record_is_forgotten_when_it_is_to_grow(tmp_path: Pat
     forget_conclusion(tmp_path)
     forget_conclusion(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["run.db"]
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [("en", ("SOC by the BMS", "DOES NOT MATCH", "at most 2 s")), ("zh", ("BMS 报告的 SOC", "不一致", "至多 2 s"))],
+)
+def test_what_matches_and_what_does_not_is_shown_even_when_the_run_is_refused_at_once(
+    lang: Lang, words: tuple[str, ...]
+) -> None:
+    """The refusal ends the view in the very moment in which it has something to show."""
+    screen = StringIO()
+    console = Console(file=screen, width=100)
+    job = load_job("quick-check", "lmo-25ah", "sim-cell")
+    found = (Found("soc", "0.51", "0.51", ok=True), Found("gap", "at most 2 s", "4.4 s", ok=False))
+    with Progress(LiveView(console, lang), job, 1.0) as progress:
+        progress.show(compared_table(found, lang))
+    shown = screen.getvalue()
+    assert [word for word in words if word not in shown] == []
+    assert len([line for line in shown.splitlines() if words[1] in line]) == 1
 
 
 def test_a_run_whose_program_is_gone_is_nobodys(tmp_path: Path) -> None:

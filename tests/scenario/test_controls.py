@@ -183,6 +183,12 @@ def test_an_edited_profile_counts_from_the_next_step_and_explains_the_record(job
     assert not verify_run(gone.folder).findings
 
 
+def test_an_edit_that_changes_nothing_is_none(job: Job, tmp_path: Path) -> None:
+    gone = going(job, tmp_path / "run", command(60, "edit", why="x", profile=edit_of(job, PROFILE)))
+    assert gone.told[0].done is None and "goes by already" in gone.told[0].refused, gone.told
+    assert "profile_edited" not in [event.kind for event in gone.events]
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -79,7 +79,10 @@ def test_the_board_opens_by_itself_and_a_killed_run_goes_on_to_its_end(number: s
     assert opened_s - killed_s < OPENS_WITHIN_S + BUSY_S
     ons_s = [t_ns / 1e9 for t_ns, on in truth["coil_edges"] if on]
     assert not [at_s for at_s in ons_s if opened_s < at_s < opened_s + 1.0], "it does not close again"
+    assert "time unobserved" in said, "what was held against the record is shown, though nobody was asked"
     data = json.loads(told)
+    assert [one["name"] for one in data["compared"] if not one["ok"]] == []
+    assert {"board", "cycler", "bms", "soc", "gap"} <= {one["name"] for one in data["compared"]}
     assert data["trips"] == []
     steps = {step["label"]: step for step in data["result"]["steps"]}
     (gap,) = data["result"]["gaps"]

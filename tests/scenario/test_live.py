@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +71,13 @@ class Live:
             return [event.data for event in reader.events(kind)]
 
 
-def start(tmp_path: Path, text: str, *more: str) -> Live:
+def start(tmp_path: Path, text: str, *more: str, under: Sequence[str] = ()) -> Live:
     profile = tmp_path / "blink.yaml"
     profile.write_text(text, encoding="utf-8")
     out = tmp_path / "out"
     words = ("run", str(profile), "--pack", "lmo-25ah", "--serial", "LIVE-1", "--operator", "Li", "--arm")
     process = subprocess.Popen(
-        [*PROGRAM, *words, "--out", str(out), "--no-report", "--json", *more],
+        [*under, *PROGRAM, *words, "--out", str(out), "--no-report", "--json", *more],
         env=environment(tmp_path / "home"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -92,8 +92,8 @@ def live(tmp_path: Path) -> Iterator[Callable[..., Live]]:
     """Starts runs, and leaves no process behind."""
     started: list[Live] = []
 
-    def begin(text: str, *more: str) -> Live:
-        started.append(start(tmp_path, text, *more))
+    def begin(text: str, *more: str, under: Sequence[str] = ()) -> Live:
+        started.append(start(tmp_path, text, *more, under=under))
         return started[-1]
 
     yield begin
@@ -217,6 +217,18 @@ def test_a_second_ctrl_c_does_not_skip_the_stop(live: Callable[..., Live]) -> No
     assert (code, data["interrupted"]) == (130, True)
     assert run.events("shut_down") == [{"at_rest": True, "problems": []}]
     assert_whole(run.out, sealed=True)
+
+
+@pytest.mark.parametrize(("under", "code"), [((), 130), (("nohup",), 0)])
+def test_a_terminal_that_goes_away_stops_a_run_unless_it_was_to_outlive_it(
+    live: Callable[..., Live], under: tuple[str, ...], code: int
+) -> None:
+    run = live(PROFILE, under=under)
+    run.wait_for("output_acknowledged")
+    run.process.send_signal(signal.SIGHUP)
+    ended, data = run.finish()
+    assert (ended, data["interrupted"]) == (code, code == 130)
+    assert run.events("shut_down") == [{"at_rest": True, "problems": []}]
 
 
 def test_a_lost_bms_stops_the_run_by_safety(live: Callable[..., Live]) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from rich.console import Console
 
 from packbench import __version__
 from packbench.app.job import Job, load_job
 from packbench.app.virtual_bench import VirtualBench
+from packbench.cli.resume_view import compared_table
 from packbench.core.errors import InputError
 from packbench.core.samples import Provenance
 from packbench.run.controls import Request
 from packbench.run.recorder import Recorder
-from packbench.run.resuming import stood
+from packbench.run.resuming import Found, stood
 from packbench.store.meta import RunMeta
 from packbench.store.reader import RunReader
 from packbench_board.codes import Input
@@ -203,7 +206,11 @@ def test_a_pack_that_moved_while_nobody_looked_is_refused_and_the_record_stays_o
     with RunReader.open(tmp_path / "run" / "run.db") as reader:
         assert not reader.sealed
         assert stood(reader).checkpoint.number == 4
-        assert reader.events("resuming")[-1].data["operator"] == "Li"
+        told = reader.events("resuming")[-1].data
+    assert told["operator"] == "Li"
+    found = [Found(*one) for one in told["found"]]
+    assert [one.name for one in found if not one.ok] == ["cells_pattern"]
+    assert compared_table(found, "zh").row_count == len(found) > 5, "each of them has its words"
 
 
 def test_too_long_a_gap_is_refused(job: Job, tmp_path: Path) -> None:
@@ -296,7 +303,10 @@ def test_a_jump_that_was_not_carried_out_is_told_to_whoever_resumes(job: Job, tm
     with RunReader.open(tmp_path / "run" / "run.db") as reader:
         (resuming,) = reader.events("resuming")
         assert ["word", "jump to between", "not carried out: say it again", True] in resuming.data["found"]
-        assert "jump to between" in reader.events("asked")[-1].data["prompt_en"]
+    screen = StringIO()
+    Console(file=screen, width=100).print(compared_table([Found(*one) for one in resuming.data["found"]], "en"))
+    (line,) = [line for line in screen.getvalue().splitlines() if "jump to between" in line]
+    assert line.split("  ")[0] == "operator's request" and "matches" not in line
 
 
 def test_a_run_that_an_operator_has_aborted_is_never_gone_on_with(job: Job, tmp_path: Path) -> None:

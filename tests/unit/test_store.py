@@ -339,7 +339,7 @@ def test_nothing_is_written_over_and_nothing_foreign_is_read(tmp_path: Path) -> 
     with pytest.raises(InputError, match="no such run file"):
         RunStore.resume(tmp_path / "nothing.db")
     (tmp_path / "text.db").write_text("hello " * 1000)
-    with pytest.raises(InputError, match="cannot be read as a run file"):
+    with pytest.raises(VerificationFailed, match="cannot be read as a run file"):
         RunReader.open(tmp_path / "text.db")
     foreign = sqlite3.connect(tmp_path / "foreign.db")
     foreign.execute("CREATE TABLE t (x)")

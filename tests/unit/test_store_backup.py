@@ -59,7 +59,7 @@ def left_in(folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_is_restored_is_what_was_recorded(name: str, runs: list[Path], tmp_path: Path) -> None:
     target, home = tmp_path / name, tmp_path / "home"
-    manifest = make_backup(runs, target, "1.2.3", NOW)
+    manifest = make_backup(runs, target, "1.2.3", NOW).manifest
     assert (manifest.software_version, manifest.made_at) == ("1.2.3", "2026-07-01T12:00:00+00:00")
     assert [(run.run_id, run.folder, run.sealed) for run in manifest.runs] == [
         ("R-1", "one", True),
@@ -226,18 +226,39 @@ def test_a_manifest_never_leads_out_of_its_backup(path: str) -> None:
 def test_a_tar_that_is_cut_off_or_no_backup_is_refused(runs: list[Path], tmp_path: Path) -> None:
     target, home = tmp_path / "kept.tar", tmp_path / "home"
     make_backup(runs, target, "0", NOW)
-    cut = tmp_path / "cut.tar"
-    cut.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
-    with pytest.raises((VerificationFailed, InputError)):
-        restore_backup(cut, home, nowhere)
-    (tmp_path / "text.tar").write_text("not a tar")
+    cut, whole = tmp_path / "cut.tar", target.read_bytes()
+    for size in (0, 100, 700, len(whole) // 2):
+        cut.write_bytes(whole[:size])
+        with pytest.raises(VerificationFailed):
+            restore_backup(cut, home, nowhere)
+    (tmp_path / "a.txt").write_text("not a tar")
     with pytest.raises(InputError, match="is no backup"):
-        restore_backup(tmp_path / "text.tar", home, nowhere)
+        restore_backup(tmp_path / "a.txt", home, nowhere)
     with pytest.raises(InputError, match="no such backup"):
         restore_backup(tmp_path / "absent", home, nowhere)
     with pytest.raises(InputError, match=r"no manifest\.json"):
         restore_backup(runs[0], home, nowhere)
     assert left_in(home) == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_of_all_there_is_what_is_damaged_is_left_out_and_told(name: str, runs: list[Path], tmp_path: Path) -> None:
+    with (runs[1] / "run.db").open("r+b") as file:
+        file.write(b"\0" * 4000)
+    made = make_backup(runs, tmp_path / name, "0", NOW, whole=False)
+    assert [each.folder for each in made.left_out] == [runs[1]]
+    assert "run.db" in made.left_out[0].problem
+    assert [run.folder for run in verify_backup(tmp_path / name).runs] == [runs[0].name, runs[2].name]
+    with pytest.raises(VerificationFailed, match=r"run\.db"):
+        make_backup(runs[1:2], tmp_path / f"none-{name}", "0", NOW, whole=False)
+    assert left_in(tmp_path) == [name, "runs"]
+
+
+def test_a_backup_is_put_where_there_is_a_place(runs: list[Path], tmp_path: Path) -> None:
+    """The folder of a disk that is not connected is not made on another one."""
+    with pytest.raises(InputError, match="nowhere to put the backup"):
+        make_backup(runs, tmp_path / "mnt/kept", "0", NOW)
+    assert left_in(tmp_path) == ["runs"]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -288,7 +309,7 @@ def test_two_runs_of_one_name_are_refused(runs: list[Path], tmp_path: Path) -> N
 @pytest.mark.parametrize("name", KINDS)
 def test_a_backup_vouches_only_for_the_very_record(name: str, runs: list[Path], tmp_path: Path) -> None:
     target = tmp_path / name
-    first, _, cut = make_backup(runs, target, "0", NOW).runs
+    first, _, cut = make_backup(runs, target, "0", NOW).manifest.runs
     assert holds(target, "R-1", first.log_sha256)
     assert not holds(target, "R-1", "0" * 64)
     assert not holds(target, "R-9", first.log_sha256)

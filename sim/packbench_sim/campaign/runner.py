@@ -50,9 +50,19 @@ def read_reports(kept: Path, words: str) -> Iterator[TrialReport]:
 
     Raises InputError for a file of another campaign, or of none.
     """
-    lines = kept.read_bytes().split(b"\n")
-    if _object_in(kept, 1, lines[0]) != {"campaign": words}:
-        raise InputError(f"{kept} is of another campaign: {lines[0].decode()[:200]}")
+    try:
+        lines = kept.read_bytes().split(b"\n")
+    except OSError as error:
+        expected = "a campaign's report"
+        raise InputError(
+            Problem("", file=str(kept), field="--out", found=str(error.strerror), expected=expected)
+        ) from error
+    of = _object_in(kept, 1, lines[0]).get("campaign")
+    if of != words:
+        found, expected = _in_short(str(of)), _in_short(words)
+        raise InputError(
+            Problem("of another campaign", file=str(kept), line=1, field="--out", found=found, expected=expected)
+        )
     for number, line in enumerate(lines[1:-1], start=2):
         try:
             yield report_from(_object_in(kept, number, line))
@@ -80,6 +90,13 @@ def _no_report(kept: Path, number: int, line: bytes) -> InputError:
 def _words(wanted: dict[int, TrialSpec]) -> str:
     """What is the same in all trials of a campaign."""
     return next((spec.words() for spec in wanted.values()), "")
+
+
+def _in_short(words: str) -> str:
+    """Fifty faults are too many for one sentence."""
+    head, _, rows = words.rpartition(", ")
+    count = rows.count(",") + 1
+    return f"{head}, {count} faults" if count > 3 else words[:80]
 
 
 def _keep(kept: Path, words: str, report: TrialReport) -> None:

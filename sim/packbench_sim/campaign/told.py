@@ -29,7 +29,7 @@ def balanced(folder: Path) -> bool:
 
 def tripped(folder: Path) -> str:
     """The trips in the record, whatever the run's outcome says; empty: none."""
-    with suppress(InputError), RunReader.open(folder / DATA_NAME) as reader:
+    with suppress(InputError, VerificationFailed), RunReader.open(folder / DATA_NAME) as reader:
         return ", ".join(trip.fault_id for trip in reader.trips())
     return ""
 

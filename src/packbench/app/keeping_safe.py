@@ -7,11 +7,12 @@ clock: the time is passed in.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -23,10 +24,9 @@ from packbench.app.records import find_run, list_runs
 from packbench.config.retention import RetentionRules, load_retention
 from packbench.core.errors import InputError, PackbenchError, Problem
 from packbench.files import data_home
-from packbench.store.backup import Restored, Told, holds, make_backup, restore_backup
+from packbench.store.backup import BackedUp, Restored, Told, holds, make_backup, restore_backup
 from packbench.store.database import sync_folder
 from packbench.store.durable_files import write_file
-from packbench.store.manifest import Manifest
 from packbench.store.reader import RunReader
 from packbench.store.retention import Judged, RunFacts, judge_runs
 
@@ -59,19 +59,18 @@ class Pruned:
     """False: it was only shown."""
 
 
-def back_up(target: Path, names: Sequence[str], now: datetime, tell: Told) -> Manifest:
-    """Back up the named runs, or all of the data folder, and note it in the ledger."""
+def back_up(target: Path, names: Sequence[str], now: datetime, tell: Told) -> BackedUp:
+    """Back up the named runs, or what is sound of all in the data folder, and note it in the ledger."""
     if names:
         folders = list(dict.fromkeys(find_run(name).resolve() for name in names))
     else:
         folders = [run.folder for run in list_runs()]
         if not folders:
             raise InputError(Problem("", field="RUN", found="no runs recorded yet", expected="at least one run"))
-    manifest = make_backup(folders, target.absolute(), __version__, now, tell)
-    place = str(target.absolute())
-    entries = [LedgerEntry(place, manifest.made_at, run.run_id, run.log_sha256) for run in manifest.runs]
-    _write_ledger([*_ledger(), *entries])
-    return manifest
+    made = make_backup(folders, target.absolute(), __version__, now, tell, whole=bool(names))
+    place, manifest = str(target.absolute()), made.manifest
+    _note([LedgerEntry(place, manifest.made_at, run.run_id, run.log_sha256) for run in manifest.runs])
+    return made
 
 
 def restore(source: Path, to: Path | None) -> Restored:
@@ -157,20 +156,36 @@ def _runs_in(home: Path) -> dict[str, Path]:
 
 def _ledger() -> list[LedgerEntry]:
     """Backups that were made; a ledger that cannot be read vouches for none."""
-    path = data_home() / LEDGER_NAME
     try:
-        data: Any = json.loads(path.read_bytes())
-        return [LedgerEntry(**cast("dict[str, str]", each)) for each in data["backups"]]
+        return _read_ledger()
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
-def _write_ledger(entries: Sequence[LedgerEntry]) -> None:
+def _read_ledger() -> list[LedgerEntry]:
+    data: Any = json.loads((data_home() / LEDGER_NAME).read_bytes())
+    return [LedgerEntry(**cast("dict[str, str]", each)) for each in data["backups"]]
+
+
+def _note(made: Sequence[LedgerEntry]) -> None:
+    """Add to the ledger; another backup that ends at the same time waits. One that cannot be read is kept aside."""
     home = data_home()
     home.mkdir(parents=True, exist_ok=True)
-    fields = ("target", "made_at", "run_id", "log_sha256")
-    data = {"backups": [{name: getattr(entry, name) for name in fields} for entry in entries]}
-    draft = home / f".{LEDGER_NAME}.{os.getpid()}"
-    write_file(draft, (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode())
-    draft.replace(home / LEDGER_NAME)
-    sync_folder(home)
+    path = home / LEDGER_NAME
+    handle = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            entries = [*_read_ledger(), *made]
+        except FileNotFoundError:
+            entries = list(made)
+        except (ValueError, KeyError, TypeError):
+            path.replace(path.with_name(f"{LEDGER_NAME}.unreadable"))
+            entries = list(made)
+        data = {"backups": [asdict(entry) for entry in entries]}
+        draft = home / f".{LEDGER_NAME}.draft"
+        write_file(draft, (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode())
+        draft.replace(path)
+        sync_folder(home)
+    finally:
+        os.close(handle)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ from packbench.core.specs import DeviceSpec
 from packbench.run.bench import BenchRun, RunOutcome
 from packbench.run.operator import INPUT_ENDED, Nobody, Operator
 from packbench.run.recorder import Recorder, ThreadWriter
-from packbench.run.resuming import Stood
+from packbench.run.resuming import Found, Stood
 from packbench.store.database import Durability
 from packbench.store.meta import RunMeta
 from packbench.store.sources import kept
@@ -74,6 +74,8 @@ class LiveOptions:
     """An emulated bench that runs already: its URLs, by line; None: one is started."""
     heard: Callable[[str], None] = lambda _words: None
     """Told in words what an operator did from elsewhere."""
+    compared: Callable[[Sequence[Found]], None] = lambda _found: None
+    """Told what was held against the record before a run goes on."""
     truth: Path | None = None
     """Where an emulated bench that is started says what really happened."""
 
@@ -100,8 +102,8 @@ def new_run_id(clock: Clock, job: Job) -> str:
 async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observer, clock: Clock) -> Ended:
     """Run the job on the bench's devices; the record goes to `folder`.
 
-    SIGINT, SIGTERM and SIGHUP ask for a safe stop: output off, contactor open, record sealed. However
-    often they come, none of them cuts that short.
+    SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) ask for a safe stop: output off, contactor open,
+    record sealed. However often they come, none of them cuts that short.
     """
     job = handed_over_in(folder, job)
     async with AsyncExitStack() as stack:
@@ -123,6 +125,7 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
         who = Beforehand(options.answers, f"{options.operator} (--answer)", vouched)
         goes_on = None if options.resumed is None else resumption(options.resumed, job, clock, options.operator)
         run = BenchRun(clock, devices, job.plan, job.limits, job.bench, job.pack, recorder, observe, who, goes_on)
+        run.compared = options.compared
         run.tell("supervisor_ready", **supervision.ready)
         await stack.enter_async_context(reserve.watched(clock, run.abort))
         signals.stop(run, options.operator)
@@ -137,7 +140,10 @@ async def run_live(job: Job, options: LiveOptions, folder: Path, observe: Observ
 
 
 class _Signals:
-    """Every signal that ends programs ends this one by way of a safe stop, and no later one cuts that short."""
+    """Every signal that ends programs ends this one by way of a safe stop, and no later one cuts that short.
+
+    A terminal that goes away is nothing to a program that was started to outlive it (nohup).
+    """
 
     def __init__(self) -> None:
         self.received = False
@@ -151,7 +157,8 @@ class _Signals:
             self.received = True
             run.controls.abort_now(operator or "nobody", f"signal {signal.Signals(number).name}", INTERRUPTED)
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        for number in (signal.SIGINT, signal.SIGTERM, *(() if outlives else (signal.SIGHUP,))):
             loop.add_signal_handler(number, on_signal, number)
             self._handled.append(number)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.text import Text
 
 from packbench.app.keeping_safe import back_up
-from packbench.cli.console import Done, Terminal
+from packbench.cli.console import Done, Terminal, error_object
 from packbench.cli.words import Subparsers
 from packbench.cli.words import command as make_command
 from packbench.clock import MonotonicClock
+from packbench.core.errors import VerificationFailed
 
 
 def add(subparsers: Subparsers) -> None:
@@ -36,11 +37,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
         if not terminal.as_json:
             terminal.err.print(f"{name} ...", markup=False)
 
-    manifest = back_up(args.target, args.runs, MonotonicClock().wall(), tell)
+    made = back_up(args.target, args.runs, MonotonicClock().wall(), tell)
+    manifest = made.manifest
     target = str(args.target.absolute())
     size_bytes = sum(entry.size_bytes for each in manifest.runs for entry in each.files)
     data = {
-        "ok": True,
+        "ok": not made.left_out,
         "target": target,
         "made_at": manifest.made_at,
         "size_bytes": size_bytes,
@@ -56,7 +58,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
             }
             for each in manifest.runs
         ],
+        "left_out": [{"folder": str(each.folder), "problem": each.problem} for each in made.left_out],
     }
     cut = sum(not each.sealed for each in manifest.runs)
     text = f"{len(manifest.runs)} runs, {size_bytes / 1e6:.1f} MB, verified, in {target}"
-    return Done(data, (Text(f"{text} ({cut} not sealed yet)" if cut else text),))
+    shown = Text(f"{text} ({cut} not sealed yet)" if cut else text)
+    if not made.left_out:
+        return Done(data, (shown,))
+    failed = VerificationFailed("\n".join(f"{each.folder.name} was left out: {each.problem}" for each in made.left_out))
+    return Done({**data, **error_object(failed)}, (shown, Text(str(failed), style="red")), failed.exit_code)

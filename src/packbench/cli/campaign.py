@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +36,10 @@ def add(subparsers: Subparsers) -> None:
         "are checked at every tick, and each fault's promised reaction against its budget.",
         "packbench campaign --seeds 4 --minutes 5",
     )
-    parser.add_argument("--seeds", type=_count, default=20, metavar="N", help="how many trials (default 20)")
-    parser.add_argument("--first-seed", type=_seed, default=1, metavar="N", help="the first trial's seed (default 1)")
+    parser.add_argument("--seeds", type=_whole(1), default=20, metavar="N", help="how many trials (default 20)")
+    parser.add_argument(
+        "--first-seed", type=_whole(0), default=1, metavar="N", help="the first trial's seed (default 1)"
+    )
     parser.add_argument(
         "--minutes", type=_minutes, default=10.0, metavar="M", help="of the bench, a trial (default 10)"
     )
@@ -44,7 +48,7 @@ def add(subparsers: Subparsers) -> None:
         "--pairs", action="store_true", help="two faults at a time: invariants are judged, a fault's own promise is not"
     )
     parser.add_argument(
-        "--processes", type=_count, default=None, metavar="N", help="how many at once (default: all cores)"
+        "--processes", type=_whole(1), default=None, metavar="N", help="how many at once (default: all cores)"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep each trial's report here; go on from there")
     parser.add_argument("--no-shrink", action="store_true", help="leave violations as they were found")
@@ -158,22 +162,20 @@ def _summary(tally: Tally) -> Text:
     return text
 
 
-def _count(word: str) -> int:
-    value = int(word)
-    if value < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1")
-    return value
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(word: str) -> int:
+        if not word.isdecimal() or int(word) < least:
+            raise argparse.ArgumentTypeError(f"found {word!r}, expected a whole number from {least}")
+        return int(word)
 
-
-def _seed(word: str) -> int:
-    value = int(word)
-    if value < 0:
-        raise argparse.ArgumentTypeError("a whole number from 0")
-    return value
+    return parse
 
 
 def _minutes(word: str) -> float:
-    value = float(word)
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
     if not 0.1 <= value <= 600.0:
-        raise argparse.ArgumentTypeError("minutes from 0.1 to 600")
+        raise argparse.ArgumentTypeError(f"found {word!r}, expected minutes from 0.1 to 600")
     return value

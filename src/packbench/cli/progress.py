@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from types import TracebackType
 
+from rich.console import RenderableType
 from rich.text import Text
 
 from packbench.app.job import Job
@@ -35,9 +36,11 @@ class Progress:
         self._began_s = stopwatch_s()
         self._total = "" if any(isinstance(step, LoopEnd) for step in job.plan.steps) else str(len(job.plan.steps))
         self._share = 0.0
+        self._from_s: float | None = None
+        """Of the bench's time: a run that is gone on with has had some already."""
         self._newest: tuple[Snapshot, EngineState] | None = None
         self._asked: deque[Text] = deque()
-        self._said: deque[Text] = deque()
+        self._said: deque[RenderableType] = deque()
         self._asking = False
         """A question stands: the live line makes room for it."""
         self._over = threading.Event()
@@ -65,13 +68,16 @@ class Progress:
 
     def say(self, words: str) -> None:
         """Have it shown what an operator did from elsewhere."""
-        self._said.append(Text(words, style="bold"))
+        self.show(Text(words, style="bold"))
+
+    def show(self, what: RenderableType) -> None:
+        """Have it shown once, above the live line."""
+        self._said.append(what)
 
     def _show(self) -> None:
         with self._view:
             while not self._over.wait(LOOK_S):
-                while self._said:
-                    self._view.ask(self._said.popleft())
+                self._tell()
                 if self._asking:
                     while self._asked:
                         self._view.ask(self._asked.popleft())
@@ -79,11 +85,18 @@ class Progress:
                 newest = self._newest
                 if newest is not None and self._view.due():
                     self._view.update(self._state(*newest))
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._said:
+            self._view.ask(self._said.popleft())
 
     def _state(self, snapshot: Snapshot, state: EngineState) -> LiveState:
         cycler, bms, step = snapshot.cycler, snapshot.bms, state.step
         bench_s = (snapshot.t_ns - state.started_ns) / 1e9
-        wall_s = stopwatch_s() - self._began_s
+        if self._from_s is None:
+            self._from_s = bench_s
+        wall_s, bench_here_s = stopwatch_s() - self._began_s, bench_s - self._from_s
         # The expectation may be wrong; the bar may slow down then, but never goes back or claims the end.
         self._share = max(self._share, min(bench_s / self._expected_s, 0.99))
         return LiveState(
@@ -99,7 +112,7 @@ class Progress:
             step_ah=state.meter.ah,
             cycle=step.cycle,
             bench_time_s=bench_s,
-            speedup=bench_s / wall_s if wall_s > 0 else None,
+            speedup=bench_here_s / wall_s if wall_s > 0 else None,
             progress=self._share,
             message="" if step.hold is None else _PAUSED[self._view.lang],
         )

@@ -26,7 +26,9 @@ from packbench.store.reader import RunReader
 
 def add(subparsers: Subparsers) -> None:
     """Add the command and its verbs."""
-    parser = make_command(subparsers, "runs", "Recorded runs: list, show, verify, prune.", "packbench runs list")
+    parser = make_command(
+        subparsers, "runs", "Recorded runs: list, show, verify, resume, prune.", "packbench runs list"
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     listing = make_command(verbs, "list", "Every run in the data folder.", "packbench runs list --json")
     listing.set_defaults(run_command=_list)

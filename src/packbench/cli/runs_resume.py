@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Sequence
+from dataclasses import replace
 
 from packbench.app.job import Job
 from packbench.app.live import LiveOptions
@@ -16,12 +15,13 @@ from packbench.app.resuming import recorded
 from packbench.cli.console import Done, Terminal
 from packbench.cli.operator import TerminalOperator
 from packbench.cli.progress import Progress
+from packbench.cli.resume_view import compared_table, stood_table
 from packbench.cli.run import add_world_option, run_and_tell, world_of
 from packbench.cli.words import Subparsers, add_answer_option
 from packbench.cli.words import command as make_command
 from packbench.core.errors import InputError, Problem
 from packbench.run.operator import Nobody
-from packbench.run.resuming import GO_ON, QUESTION, Stood
+from packbench.run.resuming import GO_ON, QUESTION, Found
 
 
 def add_resume(verbs: Subparsers) -> None:
@@ -47,7 +47,8 @@ def resume(args: argparse.Namespace, terminal: Terminal) -> Done:
     folder = find_run(args.run)
     meta, job, where = recorded(folder)
     _require_word(job, args)
-    terminal.err.print(_where(job, where))
+    terminal.err.print(stood_table(job, where, terminal.lang))
+    compared: list[Found] = []
     answers = answers_of(job.plan, args.answers)
     vouched = vouched_for(job.plan, answers) if args.arm else ()
     word = ((QUESTION, GO_ON),) if args.arm else ()
@@ -56,9 +57,15 @@ def resume(args: argparse.Namespace, terminal: Terminal) -> Done:
         asked = TerminalOperator(args.operator, progress.ask, terminal.lang) if sys.stdin.isatty() else Nobody()
         vouches, seed = (*vouched, *word), meta.seed or 1
         told = (meta.run_id, meta.serial, args.operator, seed, (), answers, vouches, asked, where)
-        return LiveOptions(*told, world=world_of(args.world), heard=progress.say)
 
-    return run_and_tell(job, options, folder, terminal, with_report=not args.no_report)
+        def show(found: Sequence[Found]) -> None:
+            compared.extend(found)
+            progress.show(compared_table(found, terminal.lang))
+
+        return LiveOptions(*told, world=world_of(args.world), heard=progress.say, compared=show)
+
+    done = run_and_tell(job, options, folder, terminal, with_report=not args.no_report)
+    return replace(done, data={**(done.data or {}), "compared": [one._asdict() for one in compared]})
 
 
 def _require_word(job: Job, args: argparse.Namespace) -> None:
@@ -72,18 +79,3 @@ def _require_word(job: Job, args: argparse.Namespace) -> None:
         problems.append(Problem("nobody to ask on this input", field="--arm", found="nothing", expected="--arm"))
     if problems:
         raise InputError(problems)
-
-
-def _where(job: Job, where: Stood) -> Table:
-    """Where the run stood, for the person who is to say that it goes on."""
-    saved = where.checkpoint
-    step = job.plan.steps[saved.step - 1]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in (
-        ("Step", f"{saved.number} ({step.label}), cycle {saved.cycle}"),
-        ("In the step", f"{saved.elapsed_ns / 1e9:.1f} s, {saved.ah:.3f} Ah, {saved.wh:.2f} Wh"),
-        ("Current", f"{saved.current_a:.2f} A at {saved.voltage_v:.2f} V"),
-        ("Last record", where.wall),
-    ):
-        table.add_row(Text(name, style="dim"), value)
-    return table

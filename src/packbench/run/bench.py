@@ -8,7 +8,7 @@ which things are shut down is explicit, because a task group's is not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from packbench.run.energy_counter import BEGIN, END, RESUMED, note_counter
 from packbench.run.first_questions import FirstQuestions, Stopped
 from packbench.run.operator import Operator
 from packbench.run.renewal import Feed, feed_of, renewal_rules
-from packbench.run.resuming import Resumption
+from packbench.run.resuming import Found, Resumption
 from packbench.run.stopping import Stopper
 from packbench.run.supervised import SupervisedBoard, SupervisedHere
 from packbench.run.watching import Watching
@@ -82,6 +82,8 @@ class BenchRun:
         """`resumption`: go on with a run that was cut short; None: begin one."""
         self.began = resumption is None
         """Whether the record is this run's to end: one whose resumption was refused may be tried again."""
+        self.compared: Callable[[Sequence[Found]], None] = lambda _found: None
+        """Told what was held against the record before a run goes on, for whoever says that it does."""
         self._resumption = resumption
         self._identities: dict[str, dict[str, Any]] = {}
         self._clock = clock
@@ -229,8 +231,9 @@ class BenchRun:
                 raise Stopped
             self._begin = following
         else:
-            snapshot = self.channel.snapshot()
-            await questions.whether_to_go_on(self._resumption, snapshot, self._pack, self._identities)
+            found = self._resumption.compare(self.channel.snapshot(), self._pack, self._identities)
+            self.compared(found)
+            await questions.whether_to_go_on(self._resumption, found)
 
     def _arming(self) -> Arming:
         return Arming(

@@ -243,6 +243,8 @@ class Channel:
     def edit(self, plan: Plan, limits: Limits, *, tried: bool = False) -> None:
         """The test goes on by another plan: from its next step on, and by its limits at once. Raises RequestRefused."""
         engine = self._steerable()
+        if (plan.source_sha256, plan.sources) == (self.plan.source_sha256, self.plan.sources):
+            raise RequestRefused("the edited profile is the one that the run goes by already")
         if loosened := looser_than(limits, self._limits):
             raise RequestRefused(f"limits may become tighter in a running test, not looser: {', '.join(loosened)}")
         moved = moved_to(self.plan, plan, engine)

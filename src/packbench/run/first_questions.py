@@ -7,13 +7,10 @@ never connected.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from packbench.clock import Clock
 from packbench.core.errors import SafetyStop
-from packbench.core.samples import Snapshot
-from packbench.core.specs import PackSpec
 from packbench.engine.effects import Ask, Finish
 from packbench.engine.prelude import Begin, prelude
 from packbench.engine.steps.still import question
@@ -21,7 +18,7 @@ from packbench.engine.walk import too_long
 from packbench.profile.plan import Pause, Plan
 from packbench.run.actor import Actor
 from packbench.run.operator import OperatorGone
-from packbench.run.resuming import GO_ON, Resumption, whether_to_go_on
+from packbench.run.resuming import GO_ON, Found, Resumption, whether_to_go_on
 
 
 class Stopped(Exception):
@@ -51,18 +48,11 @@ class FirstQuestions:
             self._actor.event("questions_done", at=self._clock.wall().isoformat())
         return following
 
-    async def whether_to_go_on(
-        self,
-        resumption: Resumption,
-        snapshot: Snapshot,
-        pack: PackSpec,
-        identities: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        """Hold the bench against the record, and have somebody who sees both say that the run goes on.
+    async def whether_to_go_on(self, resumption: Resumption, found: Sequence[Found]) -> None:
+        """The bench was held against the record: have somebody who sees both say that the run goes on.
 
         Raises SafetyStop when they do not agree, or nobody says so.
         """
-        found = resumption.compare(snapshot, pack, identities)
         self._actor.event("resuming", operator=resumption.operator, found=[list(one) for one in found])
         apart = [one for one in found if not one.ok]
         if apart:
@@ -70,7 +60,7 @@ class FirstQuestions:
             raise SafetyStop(f"the run was not resumed: the bench is not as the record left it ({named})")
         if resumption.bench.resume_automatic and not resumption.operator:
             return
-        if await self._asked(whether_to_go_on(found), None) != GO_ON:
+        if await self._asked(whether_to_go_on(), None) != GO_ON:
             raise SafetyStop("the run was not resumed: the operator said no")
 
     async def _answer_to(self, pause: Pause) -> str:

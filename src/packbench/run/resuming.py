@@ -216,13 +216,12 @@ class Resumption:
         ]
 
 
-def whether_to_go_on(found: Sequence[Found]) -> Ask:
-    """The question to whoever resumes a run, with what was held against the record."""
-    listed = "; ".join(f"{one.name}: {one.was} -> {one.now}" for one in found)
+def whether_to_go_on() -> Ask:
+    """The question to whoever resumes a run, and has seen what was held against the record."""
     return Ask(
         QUESTION,
-        f"Everything matches the record ({listed}). Go on with the run?",
-        f"与记录一致（{listed}）。是否继续试验？",
+        "Everything matches the record. Go on with the run?",
+        "台架与记录一致。是否继续试验？",
         (Answer(GO_ON, "go on", "继续", None), Answer("stop", "leave it as it is", "保持现状", None)),
     )
 

@@ -15,10 +15,9 @@ name of a backup is one. Nothing is ever put in place of what exists, neither by
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,17 +26,33 @@ from typing import Final
 
 from packbench.core.errors import InputError, Problem, StoreError, VerificationFailed
 from packbench.store.database import sync_folder
-from packbench.store.durable_files import CHUNK_BYTES, copy_file, copy_record, digest, digest_of, sync_tree, write_file
+from packbench.store.durable_files import copy_file, copy_record, digest, sync_tree, write_file
 from packbench.store.manifest import MANIFEST_NAME, BackedUpRun, FileEntry, Manifest, manifest_from_json
 from packbench.store.reader import RunReader
+from packbench.store.tarred import TAR_SUFFIX, member, member_digest, named_files, pack, unpack
 
 DATA_NAME: Final = "run.db"
-TAR_SUFFIX: Final = ".tar"
 LEFT_OUT: Final = frozenset({f"{DATA_NAME}-wal", f"{DATA_NAME}-shm", f"{DATA_NAME}-journal"})
 """Part of the record: its copy has them inside."""
 
 Told = Callable[[str], None]
 """Is told the name of each run when its turn comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A run that is not in a backup of everything there is."""
+
+    folder: Path
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What was written."""
+
+    manifest: Manifest
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +64,33 @@ class Restored:
 
 
 def make_backup(
-    folders: Sequence[Path], target: Path, software_version: str, now: datetime, tell: Told = lambda _name: None
-) -> Manifest:
+    folders: Sequence[Path],
+    target: Path,
+    software_version: str,
+    now: datetime,
+    tell: Told = lambda _name: None,
+    *,
+    whole: bool = True,
+) -> BackedUp:
     """Back up the runs in these folders to `target`: a new folder, or a new file when its name ends in .tar.
 
-    Raises InputError when the target exists or two runs have one name, VerificationFailed when a record is damaged or
-    the copy is not what was read, StoreError when it cannot be written.
+    `whole`: all of them or none; else a damaged one is left out, and said to be. Raises InputError when the target
+    exists, has no place, or two runs have one name, VerificationFailed when a record (or, with `whole` false, each) is
+    damaged or the copy is not what was read, StoreError when it cannot be written.
     """
     _require_new(target)
     _require_own_names(folders)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         with _staging(target) as staging:
-            runs: list[BackedUpRun] = []
-            for folder in folders:
-                tell(folder.name)
-                runs.append(_copy_run(folder, staging / folder.name))
+            runs, left_out = _copy_runs(folders, staging, tell, whole=whole)
             made_at = now.astimezone(UTC).isoformat(timespec="seconds")
             manifest = Manifest(software_version, made_at, tuple(runs))
             write_file(staging / MANIFEST_NAME, manifest.to_json().encode())
             verify_folder(staging)
             _into_place(staging, target, manifest)
     except OSError as error:
-        raise StoreError(f"{target}: the backup cannot be written: {error}") from error
-    return manifest
+        raise StoreError(f"{target}: the backup cannot be written: {error.strerror or error}") from error
+    return BackedUp(manifest, tuple(left_out))
 
 
 def verify_backup(source: Path) -> Manifest:
@@ -121,12 +139,12 @@ def holds(target: Path, run_id: str, log_sha256: str) -> bool:
             run, entry = found
             return digest(target / run.folder / entry.path) == (entry.size_bytes, entry.sha256)
         with tarfile.open(target, "r:") as tar:
-            manifest = manifest_from_json(_member(tar, MANIFEST_NAME), str(target))
+            manifest = manifest_from_json(member(tar, MANIFEST_NAME), str(target))
             found = _entry(manifest, run_id, log_sha256)
             if found is None:
                 return False
             run, entry = found
-            return _member_digest(tar, f"{run.folder}/{entry.path}") == (entry.size_bytes, entry.sha256)
+            return member_digest(tar, f"{run.folder}/{entry.path}") == (entry.size_bytes, entry.sha256)
     except (OSError, tarfile.TarError, KeyError, InputError, VerificationFailed):
         return False
 
@@ -161,6 +179,23 @@ def _verify_run(run: BackedUpRun, folder: Path) -> None:
                 reader.verify(expected)
                 if entry.path == DATA_NAME and reader.meta.run_id != run.run_id:
                     raise VerificationFailed(f"{run.folder}: the record is of run {reader.meta.run_id}")
+
+
+def _copy_runs(
+    folders: Sequence[Path], staging: Path, tell: Told, *, whole: bool
+) -> tuple[list[BackedUpRun], list[LeftOut]]:
+    runs: list[BackedUpRun] = []
+    left_out: list[LeftOut] = []
+    for folder in folders:
+        tell(folder.name)
+        try:
+            runs.append(_copy_run(folder, staging / folder.name))
+        except (InputError, VerificationFailed) as error:
+            if whole or (len(left_out) == len(folders) - 1 and not runs):
+                raise
+            shutil.rmtree(staging / folder.name)
+            left_out.append(LeftOut(folder, str(error)))
+    return runs, left_out
 
 
 def _copy_run(folder: Path, target: Path) -> BackedUpRun:
@@ -205,6 +240,12 @@ def _require_new(target: Path) -> None:
             "exists: a backup is never written over", field="TARGET", found=str(target), expected="a new name"
         )
         raise InputError(problem)
+    if not target.parent.is_dir():
+        # Made here, it would be on the system's own disk whenever the one for backups is not connected.
+        problem = Problem(
+            "nowhere to put the backup", field="TARGET", found=str(target.parent), expected="a folder that exists"
+        )
+        raise InputError(problem)
 
 
 def _require_own_names(folders: Sequence[Path]) -> None:
@@ -237,37 +278,15 @@ def _into_place(staging: Path, target: Path, manifest: Manifest) -> None:
         _rename(staging, target)
     else:
         packed = staging / f"{MANIFEST_NAME}{TAR_SUFFIX}"
-        _pack(staging, packed, manifest)
+        pack(staging, packed, manifest)
         with tarfile.open(packed, "r:") as tar:
-            for name, entry in _named_files(manifest):
-                if _member_digest(tar, name) != (entry.size_bytes, entry.sha256):
+            for name, entry in named_files(manifest):
+                if member_digest(tar, name) != (entry.size_bytes, entry.sha256):
                     raise VerificationFailed(f"{target.name}: {name} was not written as it was read")
-            if manifest_from_json(_member(tar, MANIFEST_NAME), target.name) != manifest:
+            if manifest_from_json(member(tar, MANIFEST_NAME), target.name) != manifest:
                 raise VerificationFailed(f"{target.name}: its manifest was not written as it was made")
         _rename(packed, target)
     sync_folder(target.parent)
-
-
-def _pack(folder: Path, packed: Path, manifest: Manifest) -> None:
-    with packed.open("wb") as file:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for name in (MANIFEST_NAME, *(name for name, _ in _named_files(manifest))):
-                tar.add(folder / name, arcname=name, recursive=False, filter=_anonymous)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Whose files they were on this machine is nobody's business on another."""
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
-
-
-def _named_files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
-    for run in manifest.runs:
-        for entry in run.files:
-            yield f"{run.folder}/{entry.path}", entry
 
 
 @contextmanager
@@ -281,47 +300,14 @@ def _as_folder(source: Path, beside: Path) -> Generator[Path]:
     with _staging(beside / source.name) as staging:
         try:
             with tarfile.open(source, "r:") as tar:
-                _unpack(tar, staging, str(source))
+                unpack(tar, staging, str(source))
         except KeyError as error:
             raise VerificationFailed(f"{source.name}: {error.args[0]}") from error
         except (tarfile.TarError, EOFError) as error:
+            if source.suffix == TAR_SUFFIX:
+                raise VerificationFailed(f"{source.name}: damaged, or no .tar file at all: {error}") from error
             raise InputError(Problem("is no backup", field="SOURCE", found=str(source), expected="a .tar")) from error
         yield staging
-
-
-def _unpack(tar: tarfile.TarFile, folder: Path, name: str) -> None:
-    names = [member.name for member in tar.getmembers()]
-    if MANIFEST_NAME not in names:
-        raise InputError(Problem("is no backup: it has no manifest.json", field="SOURCE", found=name))
-    content = _member(tar, MANIFEST_NAME)
-    manifest = manifest_from_json(content, name)
-    listed = {MANIFEST_NAME, *(path for path, _ in _named_files(manifest))}
-    strange = sorted(set(names) - listed) or sorted(each for each in names if names.count(each) > 1)
-    if strange:
-        raise VerificationFailed(f"{name}: {strange[0]} is not in its manifest, or is in it twice")
-    write_file(folder / MANIFEST_NAME, content)
-    for path, _ in _named_files(manifest):
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("wb") as out:
-            for chunk in _member_chunks(tar, path):
-                out.write(chunk)
-
-
-def _member(tar: tarfile.TarFile, name: str) -> bytes:
-    return b"".join(_member_chunks(tar, name))
-
-
-def _member_chunks(tar: tarfile.TarFile, name: str) -> Iterator[bytes]:
-    file = tar.extractfile(tar.getmember(name))
-    if file is None:
-        raise VerificationFailed(f"{name} is no plain file")
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
-
-
-def _member_digest(tar: tarfile.TarFile, name: str) -> tuple[int, str]:
-    return digest_of(_member_chunks(tar, name))
 
 
 def _entry(manifest: Manifest, run_id: str, log_sha256: str) -> tuple[BackedUpRun, FileEntry] | None:

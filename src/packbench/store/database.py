@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, cast
 
 import apsw
 
-from packbench.core.errors import InputError, StoreError
+from packbench.core.errors import InputError, StoreError, VerificationFailed
 
 PAGE_SIZE_BYTES: Final = 8192
 """A row with 96 cells takes about 1 kB; a page of 8 kB wastes less of it than one of 4 kB."""
@@ -145,7 +145,7 @@ def open_reader(path: Path, *, vfs: str | None = None) -> Database:
     """A connection that reads, and never checkpoints. `vfs` names another SQLite file layer.
 
     A file in a folder that cannot be written to is opened as immutable: nobody can be writing it.
-    Raises InputError when there is no such file or it is no database.
+    Raises InputError when there is no such file, VerificationFailed when it is damaged.
     """
     require_safe_sqlite()
     if not path.is_file():
@@ -156,11 +156,21 @@ def open_reader(path: Path, *, vfs: str | None = None) -> Database:
         # The power went while the record was sealed: what was begun is to be undone first, which takes a writer.
         _undo_what_was_begun(path, vfs)
     except apsw.Error as error:
-        raise InputError(f"{path} cannot be read as a run file: {error}") from error
+        raise unreadable(path, error) from error
     try:
         return _opened(path, vfs)
     except apsw.Error as error:
-        raise InputError(f"{path} cannot be read as a run file: {error}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> InputError | VerificationFailed:
+    """Only records are opened here: what is no database any more, or makes no sense, was damaged.
+
+    What is merely not there yet was left by a program that was killed, or is being made.
+    """
+    words = f"{path} cannot be read as a run file: {error}"
+    damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError | ValueError)
+    return VerificationFailed(words) if damaged else InputError(words)
 
 
 def _opened(path: Path, vfs: str | None) -> Database:

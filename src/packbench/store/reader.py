@@ -20,12 +20,12 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from packbench.core.errors import InputError, VerificationFailed
+from packbench.core.errors import VerificationFailed
 from packbench.core.records import Gap, StepRecord, Trip
 from packbench.core.samples import FloatArray, Provenance
 from packbench.store.chain import EncodedEvent, RowFields, event_bytes, genesis, link, row_bytes
 from packbench.store.codec import GAP, STEP_ENDED, TRIP, gap_from, step_from, trip_from
-from packbench.store.database import Database, open_reader
+from packbench.store.database import Database, open_reader, unreadable
 from packbench.store.meta import RunMeta, Source
 from packbench.store.schema import require_run_file
 
@@ -113,8 +113,9 @@ class RunReader:
 
     @classmethod
     def open(cls, path: Path, *, vfs: str | None = None) -> RunReader:
-        """Open a run file. Raises InputError when it is none, or of an unknown version.
+        """Open a run file.
 
+        Raises InputError when it is none or of an unknown version, VerificationFailed when it is damaged.
         `vfs` names a SQLite file layer to read through; None is the system's own.
         """
         db = open_reader(path, vfs=vfs)
@@ -124,7 +125,7 @@ class RunReader:
                 require_run_file(db, str(path))
                 reader = cls(db, path)
             except (apsw.Error, ValueError, LookupError) as error:
-                raise InputError(f"{path} cannot be read as a run file: {error}") from error
+                raise unreadable(path, error) from error
             undo.pop_all()
         return reader
 
