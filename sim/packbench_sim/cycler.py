@@ -19,7 +19,6 @@ import numpy as np
 
 from packbench_sim.errors import PERFECT, ReadingError
 from packbench_sim.faults.active import (
-    SENSE_OPEN_FACTOR,
     SETPOINT_FAULT_FACTOR,
     TERMINALS_OFF_FACTOR,
     Faults,
@@ -292,7 +291,9 @@ class CyclerModel:
         if self._faults.scale_wrong:
             voltage_v *= self._faults.scale
         elif self._faults.sense_open:
-            voltage_v *= SENSE_OPEN_FACTOR
+            voltage_v *= self._faults.sense_factor
+        if self._faults.meter_reversed:
+            current_a = -current_a
         if self.on_meters is not None:
             self.on_meters(t_ns, voltage_v, current_a, given)
         return voltage_v, current_a

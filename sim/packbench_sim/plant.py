@@ -28,9 +28,12 @@ from packbench_sim.faults.active import (
     ESTOP,
     FAULT_FLAGS,
     LEAK_OHM,
+    METER,
     OVERDRIVE_A,
     RUNAWAY_K_MIN,
     SCALE_FAULT_FACTOR,
+    SENSE_LOW_FACTOR,
+    SENSE_OPEN_FACTOR,
     SILENT_METER,
     SLIGHT_FLAGS,
     SLIGHT_SCALE_FACTOR,
@@ -257,10 +260,14 @@ class Plant:
         """How far off the cycler is, where that is what is wrong; or that nobody looks, where it is that."""
         if fault_id == "sensor.scale":
             self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
+        elif fault_id == "sensor.sense_lead":
+            self.faults.sense_factor = self._low_share() if slight else SENSE_OPEN_FACTOR
         elif fault_id == "power.overcurrent":
             self.faults.overdrive_a = self._between_limits_a() if slight else OVERDRIVE_A
         elif fault_id == "pack.hvil":
             self.faults.estop_pressed = form == ESTOP
+        elif form == METER:
+            self.faults.bms_reversed, self.faults.meter_reversed = False, True
         elif form == SILENT_METER:
             self.faults.insulation_lost, self.faults.meter_silent = False, True
 
@@ -275,6 +282,10 @@ class Plant:
             self.faults.overdrive_a = 0.0
         elif fault_id == "pack.insulation":
             self.faults.meter_silent = False
+        elif fault_id == "sensor.sign":
+            self.faults.meter_reversed = False
+        elif fault_id == "sensor.sense_lead":
+            self.faults.sense_factor = 1.0
         if self.on_repair is not None:
             self.on_repair(fault_id)
         match fault_id:
@@ -304,6 +315,11 @@ class Plant:
             for name, one in layers.items()
         }
         return 0.5 * (min(stated.values()) + stated.get("board", OVERDRIVE_A))
+
+    def _low_share(self) -> float:
+        """What leaves the cycler a reading just below the pack's lowest voltage."""
+        lowest_v = self.spec.limits.pack_voltage_min_v
+        return SENSE_OPEN_FACTOR if lowest_v is None else SENSE_LOW_FACTOR * lowest_v / self.cycler.terminal_voltage_v
 
     def _warm_spot(self, *, cold: bool) -> None:
         """The cell under one sensor is past the maker's limit."""

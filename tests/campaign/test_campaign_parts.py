@@ -18,7 +18,7 @@ from packbench.core.errors import InputError
 from packbench.store import RunReader
 from packbench_sim.campaign import runner, shrink
 from packbench_sim.campaign.corrupting import missed
-from packbench_sim.campaign.draw import Draw, drawn, pairs_of
+from packbench_sim.campaign.draw import Draw, drawn, near_miss, pairs_of
 from packbench_sim.campaign.judged import Life, judged
 from packbench_sim.campaign.report import Injection, TrialReport, Violation, report_from
 from packbench_sim.campaign.spec import TrialSpec
@@ -65,6 +65,17 @@ def test_every_row_comes_up_in_every_state_in_which_it_can_occur() -> None:
                     for draw in draws)  # fmt: skip
     assert set(lives) == set(pairs_of(INJECTABLE))
     assert all(len(draws) == 2 for draws in drawn(1, INJECTABLE, pairs=True))
+
+
+def test_a_near_miss_comes_before_a_lifes_fault_and_is_told_by_no_rule_of_it() -> None:
+    lives = [(life, draws) for life, draws in enumerate(drawn(1, INJECTABLE, pairs=False) * 8, start=1)]
+    near = [(draws, found) for life, draws in lives if (found := near_miss(1, life, draws)) is not None]
+    assert len(near) > len(lives) / 4
+    for draws, found in near:
+        assert (found.row, found.state, found.form) == ("power.setpoint", "charge_cc", PASSING)
+        assert all(draw.state not in ("connecting", "precharge", "charge_cc") for draw in draws)
+        assert all("power.setpoint" not in (draw.row, *BY_ID[draw.row].rules) for draw in draws)
+    assert near_miss(1, 1, ()) is None
 
 
 def made_up(seed: int, *, held: bool = True) -> TrialReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from packbench.app.job import Job
 from packbench.app.resuming import recorded
 from packbench.app.virtual import Command, NoJournal, Options, Told, run_unrecorded
 from packbench.core.errors import InputError
-from packbench.core.records import Event
+from packbench.core.records import Event, StepRecord
+from packbench.core.samples import Snapshot
+from packbench.engine.state import EngineState
 from packbench.run.bench import RunOutcome
-from packbench.run.controls import Request
+from packbench.run.controls import Kind, Request
 from packbench.store.export import export_run
 from packbench.store.reader import RunReader
 from packbench_sim.campaign.controller import Controller, Ended
@@ -52,12 +55,17 @@ class SlowDisk(NoJournal):
 
     def __init__(self, slow_after: Callable[[Event], bool], seconds: float) -> None:
         self.events: list[tuple[float, Event]] = []
+        self.steps: list[StepRecord] = []
         self.slow = False
         self._slow_after, self._seconds = slow_after, seconds
 
     def put_event(self, event: Event) -> int:
         self.events.append((asyncio.get_running_loop().time(), event))
         self.slow |= self._slow_after(event)
+        return 0
+
+    def put_step(self, record: StepRecord) -> int:
+        self.steps.append(record)
         return 0
 
     async def flush(self) -> int:
@@ -100,6 +108,23 @@ def test_an_abort_waits_for_no_disk(job: Job) -> None:
     off_s = next(at_s for at_s, _ in disk.of("output_off") if at_s >= aborted_s)
     assert off_s - aborted_s < 0.1
     assert outcome.finish.reason == "aborted by Li"
+
+
+@pytest.mark.parametrize("word", ["abort", "pause"])
+def test_a_current_that_still_waits_for_the_disk_is_not_counted(job: Job, word: Kind) -> None:
+    def slow(event: Event) -> bool:
+        return event.kind == "set_output" and event.data["current_a"] > 20.0
+
+    before = SlowDisk(slow, 4.0)
+    on_disk(job, before, command(40, "abort"))
+    asked_s = next(at_s for at_s, event in before.of("set_output") if slow(event))
+    disk = SlowDisk(slow, 4.0)
+    # Before the next reading, which would say that nothing flows.
+    waits, told = on_disk(job, disk, command(asked_s + 0.2, word), command(60, "abort"))
+    assert waits.finish.verdict == "aborted" and told[0].refused == ""
+    assert disk.of("output_withdrawn") and not disk.of("output_acknowledged")
+    (up,) = [step for step in disk.steps if step.label == "up"]
+    assert abs(up.charge_ah) < 1e-3, "nothing flowed: at 50 A this is 2.8 mAh"
 
 
 def test_a_word_that_is_overtaken_is_withdrawn_and_does_nothing(job: Job) -> None:
@@ -218,3 +243,22 @@ def test_an_edit_that_the_disk_has_no_room_for_is_refused(
     assert asyncio.run(last(PROFILE)) == "down", "no more than is held for it already"
     with pytest.raises(InputError, match="does not fit on the disk"):
         asyncio.run(last(longer))
+
+
+def test_while_a_rules_delay_runs_the_cycler_is_read_at_its_fastest(job: Job) -> None:
+    """A deviation counts from its first reading; a usual period on top of its delay would be too late."""
+    read_ns: list[int] = []
+
+    def observe(snapshot: Snapshot, _state: EngineState) -> None:
+        if snapshot.cycler is not None and (not read_ns or snapshot.cycler.t_ns > read_ns[-1]):
+            read_ns.append(snapshot.cycler.t_ns)
+
+    options = Options(injections=(parse_injection("power.setpoint@110s"),))
+    outcome = run_unrecorded(job, options, NoJournal(), observe, lambda _plant: None)
+    assert outcome.trip is not None and outcome.trip.fault_id == "power.setpoint"
+    apart_s = [(later - before) / S for before, later in pairwise(read_ns)]
+    fastest_s, usual_s = job.bench.cycler.poll_fast_ns / S, job.bench.cycler.poll_period_ns / S
+    assert 0 < fastest_s < usual_s
+    # The rule waits for two seconds.
+    assert max(apart_s[-10:]) < 1.5 * fastest_s
+    assert sum(apart > 0.9 * usual_s for apart in apart_s) > 20, "as slow as usual when nothing is wrong"

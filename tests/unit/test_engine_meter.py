@@ -48,6 +48,12 @@ def test_between_two_commands_without_a_reading_what_was_commanded_counts() -> N
     assert meter.held(reading(1.0)).ah * AS == pytest.approx(-4.0 - 10.0)
 
 
+def test_a_command_that_was_never_given_moves_nothing() -> None:
+    meter = Meter(0, 2.0, 4.0, 0.0, 0.0).commanded(0, 50.0)
+    assert meter.held(reading(1.0)).ah * AS == pytest.approx(50.0)
+    assert meter.withdrawn().held(reading(1.0)).ah * AS == pytest.approx(2.0)
+
+
 def test_a_tail_of_a_step_that_another_current_follows_is_not_that_current() -> None:
     first, second = discharge(10.0, condition("step_time", ">=", 2)), discharge(20.0, condition("step_time", ">=", 5))
     views = [snapshot(0), snapshot(1, -10.0), snapshot(2, -10.0)]

@@ -44,7 +44,7 @@ class Arming:
         self._over = True
 
     def _inject(self) -> None:
-        self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight)
+        self.injected = self._injector.inject(self.draw.row, slight=self.draw.slight, form=self.draw.form)
         # What took another form is no loose contact: a meter that is silent for a moment has been asked again.
         if self.draw.slight and self.draw.row in BRIEF and not self.injected.form:
             self._until_shown(BRIEF_NS)

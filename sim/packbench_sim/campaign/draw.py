@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from packbench_sim.faults.catalogue import ROWS
+from packbench_sim.faults.active import PASSING
+from packbench_sim.faults.catalogue import BY_ID
 
 LIVES_MAX = 64
 """More than a trial of an hour has."""
@@ -27,6 +28,12 @@ LASTS_S = {
 """How long each state lasts in the campaign's profile, about."""
 
 
+OF_ONE_STATE = 3
+NEAR = "power.setpoint"
+LATER = frozenset({"rest", "charge_cv", "discharge", "stopping"})
+"""Than the beginning of a charge, or before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """One fault of one life."""
@@ -37,12 +44,31 @@ class Draw:
     """Since the state began; it is made true then, or as soon as the state is over."""
     slight: bool = False
     """Of a row that comes in sizes, the small one (Plant.inject)."""
+    form: str = ""
+    """Which of the small one's forms (faults.active); empty: drawn when it becomes true."""
+
+
+def near_miss(seed: int, life: int, draws: Sequence[Draw]) -> Draw | None:
+    """What a healthy bench shows as well, before the fault of a life: a deviation that is over before its rule's delay.
+
+    Nothing may come of it. None: the life's fault comes as early, or is told by the same rule.
+    """
+    rng = Random(f"near {seed} {life}")
+    if not draws or any(draw.state not in LATER or NEAR in (draw.row, *BY_ID[draw.row].rules) for draw in draws):
+        return None
+    return Draw(NEAR, "charge_cc", rng.uniform(1.5, 4.0), slight=True, form=PASSING)
 
 
 def pairs_of(rows: Sequence[str]) -> list[tuple[str, str]]:
-    """Every row with every state in which it can occur, in the campaign's order."""
-    known = {row.id: row for row in ROWS}
-    found = [(name, state) for name in rows for state in sorted(known[name].states)]
+    """Every row with every state in which it can occur, in the campaign's order; rows of one state come up more often.
+
+    What happens before a test begins has several forms, too, and takes no time.
+    """
+    found = [
+        (name, state)
+        for name in rows
+        for state in sorted(BY_ID[name].states) * (OF_ONE_STATE if len(BY_ID[name].states) == 1 else 1)
+    ]
     Random(20261126).shuffle(found)
     return found
 

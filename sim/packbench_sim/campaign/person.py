@@ -20,6 +20,7 @@ from packbench_sim.world import World
 
 WHO = "Li"
 USED_A, USED_S = 40.0, 720.0
+EXCHANGED, EXCHANGED_V = 3, 0.2
 """Somebody else's use of a pack: eight amp-hours, a tenth of what it holds."""
 
 
@@ -48,10 +49,13 @@ class Person:
 
     async def lets_it_change(self) -> None:
         """A run that was cut short is not gone on with for too long, or its pack serves another purpose meanwhile."""
-        if self._rng.random() < 0.5:
-            self.uses_the_pack()
-        else:
-            await self._clock.sleep_until(self._clock.now_ns() + AWAY_NS)
+        match self._rng.randrange(3):
+            case 0:
+                self.uses_the_pack()
+            case 1:
+                self._exchanges_a_cell()
+            case _:
+                await self._clock.sleep_until(self._clock.now_ns() + AWAY_NS)
 
     def uses_the_pack(self) -> None:
         """Somebody charges the pack, or discharges it, while no controller looks."""
@@ -61,6 +65,16 @@ class Person:
         pack.advance(USED_S, -USED_A if full else USED_A)
         pack.refresh(0.0)
         pack.advance(USED_S, 0.0)
+
+    def _exchanges_a_cell(self) -> None:
+        """One that stands higher than the others takes its place; by the pack's charge nobody would know."""
+        plant = self._world.plant
+        plant.advance_to(self._clock.now_ns())
+        plant.pack.push_cell(EXCHANGED, float(plant.pack.cell_voltages_v(0.0).mean()) + EXCHANGED_V, 0.0)
+
+    def sets_right(self) -> None:
+        """The pack has its own cells again."""
+        self._world.plant.pack.leave_cell(EXCHANGED, self._world.plant.cycler.current_a)
 
     async def _refused(self, reset: Callable[[str], Awaitable[object]]) -> bool:
         """Whether a reset is refused by whom nobody has turned the key for: it is off, or it was left on."""

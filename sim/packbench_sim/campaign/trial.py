@@ -29,7 +29,7 @@ from packbench_sim.campaign.asked import Asked
 from packbench_sim.campaign.conclusions import MEANWHILE, MEANWHILE_S, Conclusions, Over, stalls
 from packbench_sim.campaign.config_faults import TEXTS, refusal
 from packbench_sim.campaign.controller import Controller, Disk
-from packbench_sim.campaign.draw import Draw, drawn
+from packbench_sim.campaign.draw import Draw, drawn, near_miss
 from packbench_sim.campaign.host import Host, HostClock
 from packbench_sim.campaign.operator import Operator
 from packbench_sim.campaign.person import WHO, Person
@@ -106,9 +106,11 @@ class _Trial:
         watch.attach(self._world, loop)
         watch.on_told = self._asked.on_command
         self._conclusions = Conclusions(spec, report, self._clock, self._world, self.monitor, watch, self._asked)
-        self._operator = Operator(self._world, self._clock, self.monitor, self._rng, silent=not spec.spoken_to)
         self._person_there = Person(job, self._world, self._clock, self._rng, self._seen_by_the_person)
         self._host = Host(self._clock, self._new_lines)
+        self._operator = Operator(
+            self._world, self._clock, self.monitor, self._rng, self._host.stall_disk, silent=not spec.spoken_to
+        )
         self._injector = Injector(self._world, loop, self._host, Random(f"faults {spec.seed}"))
         lives = spec.only or drawn(spec.seed, spec.rows, pairs=spec.pairs)
         self._lives = [tuple(variant.placed(draw) for draw in draws) for draws in lives]
@@ -183,12 +185,14 @@ class _Trial:
             made = {"host.port_swap": True, "config.mismatch": mismatched, "config.resume": goes_on}
             if made.get(arm.draw.row, False):
                 arm.injected = Injected(arm.draw.row, began_ns, "connecting", lambda: began_ns)
+        near = near_miss(self._spec.seed, number, draws)
+        waiting = arms if near is None else [*arms, Arming(near, self._injector, self._world, self._loop)]
         life = asyncio.create_task(controller.live(self._token), name="life")
         speaking = asyncio.create_task(
             self._operator.speaks(draws, controller.run.controls, lambda: self._asked.told_a), name="operator"
         )
         self._token += 2
-        for arm in arms:
+        for arm in waiting:
             arm.set()
         done, _ = await asyncio.wait([life], timeout=(UNASKED_NS if unasked else LIFE_MAX_NS) / 1e9)
         if not done and unasked:
@@ -199,7 +203,7 @@ class _Trial:
             self._host.kill()
         ended = await life
         await self._hear(speaking)
-        for arm in arms:
+        for arm in waiting:
             if arm.draw.state != "tripped":
                 arm.over()
         if any(draw.row in FORGED for draw in draws):
@@ -212,7 +216,7 @@ class _Trial:
             self._new_lines()
             self._injector.attach_lines(self._lines, kept=True)
         await self._settle()
-        for arm in arms:
+        for arm in waiting:
             arm.over()
         over = Over(
             number,
@@ -281,8 +285,12 @@ class _Trial:
 
     def _tap(self, recorder: Recorder) -> Journal:
         journal = self.monitor.run_began(f"run-{self._run}", recorder, serial=SERIAL)
-        journal.on_event = self._asked.on_event
+        journal.on_event = self._on_event
         return journal
+
+    def _on_event(self, now_ns: int, kind: str) -> None:
+        self._asked.on_event(now_ns, kind)
+        self._operator.on_event(kind)
 
     def _meta(self) -> RunMeta:
         job = self._job
@@ -349,6 +357,7 @@ class _Trial:
         await self._clock.sleep_until(self._clock.now_ns() + self._rng.randrange(5 * S, 20 * S))
         self._world.plant.advance_to(self._clock.now_ns())
         self._world.plant.pack.rested()
+        self._person_there.sets_right()
         board = self._world.board
         if board.state is not BoardState.TRIPPED and not self._misconfigured:
             return

@@ -76,10 +76,14 @@ class Faults:
     """power.precharge, slight: with the contactor open the cycler's terminals stay a tenth below what they are told."""
     bms_reversed: bool = False
     """sensor.sign, slight: the BMS reports its current the wrong way round."""
+    meter_reversed: bool = False
+    """sensor.sign, of the cycler's own meter: it shows its current the wrong way round."""
     switches_hot: bool = False
     """power.cooling, of the BMS's own switches: nobody but the BMS sees it, and raises an alarm."""
     cell_dead: bool = False
     """pack.deep_cell: one cell is deeply discharged."""
+    sense_factor: float = 1.0
+    """What is left of the cycler's voltage while `sense_open`."""
     scale: float = 1.0
     """How far the cycler's voltage is off while `scale_wrong`."""
     overdrive_a: float = 0.0
@@ -130,9 +134,11 @@ APART = "apart"
 SILENT_METER = "silent"
 PASSING = "passing"
 ESTOP = "estop"
+METER = "meter"
 """Forms of a slight fault beside the usual one: the BMS's switches are hot, one spot of the pack is too cold, a cell is
 far from the others and within its limits, the meter that would see it says nothing any more, it is over before the
-rule's delay is: nothing may come of it, the emergency stop is pressed instead of a door opened."""
+rule's delay is: nothing may come of it, the emergency stop is pressed instead of a door opened, it is the cycler's own
+meter that is reversed."""
 
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1
@@ -143,6 +149,8 @@ OPEN_SENSOR_C = 300.0
 """What an open thermistor reads: beyond every field's range."""
 TERMINALS_OFF_FACTOR = 0.9
 SENSE_OPEN_FACTOR = 0.3
+SENSE_LOW_FACTOR = 0.97
+"""Of the pack's lowest voltage: what a bad contact of a sense lead may leave."""
 DEEP_CELL_V = 1.2
 OVERDRIVE_A = 200.0
 SLIGHT_SCALE_FACTOR = 1.03

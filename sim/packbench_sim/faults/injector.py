@@ -13,7 +13,17 @@ from typing import Protocol
 
 from packbench.run.recorder import COMMIT_NS
 from packbench_sim.faults import wires
-from packbench_sim.faults.active import APART, COLD, ESTOP, FAULT_FLAGS, PASSING, SILENT_METER, SWITCHES_HOT, Injection
+from packbench_sim.faults.active import (
+    APART,
+    COLD,
+    ESTOP,
+    FAULT_FLAGS,
+    METER,
+    PASSING,
+    SILENT_METER,
+    SWITCHES_HOT,
+    Injection,
+)
 from packbench_sim.faults.catalogue import CLOSED, INJECTABLE, MS, S
 from packbench_sim.faults.seen import LOOKS_NS, Shown, Sights, is_write, state_of
 from packbench_sim.loop import VirtualLoop
@@ -141,8 +151,11 @@ class Injector:
 
         link.on_written = on_written
 
-    def inject(self, row: str, *, slight: bool = False) -> Injected:
-        """Make a row true now; `slight` as Plant.inject says. Raises KeyError for one that cannot be."""
+    def inject(self, row: str, *, slight: bool = False, form: str = "") -> Injected:
+        """Make a row true now; `slight` as Plant.inject says, in this form of it or in one that is drawn.
+
+        Raises KeyError for one that cannot be.
+        """
         now_ns = self.loop.now_ns()
         state, plant = state_of(self.world), self.world.plant
         plant.advance_to(now_ns)
@@ -156,7 +169,7 @@ class Injector:
         if row in FAULT_FLAGS:
             self._made.setdefault(row, [])
             shown = self._sights.of(row, now_ns)
-            form = self._rng.choice(_FORMS.get(row, ("",))) if slight else ""
+            form = form or (self._rng.choice(_FORMS.get(row, ("",))) if slight else "")
             if form == SWITCHES_HOT:
                 shown = self._sights.first_reading("bms", now_ns)
             elif form == SILENT_METER:
@@ -342,6 +355,7 @@ _FORMS = {
     "power.setpoint": ("", PASSING, PASSING),
     "pack.insulation": ("", SILENT_METER),
     "pack.hvil": ("", ESTOP),
+    "sensor.sign": ("", METER),
 }
 """Rows whose slight form comes in several."""
 OF_THE_BENCH = tuple(

@@ -69,6 +69,10 @@ class Meter(NamedTuple):
         """Totals up to a command: what flows from here on is this current."""
         return self.held(t_ns)._replace(wanted_a=current_a, wanted_ns=t_ns)
 
+    def withdrawn(self) -> Meter:
+        """A command that was decided on has not been given: what is read goes on."""
+        return self._replace(wanted_a=None)
+
     def restarted(self) -> Meter:
         """The same reading and command, totals at zero."""
         return self._replace(ah=0.0, wh=0.0)

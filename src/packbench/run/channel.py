@@ -262,9 +262,7 @@ class Channel:
         if self.engine is None:
             self._outbox.effects((Finish("aborted", reason),))
             return
-        snapshot = self.snapshot()
-        self.engine, effects = stop(self.plan, self.engine, snapshot, snapshot.t_ns, reason)
-        self._hand_over(effects)
+        self._stop(self.engine, self.snapshot(), reason)
 
     def answer(self, label: str, word: str) -> None:
         """Take in the operator's answer to the pause of that label; late, or a second time, it changes nothing."""
@@ -281,7 +279,7 @@ class Channel:
     def _intervene(self, act: Act, *, tried: bool) -> None:
         """Have an operator's word move the engine, on what is true now. Raises RequestRefused."""
         engine, snapshot = self._steerable(), self.snapshot()
-        outcome = act(self.plan, engine, snapshot, snapshot.t_ns)
+        outcome = act(self.plan, self._as_told(engine), snapshot, snapshot.t_ns)
         if not tried:
             if outcome[0].step.number != engine.step.number:
                 self._rows.reading(engine, snapshot, outcome[0], force=True)
@@ -343,7 +341,7 @@ class Channel:
         if after.step is not engine.step or after.control is not engine.control:
             self._rows.moved(engine, after)
             self._went_on(after, snapshot.t_ns)
-        elif self._period_ns != self._usual_ns:
+        elif self._period_ns != self._usual_ns or self._safety.pending:
             self._pace(after, snapshot.t_ns)
         self._hand_over(effects)
 
@@ -372,9 +370,12 @@ class Channel:
         self._pace(engine, now_ns)
 
     def _pace(self, engine: EngineState, now_ns: int) -> None:
-        """Have the cycler read as often as the running step wants, between its fastest and its usual period."""
+        """Have the cycler read as often as the running step wants, between its fastest and its usual period.
+
+        While a rule's delay runs it is read at its fastest: a usual period on top of the delay is too late.
+        """
         wanted_ns = wanted_poll_ns(engine, now_ns)
-        if now_ns < self._off_until_ns:
+        if now_ns < self._off_until_ns or self._safety.pending:
             wanted_ns = 0
         period_ns = self._usual_ns if wanted_ns is None else max(min(wanted_ns, self._usual_ns), self._fastest_ns)
         if period_ns != self._period_ns:
@@ -400,5 +401,13 @@ class Channel:
         """Stop the engine where it stands; the actor has already been told to stop the current."""
         self._outbox.trip(latched)
         if self.engine is not None:
-            self.engine, effects = stop(self.plan, self.engine, snapshot, snapshot.t_ns, latched.trip.text_en)
-            self._hand_over(effects)
+            self._stop(self.engine, snapshot, latched.trip.text_en)
+
+    def _stop(self, engine: EngineState, snapshot: Snapshot, reason: str) -> None:
+        self.engine, effects = stop(self.plan, self._as_told(engine), snapshot, snapshot.t_ns, reason)
+        self._hand_over(effects)
+
+    def _as_told(self, engine: EngineState) -> EngineState:
+        """The engine's state where somebody's word comes first: what still waits for the disk will not flow."""
+        given_ns = max(self.expected.commanded_ns, self.expected.switched_ns)
+        return engine if given_ns >= engine.meter.wanted_ns else engine._replace(meter=engine.meter.withdrawn())
