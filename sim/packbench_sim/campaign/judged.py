@@ -70,6 +70,10 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
     budget_ns = row.budget_ns or 0
     if row.id in UNDONE and not life.trip and life.watch.told(shown_ns, shown_ns + budget_ns):
         return _told(row, injected, life, origin_ns, None, True, "the run's own next command undid it")
+    if row.id == "power.weld" and injected.state == "connecting":
+        # The board proves that it opens before anything is driven.
+        refused = not life.watch.flowed(shown_ns, life.ended_ns)
+        return _told(row, injected, life, origin_ns, None, refused, life.verdict)
     if row.reaction in ("DISCARD", "NONE", "MARKED"):
         return _gone_on(row, injected, life, origin_ns)
     if row.reaction == "REFUSE" and injected.state in ("connecting", "precharge"):

@@ -18,8 +18,7 @@ from packbench.app.devices import Buses, Line, board_driver
 from packbench.app.virtual_bench import VirtualBench
 from packbench.clock import stopwatch_s
 from packbench.core.errors import DeviceError, InputError
-from packbench.core.samples import Provenance, Snapshot
-from packbench.engine.state import EngineState
+from packbench.core.samples import Provenance
 from packbench.run.actor import Journal
 from packbench.run.recorder import Recorder
 from packbench.store.meta import RunMeta
@@ -266,7 +265,7 @@ class _Trial:
                 self._clock,
                 lines,
                 Disk(folder),
-                _unseen,
+                self.monitor.recount.observe,
                 tap=self._tap,
                 meta=meta,
                 asked=asked,
@@ -378,7 +377,3 @@ class _Trial:
 
 FORGED = frozenset({"sensor.word_order"})
 """Replies that are wrong and correct in form: no host can tell that the device never said so (not I6)."""
-
-
-def _unseen(_snapshot: Snapshot, _state: EngineState) -> None:
-    return None

@@ -172,7 +172,7 @@ ROWS: tuple[Row, ...] = (
         "power.load_dump",  # at the clamp it lifts the pack beyond its limit, and the cycler is read more often
     ),
     _row("power.ignores_off", 'the cycler ignores "off"', "S0", 0.5, CURRENT, by="coil"),
-    _row("power.weld", "the contactor welds", "MARKED", None, CLOSED, "power.board_tripped"),
+    _row("power.weld", "the contactor welds", "MARKED", None, CLOSED | {"connecting"}, "power.board_tripped"),
     _row("power.opened_hot", "the contactor opens under load", "S1", 0.2, CURRENT, "power.board_tripped"),
     _row(
         "power.precharge",

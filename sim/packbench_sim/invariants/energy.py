@@ -1,6 +1,7 @@
 """I8: energy closes, from the rows to the result, and down to the plant's own coulombs.
 
-Owns the comparisons. Must not use the engine's meter or the analysis: it integrates by itself.
+Owns the comparisons; what is counted between two readings is recount.py's (g). Must not use the engine's meter or the
+analysis: it integrates by itself.
 
 I8. Seen: per executed step,
     (a) the trapezoid of V I over its rows against the stored Wh between the same rows, up to a trip (from then on

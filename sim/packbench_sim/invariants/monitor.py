@@ -32,6 +32,7 @@ from packbench_sim.invariants.journal import Acknowledging, Kept, TappedJournal
 from packbench_sim.invariants.limits import LimitWatch, plausible
 from packbench_sim.invariants.lines import Delivered, Desk, Given, LineWatch
 from packbench_sim.invariants.record_file import Open, open_plain, read_run
+from packbench_sim.invariants.recount import Recount
 from packbench_sim.invariants.twice import Told
 from packbench_sim.invariants.violation import NEVER_NS, Violation
 from packbench_sim.loop import VirtualLoop
@@ -87,6 +88,8 @@ class Monitor:
         self.board.words_required = words_required
         self.limits = LimitWatch(world, layers, self.board, self._report, dynamic=dynamic)
         self.data = DataWatch(world, self._report)
+        self.recount = Recount(self._report)
+        """Its `observe` is the run's, where the readings that are counted are to be counted again."""
         self._desk = Desk()
         self._lines: dict[str, LineWatch] = {}
         self._lined = False
@@ -128,6 +131,7 @@ class Monitor:
         """A controller has got these lines, by role. What was on the way on others is nobody's reading."""
         self._lined = True
         self._unhook()
+        self.recount.forget()
         self.data.forget()
         devices = self._world.plant.bench.devices
         together: dict[int, list[str]] = {}
@@ -263,6 +267,7 @@ class Monitor:
         self.commands.append((t_ns, "cycler", (output_on, voltage_v, source_a, sink_a)))
         self.limits.on_command(t_ns, output_on and cycler.enabled, voltage_v, source_a, sink_a)
         self.data.on_command(t_ns, output_on and cycler.enabled, source_a, sink_a)
+        self.recount.on_command(t_ns)
         self.board.look()
         self._plan()
 
