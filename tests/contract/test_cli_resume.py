@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from tests.scenario.support import ask, fresh
 from tests.scenario.test_resume import PROFILE, Rig, S, on_rig
 
 from packbench.app.holding import held
-from packbench.app.job import load_job
+from packbench.app.job import Job, load_job
+from packbench.app.live import LiveOptions
 from packbench.app.places import forget_conclusion
+from packbench.cli import runs_resume
+from packbench.cli.console import Done, Terminal
 from packbench.cli.progress import Progress
 from packbench.cli.resume_view import compared_table
+from packbench.core.errors import SafetyStop
 from packbench.report.terminal import LiveView
 from packbench.report.texts import Lang
 from packbench.run.resuming import Found
@@ -109,6 +114,23 @@ def test_what_matches_and_what_does_not_is_shown_even_when_the_run_is_refused_at
     shown = screen.getvalue()
     assert [word for word in words if word not in shown] == []
     assert len([line for line in shown.splitlines() if words[1] in line]) == 1
+
+
+def test_a_refusal_says_in_json_too_what_was_compared(
+    cut_short: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found("gap", "at most 2 s", "4.4 s", ok=False)
+
+    def refused(
+        job: Job, options: Callable[[Progress], LiveOptions], _out: Path, terminal: Terminal, **_: bool
+    ) -> Done:
+        with Progress(LiveView(terminal.err, terminal.lang), job, 1.0) as progress:
+            options(progress).compared((found,))
+        raise SafetyStop("the run was not resumed")
+
+    monkeypatch.setattr(runs_resume, "run_and_tell", refused)
+    answer = ask(capsys, "runs", "resume", str(cut_short), "--operator", "Li", "--arm")
+    assert (answer.code, answer.data["ok"], answer.data["compared"]) == (3, False, [found._asdict()])
 
 
 def test_a_run_whose_program_is_gone_is_nobodys(tmp_path: Path) -> None:

@@ -127,6 +127,23 @@ def test_a_current_that_still_waits_for_the_disk_is_not_counted(job: Job, word: 
     assert abs(up.charge_ah) < 1e-3, "nothing flowed: at 50 A this is 2.8 mAh"
 
 
+def test_the_current_from_before_is_counted_while_the_next_one_waits_for_the_disk(job: Job) -> None:
+    """Within one step nothing is switched off in between."""
+    stairs = drafted_job(job, STAIRS)
+
+    def slow(event: Event) -> bool:
+        return event.kind == "set_output" and event.data["current_a"] < -20.0
+
+    before = SlowDisk(slow, 4.0)
+    on_disk(stairs, before, command(99, "abort"))
+    asked_s = next(at_s for at_s, event in before.of("set_output") if slow(event))
+    disk = SlowDisk(slow, 4.0)
+    on_disk(stairs, disk, command(asked_s + 0.3, "abort"))
+    (step,) = [step for step in disk.steps if step.label == "stairs"]
+    # 60.3 s of 5 A, but for the poll at its beginning; 0.3 s of 30 A would be 2.1 mAh more.
+    assert step.charge_ah == pytest.approx(-5.0 * 60.3 / 3600, abs=8e-4 + 0.01 * 0.0838)
+
+
 def test_a_word_that_is_overtaken_is_withdrawn_and_does_nothing(job: Job) -> None:
     disk = SlowDisk(lambda event: event.kind == "jumped", 3.0)
     # The BMS goes silent; the jump is on disk after the trip.

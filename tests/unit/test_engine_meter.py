@@ -51,7 +51,9 @@ def test_between_two_commands_without_a_reading_what_was_commanded_counts() -> N
 def test_a_command_that_was_never_given_moves_nothing() -> None:
     meter = Meter(0, 2.0, 4.0, 0.0, 0.0).commanded(0, 50.0)
     assert meter.held(reading(1.0)).ah * AS == pytest.approx(50.0)
-    assert meter.withdrawn().held(reading(1.0)).ah * AS == pytest.approx(2.0)
+    assert meter.withdrawn(1.0).held(reading(1.0)).ah * AS == pytest.approx(1.0), "what was commanded before it"
+    off = meter.commanded(0, 0.0)
+    assert off.withdrawn(50.0) == off, "an off is not withdrawn"
 
 
 def test_a_tail_of_a_step_that_another_current_follows_is_not_that_current() -> None:

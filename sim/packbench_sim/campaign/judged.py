@@ -72,7 +72,9 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
         return _told(row, injected, life, origin_ns, None, True, "the run's own next command undid it")
     if row.id == "power.weld" and injected.state == "connecting":
         # The board proves that it opens before anything is driven.
-        refused = not life.watch.flowed(shown_ns, life.ended_ns)
+        refused = (life.trip == row.id or life.verdict in ("refused", "error")) and not life.watch.flowed(
+            shown_ns, life.ended_ns
+        )
         return _told(row, injected, life, origin_ns, None, refused, life.verdict)
     if row.reaction in ("DISCARD", "NONE", "MARKED"):
         return _gone_on(row, injected, life, origin_ns)

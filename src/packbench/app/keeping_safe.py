@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,14 @@ def _read_ledger() -> list[LedgerEntry]:
     return [LedgerEntry(**cast("dict[str, str]", each)) for each in data["backups"]]
 
 
+def _aside(path: Path) -> Path:
+    place, number = path.with_name(f"{path.name}.unreadable"), 1
+    while place.exists():
+        number += 1
+        place = path.with_name(f"{path.name}.unreadable-{number}")
+    return place
+
+
 def _note(made: Sequence[LedgerEntry]) -> None:
     """Add to the ledger; another backup that ends at the same time waits. One that cannot be read is kept aside."""
     home = data_home()
@@ -174,13 +183,14 @@ def _note(made: Sequence[LedgerEntry]) -> None:
     path = home / LEDGER_NAME
     handle = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             entries = [*_read_ledger(), *made]
         except FileNotFoundError:
             entries = list(made)
-        except (ValueError, KeyError, TypeError):
-            path.replace(path.with_name(f"{LEDGER_NAME}.unreadable"))
+        except (OSError, ValueError, KeyError, TypeError):
+            path.replace(_aside(path))
             entries = list(made)
         data = {"backups": [asdict(entry) for entry in entries]}
         draft = home / f".{LEDGER_NAME}.draft"

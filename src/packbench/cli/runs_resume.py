@@ -12,14 +12,14 @@ from packbench.app.live import LiveOptions
 from packbench.app.operators import answers_of, vouched_for
 from packbench.app.records import find_run
 from packbench.app.resuming import recorded
-from packbench.cli.console import Done, Terminal
+from packbench.cli.console import Done, Terminal, error_object
 from packbench.cli.operator import TerminalOperator
 from packbench.cli.progress import Progress
 from packbench.cli.resume_view import compared_table, stood_table
 from packbench.cli.run import add_world_option, run_and_tell, world_of
 from packbench.cli.words import Subparsers, add_answer_option
 from packbench.cli.words import command as make_command
-from packbench.core.errors import InputError, Problem
+from packbench.core.errors import InputError, Problem, SafetyStop
 from packbench.run.operator import Nobody
 from packbench.run.resuming import GO_ON, QUESTION, Found
 
@@ -64,7 +64,12 @@ def resume(args: argparse.Namespace, terminal: Terminal) -> Done:
 
         return LiveOptions(*told, world=world_of(args.world), heard=progress.say, compared=show)
 
-    done = run_and_tell(job, options, folder, terminal, with_report=not args.no_report)
+    try:
+        done = run_and_tell(job, options, folder, terminal, with_report=not args.no_report)
+    except SafetyStop as stop:
+        if not terminal.as_json:
+            raise
+        done = Done(error_object(stop), exit_code=stop.exit_code)
     return replace(done, data={**(done.data or {}), "compared": [one._asdict() for one in compared]})
 
 

@@ -69,9 +69,9 @@ class Meter(NamedTuple):
         """Totals up to a command: what flows from here on is this current."""
         return self.held(t_ns)._replace(wanted_a=current_a, wanted_ns=t_ns)
 
-    def withdrawn(self) -> Meter:
-        """A command that was decided on has not been given: what is read goes on."""
-        return self._replace(wanted_a=None)
+    def withdrawn(self, flowing_a: float) -> Meter:
+        """The current that was decided on has not been commanded: the one from before flows on."""
+        return self._replace(wanted_a=flowing_a) if self.wanted_a else self
 
     def restarted(self) -> Meter:
         """The same reading and command, totals at zero."""

@@ -301,6 +301,7 @@ class Actor:
         if expected.current_a is None:
             # A reading may show it before the cycler has acknowledged it: that is no "off" ignored.
             self._channel.expected = replace(expected, switched_ns=self._clock.now_ns())
+        self._channel.given_ns = self._clock.now_ns()
         await self._cycler.apply(setpoint)
         self._driven_a = effect.current_a
         self._expect(effect.current_a, effect.voltage_v)

@@ -83,6 +83,8 @@ class Channel:
         self.expected = expected
         """What the bench should be doing; the actor replaces it when a command is acknowledged, and a reading does
         that says what a program is at."""
+        self.given_ns = -1
+        """When the cycler was last given a current; the actor says so just before."""
         self.closing = False
         """The board has been asked to close: from its first "closed" on, the contactor is expected to be."""
         self.lost: tuple[tuple[str, str], ...] = ()
@@ -409,5 +411,6 @@ class Channel:
 
     def _as_told(self, engine: EngineState) -> EngineState:
         """The engine's state where somebody's word comes first: what still waits for the disk will not flow."""
-        given_ns = max(self.expected.commanded_ns, self.expected.switched_ns)
-        return engine if given_ns >= engine.meter.wanted_ns else engine._replace(meter=engine.meter.withdrawn())
+        if self.given_ns >= engine.meter.wanted_ns:
+            return engine
+        return engine._replace(meter=engine.meter.withdrawn(self.expected.current_a or 0.0))

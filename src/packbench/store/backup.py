@@ -189,13 +189,21 @@ def _copy_runs(
     for folder in folders:
         tell(folder.name)
         try:
+            if not whole:
+                _require_sound(folder)
             runs.append(_copy_run(folder, staging / folder.name))
         except (InputError, VerificationFailed) as error:
             if whole or (len(left_out) == len(folders) - 1 and not runs):
                 raise
-            shutil.rmtree(staging / folder.name)
+            shutil.rmtree(staging / folder.name, ignore_errors=True)
             left_out.append(LeftOut(folder, str(error)))
     return runs, left_out
+
+
+def _require_sound(folder: Path) -> None:
+    """What a disk does not give back any more is said of the run, not of the backup."""
+    with RunReader.open(folder / DATA_NAME) as reader:
+        reader.verify()
 
 
 def _copy_run(folder: Path, target: Path) -> BackedUpRun:
