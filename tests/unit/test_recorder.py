@@ -97,6 +97,16 @@ async def test_a_full_batch_does_not_wait_for_the_clock(tmp_path: Path, writer: 
     await recorder.close()
 
 
+@pytest.mark.parametrize("writer", ["thread", "task"])
+async def test_a_trip_does_not_wait_for_the_clock(tmp_path: Path, writer: str) -> None:
+    """Whoever dies right after it must not be gone on with."""
+    recorder = Recorder(make_store(tmp_path / "run.db"), make_writer(writer), BatchPolicy(max_delay_s=HOUR_S))
+    recorder.put_row(make_row(1))
+    seq = recorder.put_trip(TRIP)
+    await until(lambda: recorder.durable_seq == seq)
+    await recorder.close()
+
+
 def test_virtual_time_commits_after_the_modelled_latency_and_then_lets_time_rest(tmp_path: Path) -> None:
     async def main(clock: VirtualClock) -> None:
         policy = BatchPolicy(max_delay_s=10.0)

@@ -199,8 +199,10 @@ class Recorder:
         return self.put_event(step_event(step))
 
     def put_trip(self, trip: Trip) -> int:
-        """Queue a trip, like `put_event`."""
-        return self.put_event(trip_event(trip))
+        """Queue a trip, like `put_event`; its commit begins at once: nobody may go on with a run that has tripped."""
+        seq = self.put_event(trip_event(trip))
+        self._writer.wake()
+        return seq
 
     def put_gap(self, gap: Gap) -> int:
         """Queue a gap, like `put_event`."""
