@@ -195,6 +195,8 @@ class BmsModel:
             alarms = (*alarms, "mos_over_temperature")
         if lowest < self.under_voltage_v:
             alarms, discharge_a = (*alarms, "cell_under_voltage"), 0.0
+        if self._faults.forbids:
+            charge_a = discharge_a = 0.0
         return (
             cells,
             _shown(voltage_v, errors.bms_voltage, noise_v, self._voltage_lsb),

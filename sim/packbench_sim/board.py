@@ -60,6 +60,8 @@ NEVER_NS = 1 << 62
 HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK | Input.INSULATION_OK)
 """No fault, key not turned."""
 WATCHDOG_NS = 250_000_000
+SLOW = 0.6
+"""Of its right frequency: an oscillator that was set up for another crystal."""
 """After the last feed (faults catalogue, host.mcu_hang): the latest at which a hanging microcontroller is reset."""
 TEMPERATURES_EVERY_NS = 1_000_000_000
 """How often the board's own temperature sensors are read: no faster than a pack can change."""
@@ -113,6 +115,10 @@ class SimBoard:
         """What gets through the hard-wired chain of the outputs."""
         self.halted = False
         """The microcontroller stands still: its outputs stay as they are, and only the hard-wired chain acts."""
+        self._slow_ns: int | None = None
+        """Since when its oscillator is slow; None: it keeps time."""
+        self._lost_ns = 0
+        """How far its tick is behind for having been slow before."""
         self._reset_ns = NEVER_NS
         """When the hardware watchdog resets a halted core."""
         self._due_ns = 0
@@ -178,6 +184,23 @@ class SimBoard:
         self._due_ns = self._reset_ns = t_ns + WATCHDOG_NS
         self._tell_earlier()
 
+    def run_slow(self, t_ns: int, *, slow: bool) -> None:
+        """Its oscillator is at `SLOW` of what it should be, or is as it should be again: all its times are as long."""
+        if slow == (self._slow_ns is not None):
+            return
+        if self._slow_ns is not None:
+            self._lost_ns += t_ns - self._slow_ns - _slowed(t_ns - self._slow_ns)
+        self._slow_ns = t_ns if slow else None
+        self._due_ns = 0
+        self._tell_earlier()
+
+    def _tick_us(self, t_ns: int) -> int:
+        """Its free-running tick at an instant."""
+        own_ns = t_ns - self._lost_ns
+        if self._slow_ns is not None:
+            own_ns -= t_ns - self._slow_ns - _slowed(t_ns - self._slow_ns)
+        return (own_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK
+
     def look_often(self, period_ns: int | None) -> None:
         """Have it look at its sensors by itself, as a real one does at 1 kHz; None: only when something happens."""
         self._sample_period_ns = period_ns
@@ -193,7 +216,7 @@ class SimBoard:
         """A core that has just been started; of what it knew, a latch alone outlasts a reset (not a power cycle)."""
         self.halted = False
         kept = (0, 0) if cause is ResetCause.POWER_ON else self._core.latch
-        self._core = HostCore((t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, reset_cause=cause, kept=kept)
+        self._core = HostCore(self._tick_us(t_ns), reset_cause=cause, kept=kept)
         self._temperatures_ns = 0
         self._outputs = 0
         self._due_ns = t_ns + NS_PER_US
@@ -222,7 +245,7 @@ class SimBoard:
             self._core.set_temperatures(self._temperatures_c())
         if t_ns > self._idle_until_ns:
             self._catch_up(t_ns, inputs, measured)
-        return (t_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, inputs, measured
+        return self._tick_us(t_ns), inputs, measured
 
     def tick(self, t_ns: int) -> int | None:
         """Step the core when that is due; returns when it is due next, None when nothing is pending.
@@ -245,12 +268,14 @@ class SimBoard:
         Its own control loop would have; nothing was pending, so what it saw meanwhile is what it sees now.
         """
         for idle_ns in range(self._idle_until_ns, t_ns, IDLE_NS):
-            self._core.step((idle_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK, inputs, measured)
+            self._core.step(self._tick_us(idle_ns), inputs, measured)
 
     def _act(self, t_ns: int, now_us: int) -> None:
         """Carry out what the core commands, and note when it wants to be stepped again."""
         core = self._core
         next_us = core.next_us
+        if self._slow_ns is not None and next_us != IDLE_US:
+            next_us = round(next_us / SLOW)
         due_ns = NEVER_NS if next_us == IDLE_US else (now_us + next_us) * NS_PER_US
         self._idle_until_ns = t_ns + IDLE_NS
         if self._sample_period_ns is not None and due_ns > t_ns + self._sample_period_ns:
@@ -285,6 +310,11 @@ class SimBoard:
         self._promised_ns = self._due_ns
         if self.on_earlier is not None:
             self.on_earlier(self._due_ns)
+
+
+def _slowed(span_ns: int) -> int:
+    """What a slow board takes a span for."""
+    return round(span_ns * SLOW)
 
 
 class Deadlines:

@@ -276,6 +276,12 @@ class PackModel:
         self._offset_any = True
         self.refresh(current_a)
 
+    def lower_all(self, by_v: float, current_a: float) -> None:
+        """Other cells take the place of all: each has so much less source voltage, in V, from now on."""
+        self.emf_offset_v -= by_v
+        self._offset_any = True
+        self.refresh(current_a)
+
     def warm_cell(self, cell: int, temperature_c: float, current_a: float) -> None:
         """A fault: `cell` (from 0) is at a temperature that the others are not at."""
         self._excess_k[cell] += temperature_c - self.temperature_c.item(cell)
@@ -284,6 +290,13 @@ class PackModel:
     def rested(self) -> None:
         """Somebody has let the pack cool down to the air around it."""
         self._excess_k[:] = 0.0
+
+    def leave_all(self, current_a: float) -> None:
+        """Every cell has its own source voltage again."""
+        if self._offset_any:
+            self.emf_offset_v[:] = 0.0
+            self._offset_any = False
+            self.refresh(current_a)
 
     def leave_cell(self, cell: int, current_a: float) -> None:
         """The fault is over: the cell has its own source voltage again."""

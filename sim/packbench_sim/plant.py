@@ -27,6 +27,7 @@ from packbench_sim.faults.active import (
     DEEP_CELL_V,
     ESTOP,
     FAULT_FLAGS,
+    FORBIDS,
     LEAK_OHM,
     METER,
     OVERDRIVE_A,
@@ -258,7 +259,9 @@ class Plant:
 
     def _size(self, fault_id: str, *, slight: bool, form: str) -> None:
         """How far off the cycler is, where that is what is wrong; or that nobody looks, where it is that."""
-        if fault_id == "sensor.scale":
+        if form == FORBIDS:
+            self.faults.overdriven, self.faults.forbids = False, True
+        elif fault_id == "sensor.scale":
             self.faults.scale = SLIGHT_SCALE_FACTOR if slight else SCALE_FAULT_FACTOR
         elif fault_id == "sensor.sense_lead":
             self.faults.sense_factor = self._low_share() if slight else SENSE_OPEN_FACTOR
@@ -279,7 +282,7 @@ class Plant:
         if fault_id == "sensor.scale":
             self.faults.scale = 1.0
         elif fault_id == "power.overcurrent":
-            self.faults.overdrive_a = 0.0
+            self.faults.overdrive_a, self.faults.forbids = 0.0, False
         elif fault_id == "pack.insulation":
             self.faults.meter_silent = False
         elif fault_id == "sensor.sign":

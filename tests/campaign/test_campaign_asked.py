@@ -128,9 +128,8 @@ def test_a_hole_in_a_record_that_it_does_not_own_up_to(
 
 def test_a_board_that_is_reset_without_its_key_is_told() -> None:
     told: list[str] = []
-    person = Person(
-        cast("Any", None), cast("Any", None), cast("Any", None), Random(1), lambda _of, text: told.append(text)
-    )
+    none = cast("Any", None)
+    person = Person(none, none, none, none, Random(1), lambda _of, text: told.append(text))
 
     async def taken(_who: str) -> None:
         return None

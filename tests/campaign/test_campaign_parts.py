@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from tests.scenario.support import ask
@@ -215,6 +216,15 @@ def test_a_refusal_is_one_only_where_no_current_flowed() -> None:
     assert not judged(row, seen(row.id, "connecting"), life(Watch(), verdict="pass"), 0).held
 
 
+def test_a_board_with_a_slow_clock_is_refused_before_a_current_flows() -> None:
+    row, watch = BY_ID["host.mcu_hang"], Watch()
+    watch.coil = [(10 * S, True), (12 * S, False)]
+    assert judged(row, seen(row.id, "connecting"), life(watch, verdict="aborted"), 0).held
+    watch.quiet = [(20 * S, False)]
+    assert not judged(row, seen(row.id, "connecting"), life(watch, verdict="aborted"), 0).held
+    assert not judged(row, seen(row.id, "connecting"), life(Watch(), verdict="pass"), 0).held
+
+
 def test_what_is_to_be_borne_must_not_trip_and_what_is_to_be_marked_must_be() -> None:
     noise, weld = BY_ID["comms.noise"], BY_ID["power.weld"]
     assert judged(noise, seen(noise.id), life(Watch(), verdict="pass"), 0).held
@@ -294,10 +304,48 @@ def test_less_current_than_was_told_is_excused_by_a_voltage_at_its_clamp_alone()
     assert watch.stood_at_clamp(S, 2 * S)
 
 
+def compared_s(*happened: tuple[float, str, float]) -> float | None:
+    """When cells and pack can be compared, of a fault at 10 s: (s, "told" A, "bms" or "cycler" and 0) in order."""
+    bms, cycler = (cast("Any", SimpleNamespace(on_written=None, on_delivered=Mock())) for _ in range(2))
+    told: Any = SimpleNamespace(on_command=None)
+    plant = SimpleNamespace(cycler=told, contactor=SimpleNamespace(closed=True))
+    sights = Sights(cast("Any", SimpleNamespace(plant=plant)), loop=cast("Any", None))
+    sights.attach_lines(cast("Any", {"cycler": cycler, "bms": bms}))
+    shown: Any = None  # until it becomes true
+    for at_s, what, current_a in (*happened, (1000.0, "", 0.0)):
+        if shown is None and at_s > 10.0:
+            shown = sights.comparable(10 * S)
+        t_ns = round(at_s * S)
+        if what == "told":
+            told.on_command(t_ns, current_a != 0.0, 50.0, max(current_a, 0.0), max(-current_a, 0.0))
+        elif what:
+            link = bms if what == "bms" else cycler
+            link.on_written(t_ns, b"?")
+            link.on_delivered(t_ns, b"!")
+    assert shown is not None
+    shown_ns: int | None = shown()
+    return None if shown_ns is None else shown_ns / S
+
+
+def test_cells_and_pack_are_compared_at_one_current() -> None:
+    of_old = (7.0, "told", -50.0), (9.5, "bms", 0.0)
+    stepped = (9.5, "bms", 0.0), (9.8, "told", -50.0)
+    ends = (10.5, "cycler", 0.0), (11.0, "bms", 0.0)
+    assert compared_s(*of_old, *ends) == 10.5, "the BMS was read at this current"
+    assert compared_s(*stepped, *ends) == 11.0, "it was read at the one before"
+    again = (11.2, "told", -20.0), (12.0, "bms", 0.0)
+    assert compared_s(*stepped, *ends, *again) == 12.0, "the comparison begins anew"
+    later = (11.8, "told", -20.0), (12.0, "bms", 0.0)
+    assert compared_s(*stepped, *ends, *later) == 11.0, "it was over before that"
+    assert compared_s(*stepped, *ends, (11.2, "told", 0.0), (12.0, "bms", 0.0)) == 11.0, "that is the reaction"
+    assert compared_s(*stepped, (10.5, "cycler", 0.0)) is None
+
+
 def test_a_meter_shows_by_its_own_reply_on_a_line_that_it_shares() -> None:
     link: Any = SimpleNamespace(on_written=None, on_delivered=None)
     bench = SimpleNamespace(devices={"meter": SimpleNamespace(unit=2)})
-    world: Any = SimpleNamespace(plant=SimpleNamespace(bench=bench, contactor=SimpleNamespace(closed=True)))
+    contactor, cycler = SimpleNamespace(closed=True), SimpleNamespace(on_command=None)
+    world: Any = SimpleNamespace(plant=SimpleNamespace(bench=bench, contactor=contactor, cycler=cycler))
     sights = Sights(world, loop=None)  # pyright: ignore[reportArgumentType]
     sights.attach_lines({"meter": link})
     shown = sights.of("pack.insulation", 0)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,11 @@ from packbench.app.operators import Scripted
 from packbench.app.virtual import NoJournal, Options, run_unrecorded
 from packbench.app.virtual_bench import VirtualBench
 from packbench.cli.program import main
-from packbench.run.bench import BenchRun
+from packbench.run.bench import BenchRun, RunOutcome
 from packbench.wire.modbus import crc16
 from packbench_sim.campaign.profile import campaign_job
 from packbench_sim.faults import FAULT_FLAGS, Faults, Injection, wires
+from packbench_sim.faults.active import FORBIDS
 from packbench_sim.faults.catalogue import BY_ID, ROWS, S
 from packbench_sim.faults.injector import OF_THE_BENCH, Injector
 from packbench_sim.faults.seen import state_of
@@ -168,6 +170,36 @@ def benched(
     injector = Injector(world, loop, None, rng)
     injector.attach_lines(lines)
     return loop, world, bench, lines, injector
+
+
+def ended_with(row: str, at_ns: int, **how: Any) -> RunOutcome:
+    """How a run ends in which a row becomes true."""
+    job, ended = campaign_job(), list[RunOutcome]()
+
+    async def main(clock: VirtualClock) -> None:
+        loop, _, bench, lines, injector = benched(job, clock, Random(1))
+        loop.at_ns(at_ns, lambda: injector.inject(row, **how))
+        run = BenchRun(
+            clock, bench.devices(lines, clock), job.plan, job.limits, job.bench, job.pack, NoJournal(),
+            lambda _snapshot, _state: None, Scripted((), clock),
+        )  # fmt: skip
+        ended.append(await run.run(1))
+
+    run_virtual(main)
+    return ended[0]
+
+
+def test_a_board_whose_clock_is_slow_is_found_by_its_proof() -> None:
+    outcome = ended_with("host.mcu_hang", 50 * MS)
+    assert "without a heartbeat the board opened the contactor 0.8" in outcome.finish.reason
+
+
+def test_a_bms_that_allows_no_current_any_more_stops_the_run() -> None:
+    for at_s in (30, 130):
+        trip = ended_with("power.overcurrent", at_s * S, slight=True, form=FORBIDS).trip
+        assert trip is not None, at_s
+        assert trip.fault_id == "power.overcurrent", at_s
+        assert "at most 0.0 A" in trip.text_en
 
 
 def play(*plans: Planned, seed: int = 1, look: Callable[[World, Injector], None] | None = None) -> Played:

@@ -25,9 +25,10 @@ from packbench_sim.campaign.report import Injection, TrialReport, Violation
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.told import balanced, tripped, unsound
 from packbench_sim.campaign.watch import Watch
-from packbench_sim.faults.active import ESTOP
+from packbench_sim.faults.active import ESTOP, SLOW_CLOCK
 from packbench_sim.faults.catalogue import BY_ID, Row
 from packbench_sim.invariants import Monitor
+from packbench_sim.invariants.violation import Violation as Broken
 from packbench_sim.loop import VirtualClock
 from packbench_sim.world import World
 
@@ -49,6 +50,8 @@ SLOW = "comms.nuisance"
 ELSEWHERE = frozenset({"comms", "host", "store", "config"})
 """Parts whose faults leave the pack and the cycler as they are."""
 BORNE = frozenset({"DISCARD", "NONE", "MARKED"})
+FORGED = frozenset({"sensor.word_order"})
+"""Replies that are wrong and correct in form: no host can tell that the device never said so (not I6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,15 @@ def _names_cause(ended: Ended, row: str, form: str) -> bool:
     trip = None if ended.outcome is None else ended.outcome.trip
     cause = CAUSES.get((row, form))
     return trip is None or cause is None or f"({cause})" in trip.text_en
+
+
+def forgiven(found: Broken, arms: Iterable[Arming]) -> bool:
+    """Whether a broken invariant is what a life's fault itself is, and nobody could have prevented."""
+    if found.invariant == "I6":
+        return any(arm.draw.row in FORGED for arm in arms)
+    # A slow board is late by itself until the proof has found that: with its coil, and with no current.
+    slow = any(arm.injected is not None and arm.injected.form == SLOW_CLOCK for arm in arms)
+    return slow and found.invariant == "I1" and "coil" in found.data
 
 
 def stalls(draw: Draw) -> bool:

@@ -18,6 +18,8 @@ from packbench_sim.faults.injector import Injected
 NS = 1_000_000_000
 REFUSE_NS = 1 * NS
 """What a REFUSE without a budget of its own is given where the contactor was closed already."""
+AT_PROOF = frozenset({"power.weld", "host.mcu_hang"})
+"""Rows that the board's proof finds where they are true before it."""
 OPENS_HOT = frozenset({"power.opened_hot", "power.mains", "store.fsync", "store.full"})
 """Rows of category 1 with which the contactor may still open under load."""
 OPENS_COLD = frozenset({"comms.host_dead", "comms.loop_stuck", "host.reboot", "host.exception", "store.power_cut"})
@@ -70,11 +72,9 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
     budget_ns = row.budget_ns or 0
     if row.id in UNDONE and not life.trip and life.watch.told(shown_ns, shown_ns + budget_ns):
         return _told(row, injected, life, origin_ns, None, True, "the run's own next command undid it")
-    if row.id == "power.weld" and injected.state == "connecting":
+    if row.id in AT_PROOF and injected.state == "connecting":
         # The board proves that it opens before anything is driven.
-        refused = (life.trip == row.id or life.verdict in ("refused", "error")) and not life.watch.flowed(
-            shown_ns, life.ended_ns
-        )
+        refused = life.verdict != "pass" and not life.watch.flowed(shown_ns, life.ended_ns)
         return _told(row, injected, life, origin_ns, None, refused, life.verdict)
     if row.reaction in ("DISCARD", "NONE", "MARKED"):
         return _gone_on(row, injected, life, origin_ns)
@@ -130,7 +130,7 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
         held, found = False, f"the contactor opened {(open_ns - safe_ns) / NS:.3f} s after the current's end"
     if held and row.reaction == "S1" and life.opened_hot and row.id not in OPENS_HOT:
         held, found = False, "the contactor opened under load"
-    if held and life.opened_hot and row.id in OPENS_COLD:
+    if held and life.opened_hot and row.id in OPENS_COLD and injected.state != "tripped":
         held, found = False, "the board opened the contactor under load"
     told_ns = life.told_board_ns
     if held and row.reaction == "S1" and life.trip == row.id and told_ns is not None and watch.told_on_at(told_ns):

@@ -14,23 +14,32 @@ from packbench.app.job import Job
 from packbench.core.errors import DeviceError
 from packbench_board.codes import Input
 from packbench_sim.campaign.profile import AWAY_NS
+from packbench_sim.devices.jk_pb import JkPbDevice
 from packbench_sim.loop import VirtualClock
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
 
 WHO = "Li"
 USED_A, USED_S = 40.0, 720.0
-EXCHANGED, EXCHANGED_V = 3, 0.2
 """Somebody else's use of a pack: eight amp-hours, a tenth of what it holds."""
+EXCHANGED, EXCHANGED_V = 3, 0.2
+LOWER_V = 0.4
+"""Every cell of another pack of the same shape stands so much lower, on the same BMS."""
 
 
 class Person:
     """Acts on one world. `violates`: told (of, text) of what should have been refused."""
 
     def __init__(
-        self, job: Job, world: World, clock: VirtualClock, rng: Random, violates: Callable[[str, str], None]
+        self,
+        job: Job,
+        world: World,
+        bms: JkPbDevice,
+        clock: VirtualClock,
+        rng: Random,
+        violates: Callable[[str, str], None],
     ) -> None:
-        self._job, self._world, self._clock, self._rng = job, world, clock, rng
+        self._job, self._world, self._bms, self._clock, self._rng = job, world, bms, clock, rng
         self._violates = violates
 
     async def resets(self, line: MemoryLink, *, tripped: bool) -> None:
@@ -49,11 +58,15 @@ class Person:
 
     async def lets_it_change(self) -> None:
         """A run that was cut short is not gone on with for too long, or its pack serves another purpose meanwhile."""
-        match self._rng.randrange(3):
+        match self._rng.randrange(5):
             case 0:
                 self.uses_the_pack()
             case 1:
                 self._exchanges_a_cell()
+            case 2:
+                self._exchanges_the_pack()
+            case 3:
+                self._exchanges_the_bms()
             case _:
                 await self._clock.sleep_until(self._clock.now_ns() + AWAY_NS)
 
@@ -72,9 +85,19 @@ class Person:
         plant.advance_to(self._clock.now_ns())
         plant.pack.push_cell(EXCHANGED, float(plant.pack.cell_voltages_v(0.0).mean()) + EXCHANGED_V, 0.0)
 
+    def _exchanges_the_pack(self) -> None:
+        """Another one on the same BMS, which counts on as if nothing had been."""
+        plant = self._world.plant
+        plant.advance_to(self._clock.now_ns())
+        plant.pack.lower_all(LOWER_V, 0.0)
+
+    def _exchanges_the_bms(self) -> None:
+        """Another one of the same model, which knows as much."""
+        self._bms.exchange(f"JK-SIM-{self._rng.randrange(1000, 10_000)}")
+
     def sets_right(self) -> None:
         """The pack has its own cells again."""
-        self._world.plant.pack.leave_cell(EXCHANGED, self._world.plant.cycler.current_a)
+        self._world.plant.pack.leave_all(self._world.plant.cycler.current_a)
 
     async def _refused(self, reset: Callable[[str], Awaitable[object]]) -> bool:
         """Whether a reset is refused by whom nobody has turned the key for: it is off, or it was left on."""

@@ -152,6 +152,10 @@ class JkPbDevice(ModbusSlave):
             }
         )
 
+    def exchange(self, serial: str) -> None:
+        """Another board of the same model takes its place."""
+        self._space.set({"serial": serial})
+
     # ------------------------------------------------------------- the line
 
     def on_bytes(self, t_ns: int, data: bytes) -> bytes:

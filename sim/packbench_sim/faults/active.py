@@ -82,6 +82,8 @@ class Faults:
     """power.cooling, of the BMS's own switches: nobody but the BMS sees it, and raises an alarm."""
     cell_dead: bool = False
     """pack.deep_cell: one cell is deeply discharged."""
+    forbids: bool = False
+    """power.overcurrent, of what the BMS allows: it allows no current any more, and opens nothing."""
     sense_factor: float = 1.0
     """What is left of the cycler's voltage while `sense_open`."""
     scale: float = 1.0
@@ -135,10 +137,12 @@ SILENT_METER = "silent"
 PASSING = "passing"
 ESTOP = "estop"
 METER = "meter"
+FORBIDS = "forbids"
+SLOW_CLOCK = "slow clock"
 """Forms of a slight fault beside the usual one: the BMS's switches are hot, one spot of the pack is too cold, a cell is
 far from the others and within its limits, the meter that would see it says nothing any more, it is over before the
 rule's delay is: nothing may come of it, the emergency stop is pressed instead of a door opened, it is the cycler's own
-meter that is reversed."""
+meter that is reversed, what flows is more than the BMS allows from now on, the board's oscillator is slow."""
 
 SETPOINT_FAULT_FACTOR = 0.8
 SCALE_FAULT_FACTOR = 0.1

@@ -100,7 +100,7 @@ NONSENSE = (
 """What values that are none may be reported as: some are plausible by chance."""
 
 ROWS: tuple[Row, ...] = (
-    _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE, by="coil"),
+    _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE | {"tripped"}, by="coil"),
     _row(
         "comms.loop_stuck",
         "the control loop stands still, its supervisor lives",
@@ -217,7 +217,15 @@ ROWS: tuple[Row, ...] = (
     _row("host.reboot", "the machine restarts", "S0", 0.6, CLOSED, by="coil"),
     _row("host.port_swap", "the system swaps the names of two ports", "REFUSE", None, frozenset({"connecting"})),
     _row("host.exception", "an error that nobody foresaw", "S0", 0.9, CLOSED, by="coil"),
-    _row("host.mcu_hang", "the board's microcontroller hangs", "S0", 0.25, CLOSED, *BOARD_GONE, by="coil"),
+    _row(
+        "host.mcu_hang",
+        "the board's microcontroller hangs; while a bench is connected, its clock is slow",
+        "S0",
+        0.25,
+        CLOSED | {"connecting"},
+        *BOARD_GONE,
+        by="coil",
+    ),
     _row("store.power_cut", "the power fails during a write", "S0", 0.6, CLOSED, by="coil"),
     _row("store.fsync", "the disk reports an error", "S1", 6.0, CLOSED, "comms.link_lost"),
     _row("store.full", "the disk is full", "S1", 60.0, CLOSED, "comms.link_lost"),

@@ -18,9 +18,11 @@ from packbench_sim.faults.active import (
     COLD,
     ESTOP,
     FAULT_FLAGS,
+    FORBIDS,
     METER,
     PASSING,
     SILENT_METER,
+    SLOW_CLOCK,
     SWITCHES_HOT,
     Injection,
 )
@@ -174,9 +176,13 @@ class Injector:
                 shown = self._sights.first_reading("bms", now_ns)
             elif form == SILENT_METER:
                 shown = self._sights.stale("meter", now_ns)
+            elif form == FORBIDS:
+                shown = self._sights.first_pair(now_ns)
             elif form == PASSING:
                 # From its first reading on, whatever is commanded meanwhile: that is what its delay counts from.
                 shown = self._sights.first_reading("cycler", now_ns)
+            elif slight and row == "sensor.scale":
+                shown = self._sights.comparable(now_ns)
             elif slight and row in _BY_LIMITS:
                 shown = _never
             plant.inject(row, slight=slight, form=form)
@@ -185,6 +191,11 @@ class Injector:
         if row == "net.rogue_writer":
             self._rogue(now_ns, slight=slight)
             return Injected(row, now_ns, state, lambda: now_ns)
+        if row == "host.mcu_hang" and state == "connecting":
+            # One that hangs before anything is closed has nothing to open.
+            self._made.setdefault(row, [])
+            self.world.board.run_slow(now_ns, slow=True)
+            return Injected(row, now_ns, state, lambda: now_ns, SLOW_CLOCK)
         shown = self._others(row, now_ns, slight=slight)
         return Injected(row, now_ns, state, shown or (lambda: now_ns))
 
@@ -196,6 +207,8 @@ class Injector:
                 fault.take_off()
             if made in FAULT_FLAGS and made not in _WIRES:
                 self.world.plant.repair(made)
+            elif made == "host.mcu_hang":
+                self.world.board.run_slow(self.loop.now_ns(), slow=False)
         if not self._made:
             self.world.board.look_often(None)
 
@@ -353,6 +366,7 @@ _FORMS = {
     "sensor.weak_cell": ("", APART),
     "power.cooling": ("", COLD, SWITCHES_HOT),
     "power.setpoint": ("", PASSING, PASSING),
+    "power.overcurrent": ("", FORBIDS, FORBIDS),
     "pack.insulation": ("", SILENT_METER),
     "pack.hvil": ("", ESTOP),
     "sensor.sign": ("", METER),

@@ -6,7 +6,9 @@ Must not break anything. It exists because a promise is measured from the first 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from packbench_board.codes import Phase
 from packbench_board.codes import State as BoardState
@@ -30,8 +32,27 @@ LASTS_NS = 3 * S
 """A current that is not as it was asked for is known after so long."""
 PAUSE_NS = 40 * MS
 """Between two polls of a cycler there is at least so much; within one there is less. A BMS's are three times that."""
+COMPARED_NS = 500 * MS
+"""How long cells and pack must differ, and a reading (safety/rules, cell_sum: 0.4 s)."""
+STEPS_MAX = 400
+"""Many more than a life has."""
 MODBUS_READS = (3, 4)
 MODBUS_WRITES = (5, 6, 15, 16)
+
+
+class Poll(NamedTuple):
+    """A device that was asked, and answered."""
+
+    begun_ns: int
+    read_ns: int
+    """Its first reply."""
+
+
+class Step(NamedTuple):
+    """A command for another current, A; 0: off."""
+
+    t_ns: int
+    current_a: float
 
 
 def state_of(world: World) -> State:
@@ -73,6 +94,9 @@ class Sights:
         self._lines: Mapping[str, MemoryLink] = {}
         self._asked_ns: dict[str, int] = {}
         """When the host wrote last, by role."""
+        self._steps: deque[Step] = deque(maxlen=STEPS_MAX)
+        """The newest commands to the cycler that asked for another current than before."""
+        self._note_steps()
 
     def attach_lines(self, lines: Mapping[str, MemoryLink]) -> None:
         """The lines that the host holds now."""
@@ -81,6 +105,19 @@ class Sights:
         for role in ("cycler", "bms", "meter"):
             if role in lines:
                 self._note_asking(role, lines[role])
+
+    def _note_steps(self) -> None:
+        cycler, steps = self._world.plant.cycler, self._steps
+        before = cycler.on_command
+
+        def on_command(t_ns: int, output_on: bool, voltage_v: float, source_a: float, sink_a: float) -> None:
+            current_a = source_a - sink_a if output_on else 0.0
+            if not steps or steps[-1].current_a != current_a:
+                steps.append(Step(t_ns, current_a))
+            if before is not None:
+                before(t_ns, output_on, voltage_v, source_a, sink_a)
+
+        cycler.on_command = on_command
 
     def _note_asking(self, role: str, link: MemoryLink) -> None:
         asked_ns, before = self._asked_ns, link.on_written
@@ -119,6 +156,22 @@ class Sights:
             case _:
                 source = _SHOWN_BY.get(row)
                 return self.first_reading(source, now_ns) if source is not None else lambda: now_ns
+
+    def first_pair(self, now_ns: int) -> Shown:
+        """The cycler's first reading after the first one of the BMS."""
+        bms, seen = self.first_reading("bms", now_ns), list[int]()
+        link = self._lines["cycler"]
+        before = link.on_delivered
+
+        def on_delivered(t_ns: int, data: bytes) -> None:
+            bms_ns = bms()
+            if not seen and bms_ns is not None and t_ns > bms_ns:
+                seen.append(t_ns)
+            if before is not None:
+                before(t_ns, data)
+
+        link.on_delivered = on_delivered
+        return lambda: seen[0] if seen else None
 
     def _while_asked(self, now_ns: int) -> Shown:
         """The first reading of the cycler; anew with each command for current that is the last for `LASTS_NS`.
@@ -165,11 +218,15 @@ class Sights:
 
     def first_reading(self, role: str, now_ns: int) -> Shown:
         """The first reply of the first poll that begins from now on: one that is under way may have read before."""
-        seen: list[int] = []
-        link = self._lines.get(role)
-        if link is None:
+        if role not in self._lines:
             return lambda: now_ns
-        contactor = self._world.plant.contactor
+        polls = self._polls(role, now_ns)
+        return lambda: polls[0].read_ns if polls else None
+
+    def _polls(self, role: str, now_ns: int) -> list[Poll]:
+        """The polls of a device that begin from now on and are answered, as they come."""
+        polls: list[Poll] = []
+        link, contactor = self._lines[role], self._world.plant.contactor
         pause_ns = PAUSE_NS if role == "cycler" else 3 * PAUSE_NS
         asked_ns, begun_ns = self._asked_ns.get(role, now_ns), -1
         its_own = self._its_own(role)
@@ -178,20 +235,49 @@ class Sights:
         def on_written(t_ns: int, data: bytes) -> None:
             nonlocal asked_ns, begun_ns
             if its_own(data):
-                if begun_ns < 0 and t_ns - asked_ns > pause_ns:
+                if t_ns - asked_ns > pause_ns:
                     begun_ns = t_ns
                 asked_ns = t_ns
             if before_written is not None:
                 before_written(t_ns, data)
 
         def on_delivered(t_ns: int, data: bytes) -> None:
-            if not seen and begun_ns >= 0 and its_own(data) and (role != "cycler" or contactor.closed):
-                seen.append(t_ns)
+            nonlocal begun_ns
+            if begun_ns >= 0 and its_own(data) and (role != "cycler" or contactor.closed):
+                polls.append(Poll(begun_ns, t_ns))
+                begun_ns = -1
             if before_delivered is not None:
                 before_delivered(t_ns, data)
 
         link.on_written, link.on_delivered = on_written, on_delivered
-        return lambda: seen[0] if seen else None
+        return polls
+
+    def comparable(self, now_ns: int) -> Shown:
+        """The cycler's first reading that can be held against the cells: they were read at the same current.
+
+        After each command for another current that is when the BMS has been read anew; one that comes before the
+        comparison's own delay is over begins it anew.
+        """
+        cycler, bms = self._polls("cycler", now_ns), self._polls("bms", now_ns)
+        stepped_ns = self._steps[-1].t_ns if self._steps else -1
+        of_this_current = self._asked_ns.get("bms", -1) > stepped_ns
+
+        def shown() -> int | None:
+            if not cycler:
+                return None
+            later = [step for step in self._steps if step.t_ns > now_ns]
+            while later and not later[-1].current_a:
+                # What ends the current for good is the reaction, or the run's end.
+                later.pop()
+            found: list[int] = [cycler[0].read_ns] if of_this_current else []
+            for step_ns in (*(() if of_this_current else (stepped_ns,)), *(step.t_ns for step in later)):
+                read_ns = next((poll.read_ns for poll in bms if poll.begun_ns > step_ns), None)
+                if read_ns is not None:
+                    found.append(max(read_ns, cycler[0].read_ns))
+            whole = (at_ns for at_ns in found if not any(at_ns < s.t_ns <= at_ns + COMPARED_NS for s in later))
+            return next(whole, found[-1] if found else None)
+
+        return shown
 
     def stale(self, role: str, now_ns: int) -> Shown:
         """When a device that answers nothing from now on is known to be silent."""
