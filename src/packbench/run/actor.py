@@ -151,6 +151,8 @@ class Actor:
             if task is not None:
                 task.cancel()
         self._stopping = self.watch(asyncio.create_task(self._stop(latched), name="stop"))
+        # Before the stop is through: whoever dies in it must not be gone on with.
+        self._put_trip(latched.trip)
 
     async def close(self) -> None:
         """End the tasks, the stop sequence last and never by force."""
@@ -192,9 +194,17 @@ class Actor:
             self.store_failed(error)
 
     def tell_trip(self, trip: Trip, **data: Any) -> None:
-        """Write a trip down. The store may be why it happened: the bench is safe either way."""
+        """Write a trip down, and how the bench was stopped."""
+        self._put_trip(trip)
+        self._put_stopped(trip, data)
+
+    def _put_trip(self, trip: Trip) -> None:
+        """The store may be why it happened: the bench is stopped either way."""
         with suppress(StoreError):
             self._journal.put_trip(trip)
+
+    def _put_stopped(self, trip: Trip, data: dict[str, Any]) -> None:
+        with suppress(StoreError):
             self._journal.put_event(Event(trip.t_ns, "stopped", data))
 
     def store_failed(self, error: StoreError) -> None:
@@ -368,7 +378,7 @@ class Actor:
         self._driven_a = 0.0
         self._expect(None, None)
         self._channel.expected = replace(self._channel.expected, contactor_closed=False)
-        self.tell_trip(latched.trip, reaction=latched.reaction, failures=list(self._stopper.failures))
+        self._put_stopped(latched.trip, {"reaction": latched.reaction, "failures": list(self._stopper.failures)})
         if not self.finished.done() and not any(isinstance(effect, Finish) for effect in self._effects):
             # The profile had not begun, or had ended already: nobody else will say that the run is over.
             self._effects.append(Finish("aborted", latched.trip.text_en))
