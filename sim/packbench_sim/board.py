@@ -60,12 +60,14 @@ NEVER_NS = 1 << 62
 HEALTHY_INPUTS = int(Input.ESTOP_OK | Input.HVIL_OK | Input.GAS_OK | Input.SENSORS_OK | Input.INSULATION_OK)
 """No fault, key not turned."""
 WATCHDOG_NS = 250_000_000
+"""After the last feed (faults catalogue, host.mcu_hang): the latest at which a hanging microcontroller is reset."""
 SLOW = 0.6
 """Of its right frequency: an oscillator that was set up for another crystal."""
-"""After the last feed (faults catalogue, host.mcu_hang): the latest at which a hanging microcontroller is reset."""
 TEMPERATURES_EVERY_NS = 1_000_000_000
 """How often the board's own temperature sensors are read: no faster than a pack can change."""
 
+_STATES = {int(state): state for state in State}
+_PHASES = {int(phase): phase for phase in Phase}
 _AUX_CLOSED = int(Input.AUX_CLOSED)
 _CONTACTOR = int(Output.CONTACTOR)
 _PRECHARGE = int(Output.PRECHARGE)
@@ -117,8 +119,6 @@ class SimBoard:
         """The microcontroller stands still: its outputs stay as they are, and only the hard-wired chain acts."""
         self._slow_ns: int | None = None
         """Since when its oscillator is slow; None: it keeps time."""
-        self._lost_ns = 0
-        """How far its tick is behind for having been slow before."""
         self._reset_ns = NEVER_NS
         """When the hardware watchdog resets a halted core."""
         self._due_ns = 0
@@ -148,12 +148,12 @@ class SimBoard:
     @property
     def state(self) -> State:
         """As the core has it; its own account, not what it says on the wire."""
-        return State(self._core.state)
+        return _STATES[self._core.state]
 
     @property
     def phase(self) -> Phase:
         """How far the arm sequence is, likewise."""
-        return Phase(self._core.phase)
+        return _PHASES[self._core.phase]
 
     def set_input(self, which: Input, level: bool) -> None:
         """Turn the key, press the emergency stop (estop_ok False), open the door; seen at once."""
@@ -184,21 +184,22 @@ class SimBoard:
         self._due_ns = self._reset_ns = t_ns + WATCHDOG_NS
         self._tell_earlier()
 
-    def run_slow(self, t_ns: int, *, slow: bool) -> None:
-        """Its oscillator is at `SLOW` of what it should be, or is as it should be again: all its times are as long."""
-        if slow == (self._slow_ns is not None):
-            return
-        if self._slow_ns is not None:
-            self._lost_ns += t_ns - self._slow_ns - _slowed(t_ns - self._slow_ns)
-        self._slow_ns = t_ns if slow else None
+    def run_slow(self, t_ns: int) -> None:
+        """From now on its oscillator is at `SLOW` of what it should be, and all its times are so much longer."""
+        self._slow_ns = t_ns
         self._due_ns = 0
         self._tell_earlier()
 
+    def keep_time(self, t_ns: int) -> None:
+        """Somebody has mended its oscillator: it starts anew, and its tick is where it would have been."""
+        if self._slow_ns is not None:
+            self._slow_ns = None
+            self._reboot(t_ns, ResetCause.PIN)
+            self._tell_earlier()
+
     def _tick_us(self, t_ns: int) -> int:
         """Its free-running tick at an instant."""
-        own_ns = t_ns - self._lost_ns
-        if self._slow_ns is not None:
-            own_ns -= t_ns - self._slow_ns - _slowed(t_ns - self._slow_ns)
+        own_ns = t_ns if self._slow_ns is None else self._slow_ns + round((t_ns - self._slow_ns) * SLOW)
         return (own_ns // NS_PER_US + self._boot_tick_us) & TICK_MASK
 
     def look_often(self, period_ns: int | None) -> None:
@@ -310,11 +311,6 @@ class SimBoard:
         self._promised_ns = self._due_ns
         if self.on_earlier is not None:
             self.on_earlier(self._due_ns)
-
-
-def _slowed(span_ns: int) -> int:
-    """What a slow board takes a span for."""
-    return round(span_ns * SLOW)
 
 
 class Deadlines:

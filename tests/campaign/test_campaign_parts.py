@@ -269,6 +269,8 @@ def test_a_frozen_bms_has_the_time_in_which_enough_charge_flows() -> None:
     slowly, quickly = (replace(of, moved_by_ns=lambda _from_ns, _ah, at=at: at * S) for at in (63, 61))
     assert judged(row, seen(row.id), slowly, 0).held
     assert not judged(row, seen(row.id), quickly, 0).held
+    nearly = replace(of, moved_by_ns=lambda _from_ns, ah: 63 * S if ah < 0.5 else None)
+    assert judged(row, seen(row.id), nearly, 0).held, "what the bench had counted, the plant had not"
 
 
 def watched_cycler() -> tuple[Watch, Any]:
@@ -328,16 +330,18 @@ def compared_s(*happened: tuple[float, str, float]) -> float | None:
 
 
 def test_cells_and_pack_are_compared_at_one_current() -> None:
-    of_old = (7.0, "told", -50.0), (9.5, "bms", 0.0)
-    stepped = (9.5, "bms", 0.0), (9.8, "told", -50.0)
+    before = (7.0, "told", -50.0), (9.5, "bms", 0.0)
+    stepped = (9.5, "bms", 0.0), (9.7, "told", -50.0)
     ends = (10.5, "cycler", 0.0), (11.0, "bms", 0.0)
-    assert compared_s(*of_old, *ends) == 10.5, "the BMS was read at this current"
+    assert compared_s(*before, *ends) == 10.5, "the BMS was read at this current"
     assert compared_s(*stepped, *ends) == 11.0, "it was read at the one before"
-    again = (11.2, "told", -20.0), (12.0, "bms", 0.0)
-    assert compared_s(*stepped, *ends, *again) == 12.0, "the comparison begins anew"
-    later = (11.8, "told", -20.0), (12.0, "bms", 0.0)
-    assert compared_s(*stepped, *ends, *later) == 11.0, "it was over before that"
-    assert compared_s(*stepped, *ends, (11.2, "told", 0.0), (12.0, "bms", 0.0)) == 11.0, "that is the reaction"
+    assert compared_s(*stepped, *ends, (11.2, "told", -20.0), (12.0, "bms", 0.0)) == 11.0, (
+        "a later step takes back none"
+    )
+    edge = (10.1, "told", -20.0), (10.2, "bms", 0.0), (10.5, "cycler", 0.0), (11.2, "bms", 0.0)
+    assert compared_s(*before, *edge) == 11.2, "right after a step it may have read either current"
+    between = (10.5, "cycler", 0.0), (10.6, "told", -20.0), (10.9, "bms", 0.0), (11.0, "cycler", 0.0)
+    assert compared_s(*stepped, *between) == 11.0, "a step between the two readings"
     assert compared_s(*stepped, (10.5, "cycler", 0.0)) is None
 
 

@@ -27,6 +27,7 @@ from packbench_sim.campaign.told import balanced, tripped, unsound
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.active import ESTOP, SLOW_CLOCK
 from packbench_sim.faults.catalogue import BY_ID, Row
+from packbench_sim.faults.seen import FLOWS_A
 from packbench_sim.invariants import Monitor
 from packbench_sim.invariants.violation import Violation as Broken
 from packbench_sim.loop import VirtualClock
@@ -243,7 +244,7 @@ def forgiven(found: Broken, arms: Iterable[Arming]) -> bool:
         return any(arm.draw.row in FORGED for arm in arms)
     # A slow board is late by itself until the proof has found that: with its coil, and with no current.
     slow = any(arm.injected is not None and arm.injected.form == SLOW_CLOCK for arm in arms)
-    return slow and found.invariant == "I1" and "coil" in found.data
+    return slow and found.invariant == "I1" and abs(found.data["current_a"]) < FLOWS_A
 
 
 def stalls(draw: Draw) -> bool:

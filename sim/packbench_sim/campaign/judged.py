@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from packbench_sim.campaign.report import Injection
 from packbench_sim.campaign.watch import Watch
-from packbench_sim.faults.active import PASSING
+from packbench_sim.faults.active import FORBIDS, PASSING
 from packbench_sim.faults.catalogue import CURRENT, Row
 from packbench_sim.faults.injector import Injected
+from packbench_sim.faults.seen import FORBIDDEN_NS
 
 NS = 1_000_000_000
 REFUSE_NS = 1 * NS
@@ -32,6 +33,7 @@ COMMAND_LOST = "comms.link_lost"
 borne is a reading that is none."""
 FROZEN_AH, FROZEN_NS = 0.5, 3 * NS
 """`sensor.frozen`: five thousandths of the pack's charge, which its 48 s are at 37.5 A, and three readings."""
+NEARLY = 0.99
 AT_ONCE_NS = 20_000_000
 OPEN_NS = 1 * NS
 """From the first command to the coil (I2: within a second)."""
@@ -74,8 +76,10 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
         return _told(row, injected, life, origin_ns, None, True, "the run's own next command undid it")
     if row.id in AT_PROOF and injected.state == "connecting":
         # The board proves that it opens before anything is driven.
-        refused = life.verdict != "pass" and not life.watch.flowed(shown_ns, life.ended_ns)
-        return _told(row, injected, life, origin_ns, None, refused, life.verdict)
+        by_itself = life.verdict == "aborted" and not life.trip and row.id != "power.weld"
+        refused = by_itself or life.trip == row.id or life.verdict in ("refused", "error")
+        held = refused and not life.watch.flowed(shown_ns, life.ended_ns)
+        return _told(row, injected, life, origin_ns, None, held, life.trip or life.verdict)
     if row.reaction in ("DISCARD", "NONE", "MARKED"):
         return _gone_on(row, injected, life, origin_ns)
     if row.reaction == "REFUSE" and injected.state in ("connecting", "precharge"):
@@ -107,9 +111,15 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
     """A fault that is to end the current, and open the contactor, for the rest of this life."""
     watch, budget_ns = life.watch, REFUSE_NS if row.budget_ns is None else row.budget_ns
     if row.id == "sensor.frozen":
-        moved_ns = life.moved_by_ns(shown_ns, FROZEN_AH)
+        # Where the current ends just before that, the bench's own count may have been there already.
+        moved_ns = life.moved_by_ns(shown_ns, FROZEN_AH) or life.moved_by_ns(shown_ns, NEARLY * FROZEN_AH)
         budget_ns = max(budget_ns, 0 if moved_ns is None else moved_ns - shown_ns + FROZEN_NS)
+    elif injected.form == FORBIDS:
+        budget_ns = FORBIDDEN_NS
     open_ns = watch.coil_off_for_good_ns(shown_ns, life.ended_ns)
+    ends_ns = watch.off_for_good_ns(shown_ns, life.ended_ns)
+    if injected.form == FORBIDS and not life.trip and ends_ns is not None and ends_ns <= shown_ns + budget_ns:
+        return _told(row, injected, life, origin_ns, None, True, "the step was over before that")
     if open_ns is None:
         return _told(row, injected, life, origin_ns, None, False, "the contactor stayed closed")
     off_ns = watch.off_for_good_ns(shown_ns, life.ended_ns) if row.by == "off" else None
@@ -130,7 +140,7 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
         held, found = False, f"the contactor opened {(open_ns - safe_ns) / NS:.3f} s after the current's end"
     if held and row.reaction == "S1" and life.opened_hot and row.id not in OPENS_HOT:
         held, found = False, "the contactor opened under load"
-    if held and life.opened_hot and row.id in OPENS_COLD and injected.state != "tripped":
+    if held and life.opened_hot and row.id in OPENS_COLD:
         held, found = False, "the board opened the contactor under load"
     told_ns = life.told_board_ns
     if held and row.reaction == "S1" and life.trip == row.id and told_ns is not None and watch.told_on_at(told_ns):

@@ -37,12 +37,12 @@ from packbench_sim.campaign.config_faults import TEXTS, refusal
 from packbench_sim.campaign.controller import Controller, Disk
 from packbench_sim.campaign.draw import Draw, drawn, near_miss
 from packbench_sim.campaign.host import Host, HostClock
+from packbench_sim.campaign.in_its_stop import InItsStop
 from packbench_sim.campaign.operator import Operator
 from packbench_sim.campaign.person import WHO, Person
 from packbench_sim.campaign.profile import campaign_job, campaign_texts, variant_of
 from packbench_sim.campaign.report import Injection, TrialReport, Violation
 from packbench_sim.campaign.spec import TrialSpec
-from packbench_sim.campaign.told import tripped
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.chamber import ClimateChamber
 from packbench_sim.devices.jk_pb import JkPbDevice
@@ -120,6 +120,7 @@ class _Trial:
         assert isinstance(bms, JkPbDevice)
         self._person_there = Person(job, self._world, bms, self._clock, self._rng, self._seen_by_the_person)
         self._host = Host(self._clock, self._new_lines)
+        self._in_its_stop = InItsStop(loop, self._rng, self._host.kill)
         self._operator = Operator(
             self._world, self._clock, self.monitor, self._rng, self._host.stall_disk, silent=not spec.spoken_to
         )
@@ -143,8 +144,7 @@ class _Trial:
             if self._cut_short is None and any(draw.row == "config.resume" for draw in draws):
                 # Something has to be cut short first.
                 if self._rng.random() < STOPPED_FIRST:
-                    # By a trip whose run had no time to end: nobody may go on with it.
-                    await self._killed(number, "tripped", self._rng.uniform(0.0, 0.5))
+                    await self._killed_in_its_stop(number)
                 else:
                     await self._killed(number, "discharge", self._rng.uniform(5.0, 40.0))
             await self._life(number, draws)
@@ -162,6 +162,12 @@ class _Trial:
     async def _killed(self, number: int, state: str, after_s: float) -> None:
         """A life that ends by its process's death, and what a person does then."""
         await self._life(number, (Draw("comms.host_dead", state, after_s),))
+        await self._person()
+
+    async def _killed_in_its_stop(self, number: int) -> None:
+        """A life that trips, and whose process dies before the run has ended."""
+        self._in_its_stop.is_to_be()
+        await self._life(number, (Draw("pack.hvil", "discharge", self._rng.uniform(5.0, 40.0)),))
         await self._person()
 
     def _wrapped(self) -> None:
@@ -218,12 +224,11 @@ class _Trial:
             self._conclusions.violates("life", f"a life lasts longer than {LIFE_MAX_NS / S:g} s", draws)
             self._host.kill()
         ended = await life
+        self._in_its_stop.life_ended()
         await self._hear(speaking)
         for arm in waiting:
-            if arm.draw.state != "tripped" or arm.draw.row == "comms.host_dead":
+            if arm.draw.state != "tripped":
                 arm.over()
-        found = self.monitor.violations
-        self.monitor.violations = [one for one in found if one.t_ns < began_ns or not forgiven(one, arms)]
         self.monitor.life_ended()
         self._asked.life_ended(self._clock.now_ns())
         if not ended.killed:
@@ -233,6 +238,8 @@ class _Trial:
         await self._settle()
         for arm in waiting:
             arm.over()
+        found = self.monitor.violations
+        self.monitor.violations = [one for one in found if one.t_ns < began_ns or not forgiven(one, arms)]
         over = Over(
             number,
             began_ns,
@@ -270,7 +277,7 @@ class _Trial:
             self._operator.run_begins()
             folder = self._folder / f"run-{self._run}"
             meta = self._meta()
-        stopped = "" if goes_on is None else tripped(goes_on)
+        stopped = self._in_its_stop.had_tripped()
         lines = self._lines
         if swapped:
             lines = {**lines, "cycler": lines["bms"], "bms": lines["cycler"]}
@@ -291,6 +298,11 @@ class _Trial:
             if goes_on is None:
                 raise
             # It had not begun, or was over: nothing to go on with.
+            if stopped:
+                at_s, life = self._clock.now_ns() / S, self._report.lives
+                self._report.injections.append(
+                    Injection("config.resume", "connecting", life, at_s, at_s, None, True, "it had tripped: refused")
+                )
             return self._begin(swapped=swapped, asked=asked)
         self._record = folder
         self._asked.life_begins()
@@ -298,7 +310,7 @@ class _Trial:
         if goes_on is not None:
             self._report.resumed += 1
         if stopped:
-            self._conclusions.violates("config.resume", f"a run that was stopped ({stopped}) is gone on with", ())
+            self._conclusions.violates("config.resume", "a run that had tripped is gone on with", ())
         return controller
 
     def _tap(self, recorder: Recorder) -> Journal:
@@ -309,6 +321,7 @@ class _Trial:
     def _on_event(self, now_ns: int, kind: str) -> None:
         self._asked.on_event(now_ns, kind)
         self._operator.on_event(kind)
+        self._in_its_stop.on_event(now_ns, kind)
 
     def _meta(self) -> RunMeta:
         job = self._job

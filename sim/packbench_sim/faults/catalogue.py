@@ -100,7 +100,7 @@ NONSENSE = (
 """What values that are none may be reported as: some are plausible by chance."""
 
 ROWS: tuple[Row, ...] = (
-    _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE | {"tripped"}, by="coil"),
+    _row("comms.host_dead", "the controller's process dies", "S0", 0.6, ALIVE, by="coil"),
     _row(
         "comms.loop_stuck",
         "the control loop stands still, its supervisor lives",

@@ -177,7 +177,7 @@ class Injector:
             elif form == SILENT_METER:
                 shown = self._sights.stale("meter", now_ns)
             elif form == FORBIDS:
-                shown = self._sights.first_pair(now_ns)
+                shown = self._sights.forbidden(now_ns)
             elif form == PASSING:
                 # From its first reading on, whatever is commanded meanwhile: that is what its delay counts from.
                 shown = self._sights.first_reading("cycler", now_ns)
@@ -194,7 +194,7 @@ class Injector:
         if row == "host.mcu_hang" and state == "connecting":
             # One that hangs before anything is closed has nothing to open.
             self._made.setdefault(row, [])
-            self.world.board.run_slow(now_ns, slow=True)
+            self.world.board.run_slow(now_ns)
             return Injected(row, now_ns, state, lambda: now_ns, SLOW_CLOCK)
         shown = self._others(row, now_ns, slight=slight)
         return Injected(row, now_ns, state, shown or (lambda: now_ns))
@@ -208,7 +208,7 @@ class Injector:
             if made in FAULT_FLAGS and made not in _WIRES:
                 self.world.plant.repair(made)
             elif made == "host.mcu_hang":
-                self.world.board.run_slow(self.loop.now_ns(), slow=False)
+                self.world.board.keep_time(self.loop.now_ns())
         if not self._made:
             self.world.board.look_often(None)
 

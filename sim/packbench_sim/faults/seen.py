@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from packbench_board.codes import Phase
 from packbench_board.codes import State as BoardState
+from packbench_sim.cycler import CyclerModel
 from packbench_sim.faults.catalogue import MS, S, State
 from packbench_sim.loop import VirtualLoop
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
 
+Delivered = Callable[[int, bytes], None]
 Shown = Callable[[], int | None]
 """When a fault could first be seen; None: not yet."""
 
@@ -32,8 +35,11 @@ LASTS_NS = 3 * S
 """A current that is not as it was asked for is known after so long."""
 PAUSE_NS = 40 * MS
 """Between two polls of a cycler there is at least so much; within one there is less. A BMS's are three times that."""
-COMPARED_NS = 500 * MS
-"""How long cells and pack must differ, and a reading (safety/rules, cell_sum: 0.4 s)."""
+NEVER_NS = 1 << 62
+EDGE_NS = 200 * MS
+"""After a step of the current a reading may be of either (faults catalogue, sensor.scale)."""
+FORBIDDEN_NS = 520 * MS
+"""A current that the BMS does not allow is known with the cycler's next reading, and stopped as `power.overcurrent`."""
 STEPS_MAX = 400
 """Many more than a life has."""
 MODBUS_READS = (3, 4)
@@ -157,21 +163,44 @@ class Sights:
                 source = _SHOWN_BY.get(row)
                 return self.first_reading(source, now_ns) if source is not None else lambda: now_ns
 
-    def first_pair(self, now_ns: int) -> Shown:
-        """The cycler's first reading after the first one of the BMS."""
-        bms, seen = self.first_reading("bms", now_ns), list[int]()
-        link = self._lines["cycler"]
-        before = link.on_delivered
+    def forbidden(self, now_ns: int) -> Shown:
+        """The first reading of cycler or BMS at which a current flows that the BMS has said it does not allow.
+
+        Where a step ends by itself before a poll of the cycler can have told, the next current counts.
+        """
+        bms, cycler = self._polls("bms", now_ns), self._world.plant.cycler
+        flows: list[tuple[int, bool]] = []
+        for role in ("bms", "cycler"):
+            link = self._lines[role]
+            link.on_delivered = self._noting(link.on_delivered, bms, flows, cycler)
+
+        def shown() -> int | None:
+            begun_ns, found = None, list[int]()
+            for t_ns, flowing in flows:
+                if not flowing:
+                    begun_ns = None
+                elif begun_ns is None:
+                    begun_ns = t_ns
+                    found.append(t_ns)
+                elif t_ns - begun_ns >= FORBIDDEN_NS:
+                    return begun_ns
+            return found[-1] if found else None
+
+        return shown
+
+    @staticmethod
+    def _noting(
+        before: Delivered | None, bms: list[Poll], flows: list[tuple[int, bool]], cycler: CyclerModel
+    ) -> Delivered:
+        """Notes whether current flows with each reply, once the BMS has been read."""
 
         def on_delivered(t_ns: int, data: bytes) -> None:
-            bms_ns = bms()
-            if not seen and bms_ns is not None and t_ns > bms_ns:
-                seen.append(t_ns)
             if before is not None:
                 before(t_ns, data)
+            if bms:
+                flows.append((t_ns, abs(cycler.current_a) >= PULSE_A))
 
-        link.on_delivered = on_delivered
-        return lambda: seen[0] if seen else None
+        return on_delivered
 
     def _while_asked(self, now_ns: int) -> Shown:
         """The first reading of the cycler; anew with each command for current that is the last for `LASTS_NS`.
@@ -253,29 +282,25 @@ class Sights:
         return polls
 
     def comparable(self, now_ns: int) -> Shown:
-        """The cycler's first reading that can be held against the cells: they were read at the same current.
+        """The cycler's first reading that can be held against the cells: both were read at the same current.
 
-        After each command for another current that is when the BMS has been read anew; one that comes before the
-        comparison's own delay is over begins it anew.
+        A step of it has to have been over for `EDGE_NS` before either was read, and none may lie between the two.
         """
         cycler, bms = self._polls("cycler", now_ns), self._polls("bms", now_ns)
-        stepped_ns = self._steps[-1].t_ns if self._steps else -1
-        of_this_current = self._asked_ns.get("bms", -1) > stepped_ns
+        stepped_ns = self._steps[-1].t_ns if self._steps else -EDGE_NS
+        read_ns = self._asked_ns.get("bms", -1)
+        """Of the BMS, before: it may have been after the last step already."""
 
         def shown() -> int | None:
-            if not cycler:
-                return None
-            later = [step for step in self._steps if step.t_ns > now_ns]
-            while later and not later[-1].current_a:
-                # What ends the current for good is the reaction, or the run's end.
-                later.pop()
-            found: list[int] = [cycler[0].read_ns] if of_this_current else []
-            for step_ns in (*(() if of_this_current else (stepped_ns,)), *(step.t_ns for step in later)):
-                read_ns = next((poll.read_ns for poll in bms if poll.begun_ns > step_ns), None)
-                if read_ns is not None:
-                    found.append(max(read_ns, cycler[0].read_ns))
-            whole = (at_ns for at_ns in found if not any(at_ns < s.t_ns <= at_ns + COMPARED_NS for s in later))
-            return next(whole, found[-1] if found else None)
+            begins = [stepped_ns, *(step.t_ns for step in self._steps if step.t_ns > now_ns)]
+            for step_ns, next_ns in pairwise((*begins, NEVER_NS)):
+                told = [poll.read_ns for poll in cycler if poll.begun_ns > step_ns + EDGE_NS]
+                cells = [poll.read_ns for poll in bms if poll.begun_ns > step_ns + EDGE_NS]
+                if step_ns == stepped_ns and read_ns > step_ns + EDGE_NS:
+                    cells.insert(0, read_ns)
+                if told and cells and max(told[0], cells[0]) < next_ns:
+                    return max(told[0], cells[0])
+            return None
 
         return shown
 

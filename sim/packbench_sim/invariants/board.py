@@ -235,7 +235,8 @@ class BoardWatch:
         self.due_ns = NEVER_NS
         if self._contactor.coil:
             text = f"the coil is on {min(age_s, 1e6):.3f} s after the last valid heartbeat"
-            self._report(Violation("I1", now_ns, text, {"age_s": age_s, "coil": True}))
+            data = {"age_s": age_s, "coil": True, "current_a": self.flowing_a(now_ns)}
+            self._report(Violation("I1", now_ns, text, data))
         elif now_ns > late_ns + self._release_ns:
             current_a = self.flowing_a(now_ns)
             if abs(current_a) >= FLOWS_A:
