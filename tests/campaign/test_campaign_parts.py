@@ -27,7 +27,7 @@ from packbench_sim.campaign.tally import Tally
 from packbench_sim.campaign.trial import run_trial
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.active import PASSING
-from packbench_sim.faults.catalogue import BY_ID, INJECTABLE
+from packbench_sim.faults.catalogue import BY_ID, FORM_BUDGETS_NS, INJECTABLE
 from packbench_sim.faults.injector import Injected
 from packbench_sim.faults.seen import Sights
 from packbench_sim.invariants.twice import Told, same_control
@@ -99,6 +99,21 @@ def test_the_sums() -> None:
     assert data["simulated_hours"] == 0.5
     assert data["simulated_years_per_cpu_hour"] == pytest.approx(0.5 / 8766 / (6.0 / 3600))
     assert [each["of"] for each in data["violations"]] == ["I2"]
+
+
+def test_a_form_with_a_budget_of_its_own_is_summed_apart() -> None:
+    (name, budget_ns), *_ = FORM_BUDGETS_NS.items()
+    row, _, form = name.partition("/")
+    found = Injected(row, 9 * S, "discharge", lambda: 10 * S, form)
+    tally, report, watch = Tally({row: 0.02, name: budget_ns / S}), TrialReport(1), stopped(10.4, 10.5)
+    report.injections.append(judged(BY_ID[row], found, life(watch, trip=row), 0))
+    report.injections.append(judged(BY_ID[row], replace(found, form=""), life(stopped(10.01, 10.1), trip=row), 0))
+    tally.add(report)
+    assert [each.held for each in report.injections] == [True, True]
+    latencies = tally.as_dict()["latencies"]
+    assert {of: each["worst_s"] for of, each in latencies.items()} == pytest.approx({row: 0.01, name: 0.4})
+    late = replace(found, shown=lambda: 10 * S - budget_ns)
+    assert not judged(BY_ID[row], late, life(watch, trip=row), 0).held
 
 
 def test_a_report_survives_its_file() -> None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from packbench_sim.campaign.report import Injection
 from packbench_sim.campaign.watch import Watch
 from packbench_sim.faults.active import FORBIDS, PASSING
-from packbench_sim.faults.catalogue import CURRENT, Row
+from packbench_sim.faults.catalogue import CURRENT, FORM_BUDGETS_NS, Row
 from packbench_sim.faults.injector import Injected
-from packbench_sim.faults.seen import FORBIDDEN_NS
 
 NS = 1_000_000_000
 REFUSE_NS = 1 * NS
@@ -114,8 +113,7 @@ def _stopped(row: Row, injected: Injected, life: Life, origin_ns: int, shown_ns:
         # Where the current ends just before that, the bench's own count may have been there already.
         moved_ns = life.moved_by_ns(shown_ns, FROZEN_AH) or life.moved_by_ns(shown_ns, NEARLY * FROZEN_AH)
         budget_ns = max(budget_ns, 0 if moved_ns is None else moved_ns - shown_ns + FROZEN_NS)
-    elif injected.form == FORBIDS:
-        budget_ns = FORBIDDEN_NS
+    budget_ns = FORM_BUDGETS_NS.get(_form(row, injected), budget_ns)
     open_ns = watch.coil_off_for_good_ns(shown_ns, life.ended_ns)
     ends_ns = watch.off_for_good_ns(shown_ns, life.ended_ns)
     if injected.form == FORBIDS and not life.trip and ends_ns is not None and ends_ns <= shown_ns + budget_ns:
@@ -164,4 +162,9 @@ def _told(
         latency_s=latency_s,
         held=held,
         found=found,
+        form=name if (name := _form(row, injected)) in FORM_BUDGETS_NS else "",
     )
+
+
+def _form(row: Row, injected: Injected) -> str:
+    return f"{row.id}/{injected.form}"

@@ -28,6 +28,8 @@ class Injection:
     """The reaction that the catalogue promises was seen, within its budget."""
     found: str
     """What was seen, in a few words."""
+    form: str = ""
+    """`ROW/FORM` of one that has a budget of its own; empty: it has the row's."""
 
 
 @dataclass(frozen=True, slots=True)

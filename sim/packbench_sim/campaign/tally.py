@@ -16,7 +16,7 @@ from packbench_sim.campaign.report import TrialReport, Violation
 
 @dataclass(slots=True)
 class Latencies:
-    """Times from what showed a fault to the first thing done about it, of one row."""
+    """Times from what showed a fault to the first thing done about it, of one row, or of such a form."""
 
     budget_s: float | None
     seconds: list[float] = field(default_factory=list[float])
@@ -38,7 +38,7 @@ class Tally:
     """The sums so far."""
 
     budgets_s: Mapping[str, float | None]
-    """By row."""
+    """By row, and by form of a row that has a budget of its own."""
     seeds: int = 0
     simulated_s: float = 0.0
     cpu_s: float = 0.0
@@ -66,7 +66,8 @@ class Tally:
             self.injections.setdefault(one.row, Counter())[one.state] += 1
             self.held[one.row] += one.held
             if one.latency_s is not None:
-                latencies = self.latencies.setdefault(one.row, Latencies(self.budgets_s.get(one.row)))
+                name = one.form or one.row
+                latencies = self.latencies.setdefault(name, Latencies(self.budgets_s.get(name)))
                 latencies.seconds.append(one.latency_s)
 
     def add_all(self, reports: Iterable[TrialReport]) -> None:

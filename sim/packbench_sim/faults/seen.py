@@ -14,7 +14,8 @@ from typing import NamedTuple
 from packbench_board.codes import Phase
 from packbench_board.codes import State as BoardState
 from packbench_sim.cycler import CyclerModel
-from packbench_sim.faults.catalogue import MS, S, State
+from packbench_sim.faults.active import FORBIDS
+from packbench_sim.faults.catalogue import FORM_BUDGETS_NS, MS, S, State
 from packbench_sim.loop import VirtualLoop
 from packbench_sim.wire import MemoryLink
 from packbench_sim.world import World
@@ -38,8 +39,6 @@ PAUSE_NS = 40 * MS
 NEVER_NS = 1 << 62
 EDGE_NS = 200 * MS
 """After a step of the current a reading may be of either (faults catalogue, sensor.scale)."""
-FORBIDDEN_NS = 520 * MS
-"""A current that the BMS does not allow is known with the cycler's next reading, and stopped as `power.overcurrent`."""
 STEPS_MAX = 400
 """Many more than a life has."""
 MODBUS_READS = (3, 4)
@@ -169,6 +168,7 @@ class Sights:
         Where a step ends by itself before a poll of the cycler can have told, the next current counts.
         """
         bms, cycler = self._polls("bms", now_ns), self._world.plant.cycler
+        most_ns = FORM_BUDGETS_NS[f"power.overcurrent/{FORBIDS}"]
         flows: list[tuple[int, bool]] = []
         for role in ("bms", "cycler"):
             link = self._lines[role]
@@ -182,7 +182,7 @@ class Sights:
                 elif begun_ns is None:
                     begun_ns = t_ns
                     found.append(t_ns)
-                elif t_ns - begun_ns >= FORBIDDEN_NS:
+                elif t_ns - begun_ns >= most_ns:
                     return begun_ns
             return found[-1] if found else None
 

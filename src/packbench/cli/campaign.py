@@ -61,12 +61,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Done:
     from packbench_sim.campaign.shrink import shrunk
     from packbench_sim.campaign.spec import TrialSpec
     from packbench_sim.campaign.tally import Tally
-    from packbench_sim.faults.catalogue import ROWS
+    from packbench_sim.faults.catalogue import BUDGETS_NS
 
     rows = _rows(args.faults)
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     specs = [TrialSpec(seed, args.minutes, rows, args.pairs) for seed in seeds]
-    tally = Tally({row.id: None if row.budget_ns is None else row.budget_ns / 1e9 for row in ROWS})
+    tally = Tally({name: None if budget_ns is None else budget_ns / 1e9 for name, budget_ns in BUDGETS_NS.items()})
     with _progress(terminal) as progress:
         task = progress.add_task("trials", total=len(specs), violations=0)
 
@@ -126,20 +126,23 @@ def _table(tally: Tally, *, promised: bool) -> Table:
         table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "States")
     for row, states in sorted(tally.injections.items()):
         count = sum(states.values())
-        latencies = tally.latencies[row].as_dict() if row in tally.latencies else {}
         held = tally.held[row]
-        figures = [latencies.get(name) for name in ("p99_s", "worst_s", "budget_s")]
-        cells = (
-            Text(str(held), style="" if held == count else "red"),
-            *("" if figure is None else f"{figure:.3g}" for figure in figures),
-        )
+        cells = (Text(str(held), style="" if held == count else "red"), *_figures(tally, row))
         table.add_row(
             row,
             str(count),
             *(cells if promised else ()),
             Text(", ".join(f"{state} {number}" for state, number in sorted(states.items())), style="dim"),
         )
+        for form in (name for name in sorted(tally.latencies) if promised and name.startswith(f"{row}/")):
+            table.add_row(form, "", "", *_figures(tally, form), "")
     return table
+
+
+def _figures(tally: Tally, name: str) -> list[str]:
+    found = tally.latencies[name].as_dict() if name in tally.latencies else {}
+    figures = [found.get(figure) for figure in ("p99_s", "worst_s", "budget_s")]
+    return ["" if figure is None else f"{figure:.3g}" for figure in figures]
 
 
 def _summary(tally: Tally) -> Text:
