@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
+from tests.unit.store_samples import TRIP
+
 from packbench.app.job import load_job
 from packbench.app.virtual import NoJournal
-from packbench.core.records import Event
+from packbench.core.records import Event, Trip
 from packbench.drivers.protocols import Setpoint
 from packbench.engine.effects import Drive, Effect, Finish, Note, OutputOff, StepBegan
 from packbench.run.actor import Actor
 from packbench.run.channel import Channel
 from packbench.run.driving import Driving
 from packbench.run.stopping import Stopper
+from packbench.safety.judge import Latched
 from packbench.safety.view import Expectation
 from packbench_sim.loop import VirtualClock, run_virtual
 
@@ -29,9 +32,17 @@ class Disk(NoJournal):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.kinds: list[str] = []
+        self.order: list[str] = []
 
     def put_event(self, event: Event) -> int:
         self.kinds.append(event.kind)
+        if event.kind == "stopped":
+            self.order.append("told")
+        return 0
+
+    def put_trip(self, trip: Trip) -> int:
+        del trip
+        self.order.append("trip")
         return 0
 
     async def flush(self) -> int:
@@ -69,7 +80,7 @@ class Watched:
 class Bench:
     """An actor between a slow disk and a cycler."""
 
-    def __init__(self, clock: VirtualClock, disk_s: float) -> None:
+    def __init__(self, clock: VirtualClock, disk_s: float, stopper: object = None) -> None:
         self.clock = clock
         self.deeds: list[tuple[float, float | None]] = []
         self.seen: list[Expectation] = []
@@ -79,7 +90,7 @@ class Bench:
         self.channel = Watched(Expectation(4, 1, stale, None, None, 0, 0.5, S, **closed), clock)
         bench = load_job("quick-check", "lfp-16s", "sim-lv").bench
         driving = cast("Driving", Cycler(self))
-        self.actor = Actor(clock, bench, driving, cast("Stopper", None), self.disk)
+        self.actor = Actor(clock, bench, driving, cast("Stopper", stopper), self.disk)
         self.actor.attach(cast("Channel", self.channel))
 
     def put(self, *effects: Effect) -> None:
@@ -90,9 +101,9 @@ class Bench:
         return [current_a for _, current_a in self.deeds]
 
 
-def on_bench(disk_s: float, script: Callable[[Bench], Coroutine[Any, Any, None]]) -> Bench:
+def on_bench(disk_s: float, script: Callable[[Bench], Coroutine[Any, Any, None]], stopper: object = None) -> Bench:
     async def main(clock: VirtualClock) -> Bench:
-        bench = Bench(clock, disk_s)
+        bench = Bench(clock, disk_s, stopper)
         try:
             await script(bench)
         finally:
@@ -159,3 +170,23 @@ def test_a_profile_ends_once() -> None:
         assert (await bench.actor.finished).reason == "first"
 
     assert on_bench(0.1, script).disk.kinds == ["finished"]
+
+
+def test_a_trip_is_written_before_the_bench_is_stopped() -> None:
+    order: list[str] = []
+
+    class Stops:
+        failures = ()
+
+        async def stop(self, _reaction: str) -> None:
+            order.append("stop")
+            await asyncio.sleep(1.0)
+            order.append("stopped")
+
+    async def script(bench: Bench) -> None:
+        bench.disk.order = order
+        bench.actor.trip(Latched(TRIP, "S1"))
+        await bench.clock.sleep_until(2 * S)
+
+    on_bench(0.0, script, Stops())
+    assert order == ["trip", "stop", "stopped", "told"]

@@ -1,10 +1,10 @@
 """Carries out what the channel decided, in order, on real devices.
 
 Owns the order of deeds and words: a step's intent is durable before its command is sent, its
-acknowledgement after; commands that take energy away go first and are recorded after. A trip
-cancels whatever was being done (so that a half-sent command can never switch on again what the
-trip switched off), lets nothing through that would switch on, and runs the stop sequence, which
-nothing can cancel.
+acknowledgement after; commands that take energy away go first and are recorded after. A trip is
+on its way to the disk while the bench is being stopped. It cancels whatever was being done (so
+that a half-sent command can never switch on again what the trip switched off), lets nothing
+through that would switch on, and runs the stop sequence, which nothing can cancel.
 """
 
 from __future__ import annotations
@@ -151,8 +151,7 @@ class Actor:
             if task is not None:
                 task.cancel()
         self._stopping = self.watch(asyncio.create_task(self._stop(latched), name="stop"))
-        # Before the stop is through: whoever dies in it must not be gone on with.
-        self._put_trip(latched.trip)
+        self.put_trip(latched.trip)
 
     async def close(self) -> None:
         """End the tasks, the stop sequence last and never by force."""
@@ -193,17 +192,14 @@ class Actor:
         except StoreError as error:
             self.store_failed(error)
 
-    def tell_trip(self, trip: Trip, **data: Any) -> None:
-        """Write a trip down, and how the bench was stopped."""
-        self._put_trip(trip)
-        self._put_stopped(trip, data)
-
-    def _put_trip(self, trip: Trip) -> None:
-        """The store may be why it happened: the bench is stopped either way."""
+    def put_trip(self, trip: Trip) -> None:
+        """Write a trip down, before anything is waited for: a run that has tripped is not gone on with."""
+        # The store may be why it happened: the bench is stopped either way.
         with suppress(StoreError):
             self._journal.put_trip(trip)
 
-    def _put_stopped(self, trip: Trip, data: dict[str, Any]) -> None:
+    def put_stopped(self, trip: Trip, **data: Any) -> None:
+        """And how the bench was stopped."""
         with suppress(StoreError):
             self._journal.put_event(Event(trip.t_ns, "stopped", data))
 
@@ -378,7 +374,7 @@ class Actor:
         self._driven_a = 0.0
         self._expect(None, None)
         self._channel.expected = replace(self._channel.expected, contactor_closed=False)
-        self._put_stopped(latched.trip, {"reaction": latched.reaction, "failures": list(self._stopper.failures)})
+        self.put_stopped(latched.trip, reaction=latched.reaction, failures=list(self._stopper.failures))
         if not self.finished.done() and not any(isinstance(effect, Finish) for effect in self._effects):
             # The profile had not begun, or had ended already: nobody else will say that the run is over.
             self._effects.append(Finish("aborted", latched.trip.text_en))

@@ -271,6 +271,9 @@ class BenchRun:
         # The contactor is to open from here on: that it does is no news to the rules, and the proof comes with it.
         self.channel.expected = replace(self.channel.expected, contactor_closed=False)
         unsafe = await self._stopper.shut_down(self._bench.contactor_release_ns)
+        if unsafe is not None:
+            unsafe = replace(unsafe, t_ns=self._clock.now_ns() - began_ns if began_ns else 0)
+            self._actor.put_trip(unsafe)
         await self._tell_board()
         if self._devices.chamber is not None:
             await self._stopper.stop_chamber(self._devices.chamber)
@@ -280,8 +283,7 @@ class BenchRun:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._board.stop()
         if unsafe is not None:
-            unsafe = replace(unsafe, t_ns=self._clock.now_ns() - began_ns if began_ns else 0)
-            self._actor.tell_trip(unsafe, failures=list(self._stopper.failures))
+            self._actor.put_stopped(unsafe, failures=list(self._stopper.failures))
         self._note("shut_down", problems=list(self._stopper.failures), at_rest=unsafe is None)
         with suppress(StoreError, TimeoutError):
             # A store that failed or stands still has been told already; the bench is at rest either way.
