@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from packbench.core.records import Trip
 from packbench.run import resuming
-from packbench.run.recorder import Recorder
-from packbench_sim.campaign.in_its_stop import WRITTEN_NS, InItsStop
+from packbench.run.actor import Actor
+from packbench_sim.campaign.in_its_stop import ROW, STATE, WRITTEN_NS, InItsStop
 from packbench_sim.campaign.person import LOWER_V, Person
 from packbench_sim.campaign.profile import campaign_job
 from packbench_sim.campaign.spec import TrialSpec
@@ -19,7 +21,7 @@ from packbench_sim.loop import VirtualClock, run_virtual
 from packbench_sim.world import build_parts
 
 SPEC = TrialSpec(8, 5.0, ("config.resume",))
-"""One whose first life trips, and dies in its stop."""
+"""One of whose lives dies while it is being stopped."""
 
 
 def test_a_run_that_tripped_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,17 +33,15 @@ def test_a_run_that_tripped_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch)
     assert ("config.resume", "a run that had tripped is gone on with") in found
 
 
-def test_a_trip_that_is_not_on_the_disk_in_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    wakes = Recorder.put_trip
+def test_a_trip_that_is_written_after_the_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    put, stopped = Actor.put_trip, Actor.put_stopped
 
-    def late(self: Recorder, trip: Any) -> int:
-        wake, self._writer.wake = self._writer.wake, lambda: None  # pyright: ignore[reportPrivateUsage]
-        try:
-            return wakes(self, trip)
-        finally:
-            self._writer.wake = wake  # pyright: ignore[reportPrivateUsage]
+    def late(self: Actor, trip: Trip, **data: Any) -> None:
+        put(self, trip)
+        stopped(self, trip, **data)
 
-    monkeypatch.setattr(Recorder, "put_trip", late)
+    monkeypatch.setattr(Actor, "put_trip", lambda _self, _trip: None)
+    monkeypatch.setattr(Actor, "put_stopped", late)
     assert "a run that had tripped is gone on with" in [each.text for each in run_trial(SPEC).violations]
 
 
@@ -49,17 +49,25 @@ def test_a_trip_that_is_not_on_the_disk_in_time_is_found(monkeypatch: pytest.Mon
 def test_a_trip_has_the_time_of_two_commits(after_ns: int) -> None:
     async def main(clock: VirtualClock) -> None:
         killed: list[int] = []
-        rng = cast("Any", type("Fixed", (), {"randrange": lambda _self, _most: after_ns})())
-        of = InItsStop(cast("Any", asyncio.get_running_loop()), rng, lambda: killed.append(clock.now_ns()))
-        of.is_to_be()
-        of.on_event(0, "row")
-        of.on_event(0, "trip")
+        plant = SimpleNamespace(faults=SimpleNamespace(cells_missing=False))
+        rng = SimpleNamespace(randrange=lambda _most: after_ns, uniform=lambda first, _last: first)
+        loop: Any = asyncio.get_running_loop()
+        of = InItsStop(loop, cast("Any", plant), cast("Any", rng), lambda: killed.append(clock.now_ns()))
+        assert [(draw.row, draw.state) for draw in of.is_to_be()] == [(ROW, STATE)]
+        of.on_command(0, False)
+        plant.faults.cells_missing = True
+        of.on_command(0, True)
         await clock.sleep_until(2 * after_ns)
-        assert killed == [after_ns]
-        of.life_ended()
+        assert not killed, "an off of the profile, and a current"
+        of.on_command(clock.now_ns(), False)
+        of.on_command(clock.now_ns(), False)
+        await clock.sleep_until(4 * after_ns)
+        assert killed == [3 * after_ns]
         assert of.had_tripped() is (after_ns > WRITTEN_NS)
         assert not of.had_tripped(), "asked once"
-        of.on_event(clock.now_ns(), "trip")
+        of.is_to_be()
+        of.life_ended()
+        of.on_command(clock.now_ns(), False)
         await clock.sleep_until(10 * after_ns)
         assert len(killed) == 1, "the next life is not told to die"
 

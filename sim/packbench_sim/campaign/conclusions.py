@@ -132,7 +132,7 @@ class Conclusions:
         ):
             self.violates("left closed", f"life {number} ended well, and the board tripped after it", draws)
         closed = any(on and at_ns >= over.began_ns for at_ns, on in self._watch.coil)
-        hung = any(draw.row == "host.mcu_hang" for draw in draws)
+        hung = any(arm.draw.row == "host.mcu_hang" and not _slow(arm) for arm in over.arms)
         if trip and closed and not hung and self._world.board.state is not BoardState.TRIPPED:
             self.violates(
                 "latch", f"life {number} tripped ({trip}), and the board is {self._world.board.state.name}", draws
@@ -243,8 +243,12 @@ def forgiven(found: Broken, arms: Iterable[Arming]) -> bool:
     if found.invariant == "I6":
         return any(arm.draw.row in FORGED for arm in arms)
     # A slow board is late by itself until the proof has found that: with its coil, and with no current.
-    slow = any(arm.injected is not None and arm.injected.form == SLOW_CLOCK for arm in arms)
+    slow = any(_slow(arm) for arm in arms)
     return slow and found.invariant == "I1" and abs(found.data["current_a"]) < FLOWS_A
+
+
+def _slow(arm: Arming) -> bool:
+    return arm.injected is not None and arm.injected.form == SLOW_CLOCK
 
 
 def stalls(draw: Draw) -> bool:

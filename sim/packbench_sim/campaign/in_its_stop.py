@@ -1,7 +1,7 @@
-"""A process that dies right after its run has tripped: whoever comes next must not go on with that run.
+"""A process that dies while its run is being stopped for a fault: whoever comes next must not go on with that run.
 
-Owns when it dies, and whether the run's record must say that it had tripped. It counts from the instant in which the
-trip is handed to the record, never by what the record says: what is not there is what is looked for.
+Owns when it dies, and whether that run may go on. It counts from the cycler's "off", as the world sees it, never from
+when the bench says that it has tripped: a trip that is written too late, or not at all, is what is looked for.
 """
 
 from __future__ import annotations
@@ -10,32 +10,39 @@ from collections.abc import Callable
 from random import Random
 
 from packbench.run.recorder import COMMIT_NS
-from packbench.store.codec import TRIP
+from packbench_sim.campaign.draw import Draw
 from packbench_sim.loop import VirtualLoop
+from packbench_sim.plant import Plant
 
+ROW, STATE = "sensor.cells_missing", "discharge"
+"""The host alone sees it, and stops the current before it has the contactor opened."""
+AFTER_S = (3.0, 12.0)
+"""The current has not ended by itself until it is noticed: the shortest round of a discharge takes 20 s."""
 WITHIN_NS = 60_000_000
-"""After a trip: a stop takes longer."""
+"""After the "off": the current has not been read to be none, and the contact is not open."""
 WRITTEN_NS = 2 * COMMIT_NS
 """A commit that is under way, and the trip's own."""
 
 
 class InItsStop:
-    """Ends one life after another, where it is told to. `kill`: has the process die."""
+    """Ends a life where it is told to. `kill`: has the process die."""
 
-    def __init__(self, loop: VirtualLoop, rng: Random, kill: Callable[[], None]) -> None:
-        self._loop, self._rng, self._kill = loop, rng, kill
+    def __init__(self, loop: VirtualLoop, plant: Plant, rng: Random, kill: Callable[[], None]) -> None:
+        self._loop, self._plant, self._rng, self._kill = loop, plant, rng, kill
         self._after_ns: int | None = None
-        """How long after its trip this life's process dies; None: it does not."""
+        """How long after the "off" of its stop this life's process dies; None: it does not."""
         self._written = False
 
-    def is_to_be(self) -> None:
-        """The next trip is the end of its process."""
+    def is_to_be(self) -> tuple[Draw, ...]:
+        """The next life is to end like this: its fault."""
         self._after_ns, self._written = self._rng.randrange(WITHIN_NS), False
+        return (Draw(ROW, STATE, self._rng.uniform(*AFTER_S)),)
 
-    def on_event(self, now_ns: int, kind: str) -> None:
-        """Something is handed to the record."""
-        if kind == TRIP and self._after_ns is not None:
-            self._loop.at_ns(now_ns + self._after_ns, self._dies)
+    def on_command(self, t_ns: int, output_on: bool) -> None:
+        """The cycler is told something."""
+        if self._after_ns is not None and not output_on and self._plant.faults.cells_missing:
+            after_ns, self._after_ns = self._after_ns, None
+            self._loop.at_ns(t_ns + after_ns, self._dies, after_ns > WRITTEN_NS)
 
     def life_ended(self) -> None:
         """With it or without."""
@@ -46,7 +53,6 @@ class InItsStop:
         written, self._written = self._written, False
         return written
 
-    def _dies(self) -> None:
-        if self._after_ns is not None:
-            self._written = self._after_ns > WRITTEN_NS
-            self._kill()
+    def _dies(self, written: bool) -> None:
+        self._written = written
+        self._kill()

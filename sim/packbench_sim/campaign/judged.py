@@ -78,6 +78,8 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
         by_itself = life.verdict == "aborted" and not life.trip and row.id != "power.weld"
         refused = by_itself or life.trip == row.id or life.verdict in ("refused", "error")
         held = refused and not life.watch.flowed(shown_ns, life.ended_ns)
+        if row.id != "power.weld":
+            held = held and life.watch.coil_off_for_good_ns(shown_ns, life.ended_ns) is not None
         return _told(row, injected, life, origin_ns, None, held, life.trip or life.verdict)
     if row.reaction in ("DISCARD", "NONE", "MARKED"):
         return _gone_on(row, injected, life, origin_ns)

@@ -114,13 +114,13 @@ class _Trial:
         self.monitor.on_delivered = self._asked.on_delivered
         watch = Watch()
         watch.attach(self._world, loop)
-        watch.on_told = self._asked.on_command
+        watch.on_told = self._told
         self._conclusions = Conclusions(spec, report, self._clock, self._world, self.monitor, watch, self._asked)
         bms = self._bench.played["bms"]
         assert isinstance(bms, JkPbDevice)
         self._person_there = Person(job, self._world, bms, self._clock, self._rng, self._seen_by_the_person)
         self._host = Host(self._clock, self._new_lines)
-        self._in_its_stop = InItsStop(loop, self._rng, self._host.kill)
+        self._in_its_stop = InItsStop(loop, self._world.plant, self._rng, self._host.kill)
         self._operator = Operator(
             self._world, self._clock, self.monitor, self._rng, self._host.stall_disk, silent=not spec.spoken_to
         )
@@ -165,9 +165,8 @@ class _Trial:
         await self._person()
 
     async def _killed_in_its_stop(self, number: int) -> None:
-        """A life that trips, and whose process dies before the run has ended."""
-        self._in_its_stop.is_to_be()
-        await self._life(number, (Draw("pack.hvil", "discharge", self._rng.uniform(5.0, 40.0)),))
+        """A life that is stopped for a fault, and whose process dies meanwhile."""
+        await self._life(number, self._in_its_stop.is_to_be())
         await self._person()
 
     def _wrapped(self) -> None:
@@ -277,7 +276,7 @@ class _Trial:
             self._operator.run_begins()
             folder = self._folder / f"run-{self._run}"
             meta = self._meta()
-        stopped = self._in_its_stop.had_tripped()
+        stopped = self._in_its_stop.had_tripped() and goes_on is not None
         lines = self._lines
         if swapped:
             lines = {**lines, "cycler": lines["bms"], "bms": lines["cycler"]}
@@ -321,7 +320,10 @@ class _Trial:
     def _on_event(self, now_ns: int, kind: str) -> None:
         self._asked.on_event(now_ns, kind)
         self._operator.on_event(kind)
-        self._in_its_stop.on_event(now_ns, kind)
+
+    def _told(self, t_ns: int, output_on: bool, source_a: float, sink_a: float) -> None:
+        self._asked.on_command(t_ns, output_on, source_a, sink_a)
+        self._in_its_stop.on_command(t_ns, output_on)
 
     def _meta(self) -> RunMeta:
         job = self._job

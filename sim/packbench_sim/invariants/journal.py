@@ -13,7 +13,6 @@ from zlib import crc32
 
 from packbench.core.records import Event, Gap, Row, StepRecord, Trip
 from packbench.run.actor import Journal
-from packbench.store.codec import TRIP
 
 Mark = tuple[Any, ...]
 """What a record is told from another by."""
@@ -128,8 +127,6 @@ class TappedJournal:
     def put_trip(self, trip: Trip, /) -> int:
         seq = self._journal.put_trip(trip)
         self._put(seq, trip_mark(trip.rule, trip.t_ns))
-        if self.on_event is not None:
-            self.on_event(self._now_ns(), TRIP)
         return seq
 
     def put_step(self, record: StepRecord, /) -> int:
