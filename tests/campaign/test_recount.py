@@ -63,3 +63,10 @@ def test_nothing_is_asked_where_a_command_is_near_or_a_step_begins() -> None:
     assert counted(followed(1.0), commanded_s=11.6) == []
     wrong = followed(1.0)
     assert len(counted(wrong, commanded_s=10.2)) == 2, "what is half a second behind a command is asked again"
+
+
+def test_a_command_in_the_very_instant_of_a_reading_is_no_count_of_it() -> None:
+    before, reading, after = followed()[:3]
+    commanded = before.commanded(reading.t_ns, 5.0)
+    assert counted([before, commanded, after]) == [], "held up to the command: the reading has no part in it"
+    assert counted([before, commanded._replace(wanted_ns=before.t_ns), after]), "one from before says nothing of it"

@@ -49,8 +49,9 @@ class Recount:
     def observe(self, snapshot: Snapshot, state: EngineState) -> None:
         """A reading was counted."""
         cycler, meter, last = snapshot.cycler, state.meter, self._last
-        if cycler is None or meter.t_ns != cycler.t_ns:
-            # Counted up to another instant: by a command, or by the end of a step.
+        commanded = meter.wanted_a is not None and meter.wanted_ns == meter.t_ns
+        if cycler is None or meter.t_ns != cycler.t_ns or commanded:
+            # Counted up to another instant: by a command (which may come in that of the reading), or by a step's end.
             self._last = None
             return
         power_w = cycler.current_a * snapshot.pack_voltage_v
