@@ -18,6 +18,7 @@ from tests.unit.test_store import write_run
 from packbench.core.errors import InputError
 from packbench.store import RunReader
 from packbench_sim.campaign import runner, shrink
+from packbench_sim.campaign.conclusions import excused
 from packbench_sim.campaign.corrupting import missed
 from packbench_sim.campaign.draw import Draw, drawn, near_miss, pairs_of
 from packbench_sim.campaign.judged import Life, judged
@@ -319,6 +320,17 @@ def test_less_current_than_was_told_is_excused_by_a_voltage_at_its_clamp_alone()
     cycler.on_meters(4 * S, 53.7, 0.0, True)
     assert not watch.stood_at_clamp(2 * S + 1, 9 * S), "no charge"
     assert watch.stood_at_clamp(S, 2 * S)
+
+
+def test_a_scale_that_is_told_a_little_late_is_excused_by_a_step_alone() -> None:
+    row, watch = BY_ID["sensor.scale"], stopped(11.05, 11.2)
+    late = judged(row, seen(row.id), life(watch, trip=row.id), 0)
+    assert not late.held
+    assert not excused(row, late, watch), "nothing was told but to stop"
+    watch.ons.append(round(10.3 * S))
+    assert excused(row, late, watch)
+    assert not excused(row, replace(late, latency_s=1.2), watch)
+    assert not excused(row, replace(late, state="connecting"), watch)
 
 
 def compared_s(*happened: tuple[float, str, float]) -> float | None:

@@ -40,6 +40,8 @@ MEANWHILE, MEANWHILE_S = "sensor.cells_missing", 0.5
 """What goes wrong so long after the disk has become slow: the host alone sees it."""
 PROMPT_S = 0.3
 """From that to the command, whatever the disk does. (The board alone would take its lease: 0.5 s.)"""
+LITTLE_LATE_S, STEP_WITHIN_NS = 1.1, 500_000_000
+"""`sensor.scale`: see the catalogue, `STEP_AFTER`."""
 CAUSES = {
     ("pack.hvil", ""): "hvil",
     ("pack.hvil", ESTOP): "estop",
@@ -183,7 +185,7 @@ class Conclusions:
             row = BY_ID[arm.injected.row]
             found = judged(row, arm.injected, life, 0)
             self._report.injections.append(found)
-            if not found.held and not self._spec.pairs and not self._excused(row, found):
+            if not found.held and not self._spec.pairs and not excused(row, found, self._watch):
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
             if trip == "power.board_tripped" and not _names_cause(over.ended, row.id, arm.injected.form):
@@ -195,18 +197,6 @@ class Conclusions:
             if row.id == "comms.half_write" and arm.draw.slight and goes_on(arm.injected, life):
                 text = f"life {life.number}: a command got no answer, and another one was given"
                 self.violates(row.id, text, over.draws)
-
-    def _excused(self, row: Row, found: Injection) -> bool:
-        """Whether a promise that is not kept is one of those that are listed as such, at the time.
-
-        A current less than was told is excused by a voltage at its clamp alone.
-        """
-        if found.state not in row.not_held:
-            return False
-        if row.id != "power.setpoint":
-            return True
-        shown_ns = round((found.shown_s or 0.0) * S)
-        return self._watch.stood_at_clamp(shown_ns, shown_ns + (row.budget_ns or 0))
 
     def _records(self, over: Over) -> None:
         """What the record says, when nobody goes on with it."""
@@ -229,6 +219,23 @@ class Conclusions:
         )
         if unsaid:
             self.violates("store.corrupt", f"life {over.number}: {unsaid}", over.draws)
+
+
+def excused(row: Row, found: Injection, watch: Watch) -> bool:
+    """Whether a promise that is not kept is one of those that are listed as such, at the time.
+
+    A current less than was told is excused by a voltage at its clamp alone, a scale that is told a little late by a
+    step of the current.
+    """
+    if found.state not in row.not_held:
+        return False
+    shown_ns = round((found.shown_s or 0.0) * S)
+    if row.id == "power.setpoint":
+        return watch.stood_at_clamp(shown_ns, shown_ns + (row.budget_ns or 0))
+    if row.id == "sensor.scale":
+        little = found.latency_s is not None and found.latency_s <= LITTLE_LATE_S
+        return little and watch.told(shown_ns, shown_ns + STEP_WITHIN_NS)
+    return True
 
 
 def _names_cause(ended: Ended, row: str, form: str) -> bool:
