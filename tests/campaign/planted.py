@@ -43,6 +43,8 @@ DETECTOR = (
 )
 CRASH_POINTS = "{python} -m pytest -q -x -p no:cacheprovider tests/crash"
 """The other half of the campaign: what the campaign of faults lets pass is tried on a disk that loses power."""
+STAGES = (4, 12, 30, 60, 100, 200, 400, 600)
+"""One form of a row in one state comes up a few times in 600 seeds of ten minutes: silence of fewer says little."""
 SHARE = 38 / 40
 CODE_UNDER_TEST = ("src/packbench/", "firmware_bridge/packbench_board/")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line \d+', re.MULTILINE)
@@ -57,7 +59,7 @@ class Detector:
 
     template: str
     """`{python}`, `{first}` and `{seeds}` are filled in; it runs in the root of the tree that it is to judge."""
-    stages: tuple[int, ...] = (4, 12, 30, 60, 100)
+    stages: tuple[int, ...] = STAGES
     """It is asked for seeds up to the first of these numbers, then up to the next, until it finds something."""
     timeout_s: float = 900.0
     """Of each stage."""
@@ -365,7 +367,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="this bug alone; may be repeated")
     parser.add_argument("--detector", default=DETECTOR, help="{python}, {first} and {seeds} are filled in")
     parser.add_argument("--by-exit-code", action="store_true", help="exit code 1 means found: the detector is pytest")
-    parser.add_argument("--seeds", default="4,12,30,60,100", help="up to which seed, stage by stage")
+    parser.add_argument("--seeds", default=",".join(map(str, STAGES)), help="up to which seed, stage by stage")
     parser.add_argument("--timeout", type=float, default=900.0, metavar="S", help="of one call of the detector")
     parser.add_argument("--copies", type=int, default=2, help="copies of the tree, and detectors at a time")
     parser.add_argument("--kept", type=Path, default=KEPT, help="where results are kept")

@@ -22,6 +22,7 @@ from packbench_sim.campaign.conclusions import excused
 from packbench_sim.campaign.corrupting import missed
 from packbench_sim.campaign.draw import Draw, drawn, near_miss, pairs_of
 from packbench_sim.campaign.judged import Life, judged
+from packbench_sim.campaign.profile import campaign_job
 from packbench_sim.campaign.report import Injection, TrialReport, Violation, report_from
 from packbench_sim.campaign.spec import TrialSpec
 from packbench_sim.campaign.tally import Tally
@@ -290,13 +291,15 @@ def test_a_frozen_bms_has_the_time_in_which_enough_charge_flows() -> None:
 
 
 def watched_cycler() -> tuple[Watch, Any]:
-    """A watch on a cycler that is told and read by hand; its cable has 3 mOhm."""
+    """A watch on a cycler that is told and read by hand; its cable has 3 mOhm, its pack's limits are 100 A."""
     watch, loop = Watch(), SimpleNamespace(on_tick=None)
     cycler = SimpleNamespace(
         on_command=None, on_meters=None, enabled=True, current_a=0.0, set_voltage_v=53.85, set_source_a=50.0
     )
     bench = SimpleNamespace(cable_resistance_ohm=0.003, sense_point="cycler")
-    plant = SimpleNamespace(contactor=SimpleNamespace(on_coil=None), cycler=cycler, bench=bench)
+    plant = SimpleNamespace(
+        contactor=SimpleNamespace(on_coil=None), cycler=cycler, bench=bench, spec=campaign_job().pack
+    )
     watch.attach(SimpleNamespace(plant=plant), loop)  # pyright: ignore[reportArgumentType]
     return watch, cycler
 

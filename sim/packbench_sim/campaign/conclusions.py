@@ -47,6 +47,7 @@ CAUSES = {
     ("pack.hvil", ESTOP): "estop",
     ("pack.runaway", ""): "gas",
     ("power.overcurrent", ""): "over current",
+    ("power.opened_hot", ""): "contactor dropped",
 }
 """What the board calls a row, in one of its forms, that breaks one of its inputs."""
 SLOW = "comms.nuisance"
@@ -188,7 +189,7 @@ class Conclusions:
             if not found.held and not self._spec.pairs and not excused(row, found, self._watch):
                 text = f"{row.id} in {found.state} (life {life.number}): {found.found}; {row.reaction} promised"
                 self.violates(row.id, text, over.draws, found.t_s)
-            if trip == "power.board_tripped" and not _names_cause(over.ended, row.id, arm.injected.form):
+            if trip == "power.board_tripped" and not names_cause(over.ended, row.id, arm.injected.form):
                 self.violates(row.id, f"life {life.number}: the board gives another cause for it", over.draws)
             late = found.latency_s is not None and found.latency_s > PROMPT_S
             if late and row.id == MEANWHILE and any(stalls(draw) for draw in over.draws):
@@ -238,7 +239,7 @@ def excused(row: Row, found: Injection, watch: Watch) -> bool:
     return True
 
 
-def _names_cause(ended: Ended, row: str, form: str) -> bool:
+def names_cause(ended: Ended, row: str, form: str) -> bool:
     """Whether a trip of the board's is put down to what the row breaks, where the row breaks one input alone."""
     trip = None if ended.outcome is None else ended.outcome.trip
     cause = CAUSES.get((row, form))

@@ -27,6 +27,7 @@ OPENS_COLD = frozenset({"comms.host_dead", "comms.loop_stuck", "host.reboot", "h
 UNDONE = frozenset({"net.rogue_writer", "power.setpoint", "power.load_dump"})
 """With the host's next command nothing is left to be seen of what another master has written; without current, of an
 output that gives too little or a pack that has opened."""
+OVER_CURRENT = "power.overcurrent"
 COMMAND_LOST = "comms.link_lost"
 """A command whose answer is none is not known to have been taken: the run stops, as for `comms.half_write`. What is
 borne is a reading that is none."""
@@ -66,6 +67,8 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
     shown_ns = injected.shown_ns
     if shown_ns is None or shown_ns > life.ended_ns:
         own = life.trip == row.id or life.trip in row.rules
+        if own and row.id == OVER_CURRENT and _stands_for_it_wrongly(row, injected, life):
+            return _told(row, injected, life, origin_ns, None, False, f"too much current was stopped as {life.trip}")
         found = f"before that: {life.trip}" if own else "the run ended before it could be seen"
         return _told(row, injected, life, origin_ns, 0.0 if own else None, True, found)
     if injected.form == PASSING:
@@ -88,6 +91,17 @@ def judged(row: Row, injected: Injected, life: Life, origin_ns: int) -> Injectio
         refused = life.verdict != "pass" and not life.watch.flowed(shown_ns, life.ended_ns)
         return _told(row, injected, life, origin_ns, None, refused, life.verdict)
     return _stopped(row, injected, life, origin_ns, shown_ns)
+
+
+def _stands_for_it_wrongly(row: Row, injected: Injected, life: Life) -> bool:
+    """Whether a stop of category 1 stands for one of category 0: the voltage may be told, where it was first.
+
+    (One reading that shows both is of category 0.) The board's own limit is not reached by what is judged here.
+    """
+    if life.trip == row.id:
+        return False
+    off_ns = life.watch.first_off_ns(injected.t_ns, life.ended_ns)
+    return off_ns is not None and life.watch.read_beyond(injected.t_ns, off_ns)
 
 
 def goes_on(injected: Injected, life: Life) -> bool:

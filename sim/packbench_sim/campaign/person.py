@@ -23,6 +23,8 @@ WHO = "Li"
 USED_A, USED_S = 40.0, 720.0
 """Somebody else's use of a pack: eight amp-hours, a tenth of what it holds."""
 EXCHANGED, EXCHANGED_V = 3, 0.2
+WIDE = 2.0
+"""What a BMS that allows more than the pack's maker allows, to what the maker does."""
 LOWER_V = 0.4
 """Every cell of another pack of the same shape stands so much lower, on the same BMS."""
 
@@ -55,6 +57,13 @@ class Person:
         except DeviceError as error:
             self._violates("reset", f"the board was not reset: {error}")
         self._turn(on=self._rng.random() < 0.5)
+
+    def sets_the_bms(self, *, wide: bool) -> None:
+        """How much current the BMS allows: what the pack's maker does, or more, and then the host alone tells."""
+        limits, factor = self._job.pack.limits, WIDE if wide else 1.0
+        assert limits.charge_current_max_a is not None
+        assert limits.discharge_current_max_a is not None
+        self._bms.allow(factor * limits.charge_current_max_a, factor * limits.discharge_current_max_a)
 
     async def lets_it_change(self) -> None:
         """A run that was cut short is not gone on with for too long, or its pack serves another purpose meanwhile."""

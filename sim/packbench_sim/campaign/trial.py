@@ -183,6 +183,7 @@ class _Trial:
             self._refused_by_config(number, draws)
             return
         rows = {draw.row for draw in draws}
+        self._person_there.sets_the_bms(wide=any(draw.row == "power.overcurrent" and draw.slight for draw in draws))
         mismatched = self._misconfigured = "config.mismatch" in rows and await self._misconfigure()
         goes_on = "config.resume" in rows and self._cut_short is not None
         used = goes_on and any(draw.row == "config.resume" and draw.slight for draw in draws)

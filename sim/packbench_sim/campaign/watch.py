@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from packbench_sim.loop import VirtualLoop
 from packbench_sim.world import World
 
 CLAMP = 0.005
+CLEARLY_A = 5.0
+"""So much more than its limit is no noise, and no set-point that is a little off."""
 QUIET_A = 5.0
 """Above this it is more than the pulse that shows the current's sign."""
 
@@ -28,6 +31,8 @@ class Watch:
     """When it was commanded on, with its enable given."""
     at_clamp: list[int] = field(default_factory=list[int])
     """Readings of a charge that stood within `CLAMP` of the voltage that it was told."""
+    beyond: list[int] = field(default_factory=list[int])
+    """Readings, given to the host, of clearly more current than the pack's maker allows."""
     on_told: Callable[[int, bool, float, float], None] | None = None
     """Told (t_ns, output on, source A, sink A) of every command that reaches the cycler."""
     quiet: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
@@ -40,6 +45,9 @@ class Watch:
         cable_ohm = bench.cable_resistance_ohm if bench.sense_point == "cycler" else 0.0
         before_coil, before_command, before_tick = plant.contactor.on_coil, cycler.on_command, loop.on_tick
         before_meters = cycler.on_meters
+        limits = plant.spec.limits
+        source_max_a = inf if limits.charge_current_max_a is None else limits.charge_current_max_a
+        sink_max_a = inf if limits.discharge_current_max_a is None else limits.discharge_current_max_a
 
         def on_coil(t_ns: int, closed: bool) -> None:
             self.coil.append((t_ns, closed))
@@ -60,6 +68,8 @@ class Watch:
             clamp_v = cycler.set_voltage_v - cycler.set_source_a * cable_ohm
             if cycler.set_source_a and voltage_v - current_a * cable_ohm >= (1.0 - CLAMP) * clamp_v:
                 self.at_clamp.append(t_ns)
+            if given and not -sink_max_a - CLEARLY_A <= current_a <= source_max_a + CLEARLY_A:
+                self.beyond.append(t_ns)
             if before_meters is not None:
                 before_meters(t_ns, voltage_v, current_a, given)
 
@@ -104,6 +114,10 @@ class Watch:
     def stood_at_clamp(self, from_ns: int, to_ns: int) -> bool:
         """Whether a reading within a time did."""
         return any(from_ns <= at_ns <= to_ns for at_ns in self.at_clamp)
+
+    def read_beyond(self, from_ns: int, to_ns: int) -> bool:
+        """Whether a reading within a time showed clearly too much current."""
+        return any(from_ns <= at_ns <= to_ns for at_ns in self.beyond)
 
     def told(self, from_ns: int, to_ns: int) -> bool:
         """Whether the cycler was told anything within a time."""

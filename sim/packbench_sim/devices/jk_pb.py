@@ -152,6 +152,10 @@ class JkPbDevice(ModbusSlave):
             }
         )
 
+    def allow(self, charge_a: float, discharge_a: float) -> None:
+        """Somebody sets how much current it allows."""
+        self._space.set({"charge_limit_a": charge_a, "discharge_limit_a": discharge_a})
+
     def exchange(self, serial: str) -> None:
         """Another board of the same model takes its place."""
         self._space.set({"serial": serial})
