@@ -99,7 +99,7 @@ def loop(number: int, base: Path, *, undisturbed: bool = False) -> Loop:
         while True:
             program = started(bench, home, *words)
             if kills < wanted:
-                _wait_for_profile(out / "run.db")
+                _wait_for_a_row(out / "run.db")
                 time.sleep(rng.uniform(0.0, LATEST_S / wanted))
                 if program.poll() is None:
                     send(program, signal.SIGKILL)
@@ -131,7 +131,8 @@ def _measured(number: int, kills: int, result: dict[str, Any], truth: dict[str, 
     return Loop(number, kills, capacity["value"], capacity["U"], unseen_ah, missed_ah, problem)
 
 
-def _wait_for_profile(record: Path) -> None:
+def _wait_for_a_row(record: Path) -> None:
+    """Before it there is nothing to hold the pack against, and whoever wants to go on is refused."""
     from packbench.store.reader import RunReader
 
     deadline_s = time.monotonic() + 60.0
@@ -139,7 +140,7 @@ def _wait_for_profile(record: Path) -> None:
         if record.exists():
             # It may be in the making.
             with suppress(InputError), RunReader.open(record) as reader:
-                if reader.events("checkpoint"):
+                if len(reader.rows()):
                     return
         time.sleep(0.1)
 
